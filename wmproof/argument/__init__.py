@@ -1,0 +1,1 @@
+"""The proof system: fields, codes, sumchecks and lookups; it knows nothing of networks."""
