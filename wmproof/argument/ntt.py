@@ -98,21 +98,21 @@ def inverse_scale(size: int) -> np.uint32:
     return np.uint32(pow(size, -1, P) * MONTGOMERY_R % P)
 
 
-@njit(nogil=True, cache=True)
-def _split2(low: U32, high: U32, c: int) -> None:
+@njit(inline="always")
+def _split2(low, high, c):  # type: ignore[no-untyped-def]
     for i in range(low.shape[0]):
         x, y = low[i], mont_mul(high[i], c)
         low[i], high[i] = add(x, y), sub(x, y)
 
 
-@njit(nogil=True, cache=True)
-def _merge2(low: U32, high: U32, c: int) -> None:
+@njit(inline="always")
+def _merge2(low, high, c):  # type: ignore[no-untyped-def]
     for i in range(low.shape[0]):
         x, y = low[i], high[i]
         low[i], high[i] = add(x, y), mont_mul(sub(x, y), c)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _split4(q0, q1, q2, q3, c, c_low, c_high):  # type: ignore[no-untyped-def]
     """Two levels at once on the four quarters of a block."""
     for i in range(q0.shape[0]):
@@ -124,7 +124,7 @@ def _split4(q0, q1, q2, q3, c, c_low, c_high):  # type: ignore[no-untyped-def]
         q2[i], q3[i] = add(high0, high1), sub(high0, high1)
 
 
-@njit(nogil=True, cache=True)
+@njit(inline="always")
 def _merge4(q0, q1, q2, q3, c, c_low, c_high):  # type: ignore[no-untyped-def]
     for i in range(q0.shape[0]):
         x0, x1, x2, x3 = q0[i], q1[i], q2[i], q3[i]
@@ -135,62 +135,43 @@ def _merge4(q0, q1, q2, q3, c, c_low, c_high):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _split_pass(data: U32, table: U32, node: int, block: int) -> None:
-    """One pass over all blocks of `block` numbers; the first block is the polynomial at `node`."""
-    for b in range(data.shape[0] // block):
-        d, i = data[b * block : (b + 1) * block], node + b
-        if block == 2 * LANES:
-            _split2(d[:LANES], d[LANES:], table[i])
-        else:
-            q = block // 4
-            _split4(
-                d[:q], d[q : 2 * q], d[2 * q : 3 * q], d[3 * q :],
-                table[i], table[2 * i], table[2 * i + 1],
-            )  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def _merge_pass(data: U32, table: U32, node: int, block: int) -> None:
-    for b in range(data.shape[0] // block):
-        d, i = data[b * block : (b + 1) * block], node + b
-        if block == 2 * LANES:
-            _merge2(d[:LANES], d[LANES:], table[i])
-        else:
-            q = block // 4
-            _merge4(
-                d[:q], d[q : 2 * q], d[2 * q : 3 * q], d[3 * q :],
-                table[i], table[2 * i], table[2 * i + 1],
-            )  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def _forward_tree(data: U32, table: U32, node: int, smallest: int) -> int:
-    """Split breadth-first while blocks exceed `smallest`; return the blocks' size."""
+def _split_tree(data: U32, table: U32, node: int, smallest: int) -> int:
+    """Split breadth-first while blocks exceed `smallest` numbers; return the blocks' size."""
     block: int = data.shape[0]
     while block > smallest:
-        _split_pass(data, table, node, block)
+        q = block // 4
+        for b in range(data.shape[0] // block):
+            d, i = data[b * block : (b + 1) * block], node + b
+            if block == 2 * LANES:
+                _split2(d[:LANES], d[LANES:], table[i])
+            else:
+                d0, d1, d2, d3 = d[:q], d[q : 2 * q], d[2 * q : 3 * q], d[3 * q :]
+                _split4(d0, d1, d2, d3, table[i], table[2 * i], table[2 * i + 1])
         step = 2 if block == 2 * LANES else 4
         block, node = block // step, node * step
     return block
 
 
 @njit(nogil=True, cache=True)
-def _inverse_tree(data: U32, table: U32, node: int, block: int) -> None:
+def _merge_tree(data: U32, table: U32, node: int, block: int) -> None:
     """Merge breadth-first from blocks of `block` numbers to one."""
     blocks = data.shape[0] // block
-    if block == LANES and blocks % 3 == 2:
-        # An odd number of levels: 2^odd = 2 mod 3.
-        _merge_pass(data, table, node * (blocks // 2), 2 * block)
-        block, blocks = 2 * block, blocks // 2
     while blocks > 1:
-        blocks //= 4
-        block *= 4
-        _merge_pass(data, table, node * blocks, block)
+        # 2^odd = 2 mod 3: the odd level goes first.
+        step = 2 if blocks % 3 == 2 else 4
+        blocks, block = blocks // step, block * step
+        q = block // 4
+        for b in range(blocks):
+            d, i = data[b * block : (b + 1) * block], node * blocks + b
+            if step == 2:
+                _merge2(d[: 2 * q], d[2 * q :], table[i])
+            else:
+                d0, d1, d2, d3 = d[:q], d[q : 2 * q], d[2 * q : 3 * q], d[3 * q :]
+                _merge4(d0, d1, d2, d3, table[i], table[2 * i], table[2 * i + 1])
 
 
-@njit(nogil=True, cache=True)
 def forward(data: U32, table: U32, node: int) -> None:
-    """Values from coefficients, in place.
+    """Values from coefficients, in place; releases the GIL.
 
     Parameters
     ----------
@@ -202,15 +183,14 @@ def forward(data: U32, table: U32, node: int) -> None:
     node : int
         1 for the whole tree.
     """
-    if data.shape[0] <= LANES:
+    if data.size <= LANES:
         return
-    block = _forward_tree(data, table, node, _CACHED * LANES)
-    blocks = data.shape[0] // block
+    block = _split_tree(data, table, node, _CACHED * LANES)
+    blocks = data.size // block
     for b in range(blocks):
-        _forward_tree(data[b * block : (b + 1) * block], table, node * blocks + b, LANES)
+        _split_tree(data[b * block : (b + 1) * block], table, node * blocks + b, LANES)
 
 
-@njit(nogil=True, cache=True)
 def inverse(data: U32, table: U32) -> None:
     """Coefficients times size from values on <w>, in place; see `inverse_scale`.
 
@@ -221,19 +201,18 @@ def inverse(data: U32, table: U32) -> None:
     table : ndarray
         `merge_constants`.
     """
-    size = data.shape[0] // LANES
-    block = size
-    while block > _CACHED:
+    block = data.size
+    while block > _CACHED * LANES:
         block //= 4
-    blocks = size // block
+    blocks = data.size // block
     for b in range(blocks):
-        _inverse_tree(data[b * block * LANES : (b + 1) * block * LANES], table, blocks + b, LANES)
-    _inverse_tree(data, table, 1, block * LANES)
+        _merge_tree(data[b * block : (b + 1) * block], table, blocks + b, LANES)
+    _merge_tree(data, table, 1, block)
 
 
 @njit(nogil=True, cache=True)
 def load_lanes(rows, scale, lanes, first):  # type: ignore[no-untyped-def]
-    """Set lanes[j, first + r] = rows[r, j] * scale, scale in Montgomery form; any unsigned dtype."""
+    """Set lanes[j, first + r] = rows[r, j] * scale, for a Montgomery scale; any unsigned dtype."""
     for r in range(rows.shape[0]):
         row = rows[r]
         for j in range(row.shape[0]):

@@ -155,10 +155,14 @@ class Code:
             uint32 (n, any), C-contiguous; columns column .. column + count - 1 are written.
         """
         messages, tails, work = lanes
-        _encode(
-            messages.reshape(-1), tails, work.reshape(-1), self._merge, self._split, self._folds,
-            out, column, count,
-        )  # fmt: skip
+        size = self.message_length
+        ntt.inverse(messages.reshape(-1), self._merge)
+        cosets = 1 << self.rate_bits
+        for k in range(cosets):
+            work[:] = messages
+            _add_tail(tails, self._folds[k], work)
+            ntt.forward(work.reshape(-1), self._split, cosets + k)
+            _store(work, out[k * size : (k + 1) * size], column, count)
 
     def encode(self, messages: U32, tails: U32) -> U32:
         """Codewords of a few rows, in one thread.
@@ -237,36 +241,22 @@ class Code:
 
 
 @njit(nogil=True, cache=True)
-def _reduce_tail(coefficients: U32, tails: U32, folds: U32, work: U32) -> None:
-    """Set work = c + (d - 1) t mod X^(2^m) - d, for the sub-coset on which X^(2^m) = d."""
-    work[:] = coefficients
-    wrap = coefficients.shape[0] // LANES
+def _add_tail(tails: U32, folds: U32, work: U32) -> None:
+    """Add (d - 1) t mod X^(2^m) - d, for the sub-coset on which X^(2^m) = d."""
+    wrap = work.shape[0]
     for j in range(tails.shape[0]):
-        source, factor = tails[j], folds[j // wrap]
-        start = j % wrap * LANES
-        target = work[start : start + LANES]
+        source, target, factor = tails[j], work[j % wrap], folds[j // wrap]
         for i in range(LANES):
             target[i] = add(target[i], mont_mul(source[i], factor))
 
 
 @njit(nogil=True, cache=True)
-def _store(work: U32, out: U32, first: int, column: int, count: int) -> None:
-    for j in range(work.shape[0] // LANES):
-        source, target = work[j * LANES : (j + 1) * LANES], out[first + j, column : column + count]
+def _store(work: U32, out: U32, column: int, count: int) -> None:
+    for j in range(work.shape[0]):
+        source, target = work[j], out[j, column : column + count]
         if count == LANES:
             for i in range(LANES):
                 target[i] = source[i]
         else:
             for i in range(count):
                 target[i] = source[i]
-
-
-@njit(nogil=True, cache=True)
-def _encode(messages, tails, work, merge, split, folds, out, column, count):  # type: ignore[no-untyped-def]
-    size = messages.shape[0] // LANES
-    cosets = split.shape[0] // size
-    ntt.inverse(messages, merge)
-    for k in range(cosets):
-        _reduce_tail(messages, tails, folds[k], work)
-        ntt.forward(work, split, cosets + k)
-        _store(work, out, k * size, column, count)
