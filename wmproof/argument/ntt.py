@@ -13,7 +13,7 @@ Values come in bit-reversed order, value b at s w^rev(b); nothing is ever permut
 Montgomery form; data may be canonical or Montgomery and stay what they are.
 
 `LANES` polynomials are interleaved: data are uint32 (n * LANES,), coefficient j of polynomial l at
-j * LANES + l. Source: Bernstein, *Fast multiplication and its applications*, section 4.
+j * LANES + l. Source: Bernstein, *Fast multiplication and its applications* (the "FFT trick").
 """
 
 from __future__ import annotations
