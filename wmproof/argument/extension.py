@@ -2,8 +2,9 @@
 
 The ``v_*`` functions are the kernels' vocabulary. Each works on a stretch of `n` elements, given as
 a whole C-contiguous array and the stretch's first index: a slice of all four rows would lose the
-unit stride that LLVM needs to vectorise. Kernels are loops over tiles of `TILE` elements, so that
-what one call writes is still in the cache when the next one reads it.
+unit stride that LLVM needs to vectorise. No output may overlap an input: it would be correct, but
+LLVM's check for overlap would choose the scalar loop. Kernels are loops over tiles of `TILE`
+elements, so that what one call writes is still in the cache when the next one reads it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from wmproof.argument.threads import over_ranges
 U64 = NDArray[np.uint64]
 
 TILE = 512
+
+# Rows a power of two apart would compete for the same cache sets; 17 cache lines keep them apart.
+_ROW_PADDING = 272
 
 
 @njit(inline="always")
@@ -45,7 +49,7 @@ def k_mul(a0: int, a1: int, a2: int, a3: int, b0: int, b1: int, b2: int, b3: int
 
 @njit(nogil=True, cache=True)
 def v_mul(a: U32, i: int, b: U32, j: int, out: U32, k: int, n: int) -> None:
-    """out[k:k+n] = a[i:i+n] * b[j:j+n]; the stretches may be the same."""
+    """out[k:k+n] = a[i:i+n] * b[j:j+n]."""
     a0, a1, a2, a3 = a[0, i : i + n], a[1, i : i + n], a[2, i : i + n], a[3, i : i + n]
     b0, b1, b2, b3 = b[0, j : j + n], b[1, j : j + n], b[2, j : j + n], b[3, j : j + n]
     o0, o1, o2, o3 = out[0, k : k + n], out[1, k : k + n], out[2, k : k + n], out[3, k : k + n]
@@ -98,6 +102,13 @@ def v_sub(a: U32, i: int, b: U32, j: int, out: U32, k: int, n: int) -> None:
 
 
 @njit(nogil=True, cache=True)
+def v_copy(a: U32, i: int, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[i:i+n]."""
+    for c in range(4):
+        out[c, k : k + n] = a[c, i : i + n]
+
+
+@njit(nogil=True, cache=True)
 def v_sum(a: U32, i: int, n: int, sums: U64) -> None:
     """sums[c] += sum of a[c, i:i+n]: exact for up to 2^33 numbers below p."""
     for c in range(4):
@@ -117,6 +128,11 @@ def _dot_range(start: int, stop: int, a: U32, b: U32) -> U64:
         v_mul(a, i, b, i, products, 0, n)
         v_sum(products, 0, n, sums)
     return sums
+
+
+def empty_tables(count: int, size: int) -> U32:
+    """Uninitialised multilinears, uint32 (count, 4, >= size), C-contiguous."""
+    return np.empty((count, 4, size + _ROW_PADDING), np.uint32)
 
 
 def total_of(partial_sums: Sequence[U64]) -> U32:

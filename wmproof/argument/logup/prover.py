@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wmproof.argument.element import ZERO, Element
+from wmproof.argument.extension import empty_tables
 from wmproof.argument.field import U32, to_montgomery
 from wmproof.argument.logup.statement import Lookup, powers
 from wmproof.argument.logup.tree import (
@@ -108,7 +109,7 @@ def _prove_unit_tree(
         channel.send(f"{label}/root", root)
         claim = root
     else:
-        levels = levels_above(leaves.first_level())
+        levels = levels_above(leaves.first_level(), leaves.bits - 2)
         root = root_of(levels[-1])
         channel.send(f"{label}/root", root)
         claim = root
@@ -121,7 +122,7 @@ def _layer(
     channel: ProverChannel, label: str, level: U32, point: list[Element], claim: Fraction
 ) -> tuple[list[Element], Fraction]:
     weight = channel.challenge(f"{label}/lambda")
-    over_ranges(shift_numerators, level.shape[2], level, weight.montgomery())
+    over_ranges(shift_numerators, 1 << len(point), level, weight.montgomery())
     target = claim[0] + weight * claim[1]
     point, children = sumcheck_prover.prove(channel, label, target, point, level, LAYER_TERMS)
     channel.send(f"{label}/children", children)
@@ -165,10 +166,11 @@ def _prove_table(
     half = 1 << (lookup.table.bits - 1)
     columns = np.ascontiguousarray(lookup.table.columns())
     leaves = UnitLeaves(columns, lookup.table.bits, a, powers(beta, columns.shape[0]), ZERO)
-    level = np.zeros((4, 4, half), np.uint32)
+    level = empty_tables(4, half)
     level[D_LEFT:] = leaves.denominators(ZERO)
-    level[N_LEFT:D_LEFT, 0] = to_montgomery(multiplicities).reshape(2, half)
-    levels = levels_above(level)
+    level[N_LEFT:D_LEFT] = 0
+    level[N_LEFT:D_LEFT, 0, :half] = to_montgomery(multiplicities).reshape(2, half)
+    levels = levels_above(level, lookup.table.bits - 1)
     claim = root_of(levels[-1])
     channel.send(f"{label}/root", claim)
     point: list[Element] = []

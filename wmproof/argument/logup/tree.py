@@ -1,7 +1,7 @@
 """The prover's tree of fractions.
 
-A level holds the children of 2^k fractions as uint32 (4, 4, 2^k): left numerators, right numerators,
-left denominators, right denominators, each (4, 2^k) over K, which is how the sumcheck takes them.
+Level k holds the children of 2^k fractions as uint32 (4, 4, >= 2^k): left numerators, right
+numerators, left denominators, right denominators, each over K, which is how the sumcheck takes them.
 The leaves of a witness are made from its columns whenever they are needed, never stored.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from wmproof.argument.element import Element
-from wmproof.argument.extension import TILE, v_add, v_mul
+from wmproof.argument.extension import TILE, empty_tables, v_add, v_copy, v_mul, v_scale
 from wmproof.argument.field import U32, mont_mul, sub, to_montgomery
 from wmproof.argument.threads import over_ranges
 
@@ -42,10 +42,10 @@ def v_compress(
 
 @njit(nogil=True, cache=True)
 def unit_leaves(
-    start: int, stop: int, columns: U32, a: U32, betas: U32, fill: U32, out: U32
+    start: int, stop: int, half: int, columns: U32, a: U32, betas: U32, fill: U32, out: U32
 ) -> None:
-    """Denominators of the left and the right half of the leaves: out uint32 (2, 4, H)."""
-    half, size = out.shape[2], columns.shape[1]
+    """Denominators of the left and the right half of the leaves: out uint32 (2, 4, >= half)."""
+    size = columns.shape[1]
     for i in range(start, stop, TILE):
         n = min(TILE, stop - i)
         v_compress(columns, i, size, a, betas, fill, out[0], i, n)
@@ -82,44 +82,38 @@ def add_fractions(
     start: int, stop: int, base: int, level: U32, numerators: U32, denominators: U32
 ) -> None:
     """n0 / d0 + n1 / d1 for the fractions base + [start, stop) of a level."""
-    crossed = np.empty((4, TILE), np.uint32)
+    left = np.empty((4, TILE), np.uint32)
+    right = np.empty((4, TILE), np.uint32)
     for i in range(start, stop, TILE):
         n, s = min(TILE, stop - i), base + i
-        v_mul(level[N_LEFT], s, level[D_RIGHT], s, crossed, 0, n)
-        v_mul(level[N_RIGHT], s, level[D_LEFT], s, numerators, i, n)
-        v_add(numerators, i, crossed, 0, numerators, i, n)
+        v_mul(level[N_LEFT], s, level[D_RIGHT], s, left, 0, n)
+        v_mul(level[N_RIGHT], s, level[D_LEFT], s, right, 0, n)
+        v_add(left, 0, right, 0, numerators, i, n)
         v_mul(level[D_LEFT], s, level[D_RIGHT], s, denominators, i, n)
 
 
 @njit(nogil=True, cache=True)
 def shift_numerators(start: int, stop: int, level: U32, weight: U32) -> None:
     """Left numerators += weight * left denominators, in place."""
-    w0, w1, w2, w3 = weight[0], weight[1], weight[2], weight[3]
     scaled = np.empty((4, TILE), np.uint32)
-    weights = np.empty((4, TILE), np.uint32)
-    for x in range(TILE):
-        weights[0, x], weights[1, x], weights[2, x], weights[3, x] = w0, w1, w2, w3
+    total = np.empty((4, TILE), np.uint32)
     for i in range(start, stop, TILE):
         n = min(TILE, stop - i)
-        v_mul(level[D_LEFT], i, weights, 0, scaled, 0, n)
-        v_add(level[N_LEFT], i, scaled, 0, level[N_LEFT], i, n)
+        v_scale(level[D_LEFT], i, weight, scaled, 0, n)
+        v_add(level[N_LEFT], i, scaled, 0, total, 0, n)
+        v_copy(total, 0, level[N_LEFT], i, n)
 
 
-def _parents(level: U32) -> U32:
-    half = level.shape[2] // 2
-    parents = np.empty((4, 4, half), np.uint32)
-    for side in range(2):
-        over_ranges(
-            add_fractions, half, side * half, level, parents[N_LEFT + side], parents[D_LEFT + side]
-        )
-    return parents
-
-
-def levels_above(level: U32) -> list[U32]:
-    """Return this level and all above it, the top (one fraction's children) last."""
+def levels_above(level: U32, bits: int) -> list[U32]:
+    """Return level `bits` and all above it, level 0 (the root's children) last."""
     levels = [level]
-    while levels[-1].shape[2] > 1:
-        levels.append(_parents(levels[-1]))
+    for k in range(bits - 1, -1, -1):
+        half = 1 << k
+        parents = empty_tables(4, half)
+        for side in range(2):
+            numerators, denominators = parents[N_LEFT + side], parents[D_LEFT + side]
+            over_ranges(add_fractions, half, side * half, levels[-1], numerators, denominators)
+        levels.append(parents)
     return levels
 
 
@@ -155,16 +149,16 @@ class UnitLeaves:
         return start.montgomery(), betas, (start - self.fill).montgomery()
 
     def denominators(self, shift: Element) -> U32:
-        """All leaves plus `shift`: uint32 (2, 4, 2^(bits-1)), left and right half."""
+        """All leaves plus `shift`: uint32 (2, 4, >= 2^(bits-1)), left and right half."""
         half = 1 << (self.bits - 1)
-        out = np.empty((2, 4, half), np.uint32)
-        over_ranges(unit_leaves, half, self.columns, *self._scalars(shift), out)
+        out = empty_tables(2, half)
+        over_ranges(unit_leaves, half, half, self.columns, *self._scalars(shift), out)
         return out
 
     def first_level(self) -> U32:
-        """Sums of leaf pairs, as the children of the fractions above them; bits >= 2."""
+        """Sums of leaf pairs: level bits - 2, for bits >= 2."""
         half, quarter = 1 << (self.bits - 1), 1 << (self.bits - 2)
-        level = np.empty((4, 4, quarter), np.uint32)
+        level = empty_tables(4, quarter)
         scalars = self._scalars(Element(0))
         for side in range(2):
             over_ranges(

@@ -92,7 +92,7 @@ def prove(
     claim : Element
         The true sum.
     point : n elements of K
-    tables : uint32 (F, 4, 2^n), C-contiguous
+    tables : uint32 (F, 4, >= 2^n), C-contiguous
         Multilinears in Montgomery form; overwritten.
     terms : int64 (P, d)
 
@@ -106,7 +106,7 @@ def prove(
     weights = EqWeights(point)
     challenges: list[Element] = []
     for i, rho in enumerate(point):
-        half = tables.shape[2] >> (i + 1)
+        half = 1 << (len(point) - i - 1)
         low, high = weights.after(i + 1)
         if i == 0:
             partial = over_ranges(
