@@ -7,7 +7,7 @@ generates F_p^* and 4 divides p - 1 (Lidl and Niederreiter, *Finite Fields*, the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ BYTES = 4 * DEGREE
 _R_INVERSE = pow(MONTGOMERY_R, -1, P)
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """c0 + c1 X + c2 X^2 + c3 X^3 with canonical coefficients."""
 
     c0: int
@@ -33,12 +32,7 @@ class Element:
         """Embed an integer, taken mod p."""
         return cls(value % P)
 
-    @property
-    def coefficients(self) -> tuple[int, int, int, int]:
-        """The four canonical coefficients, constant term first."""
-        return self.c0, self.c1, self.c2, self.c3
-
-    def __add__(self, other: Element) -> Element:
+    def __add__(self, other: Element) -> Element:  # type: ignore[override]
         return Element(
             (self.c0 + other.c0) % P,
             (self.c1 + other.c1) % P,
@@ -57,9 +51,9 @@ class Element:
     def __neg__(self) -> Element:
         return ZERO - self
 
-    def __mul__(self, other: Element) -> Element:
-        a0, a1, a2, a3 = self.c0, self.c1, self.c2, self.c3
-        b0, b1, b2, b3 = other.c0, other.c1, other.c2, other.c3
+    def __mul__(self, other: Element) -> Element:  # type: ignore[override]
+        a0, a1, a2, a3 = self
+        b0, b1, b2, b3 = other
         return Element(
             (a0 * b0 + NON_RESIDUE * (a1 * b3 + a2 * b2 + a3 * b1)) % P,
             (a0 * b1 + a1 * b0 + NON_RESIDUE * (a2 * b3 + a3 * b2)) % P,
@@ -81,7 +75,7 @@ class Element:
 
         With n(x) = x(X) x(-X) in the subfield F_p[X^2], two norms lead down to F_p.
         """
-        a0, a1, a2, a3 = self.coefficients
+        a0, a1, a2, a3 = self
         # n = (a0 + a2 Y)^2 - Y (a1 + a3 Y)^2 = n0 + n1 Y with Y = X^2, Y^2 = 3.
         n0 = (a0 * a0 + NON_RESIDUE * (a2 * a2 - 2 * a1 * a3)) % P
         n1 = (2 * a0 * a2 - a1 * a1 - NON_RESIDUE * a3 * a3) % P
@@ -94,7 +88,7 @@ class Element:
 
     def montgomery(self) -> U32:
         """The coefficients in Montgomery form, uint32 (4,), as kernels take scalars."""
-        return np.array([c * MONTGOMERY_R % P for c in self.coefficients], np.uint32)
+        return np.array([c * MONTGOMERY_R % P for c in self], np.uint32)
 
     @classmethod
     def from_montgomery(cls, values: Iterable[int]) -> Element:

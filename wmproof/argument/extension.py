@@ -1,21 +1,31 @@
 """Arrays over K = F_p[X]/(X^4 - 3): uint32 of shape (4, N), Montgomery form, row j = coefficient j.
 
-The ``v_*`` functions are the kernels' vocabulary: each handles one short, cache-resident stretch
-in a loop that LLVM vectorises (row views with a range from zero are what lets it). Kernels are
-written as loops over tiles of `TILE` elements that call them.
+The ``v_*`` functions are the kernels' vocabulary. Each works on a stretch of `n` elements, given as
+a whole C-contiguous array and the stretch's first index: a slice of all four rows would lose the
+unit stride that LLVM needs to vectorise. No output may overlap an input: it would be correct, but
+LLVM's check for overlap would choose the scalar loop. Kernels are loops over tiles of `TILE`
+elements, so that what one call writes is still in the cache when the next one reads it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numba import njit, uint64
+from numpy.typing import NDArray
 
 from wmproof.argument.element import DEGREE, Element
-from wmproof.argument.field import U32, add, from_montgomery, mont_mul, mont_reduce, sub
-from wmproof.argument.field import P as P_INT
+from wmproof.argument.field import U32, P, add, from_montgomery, mont_reduce, sub, to_montgomery
 from wmproof.argument.threads import over_ranges
 
+U64 = NDArray[np.uint64]
+
 TILE = 512
+
+# Rows a power of two apart would compete for the same cache sets; 17 cache lines keep them apart.
+_ROW_PADDING = 272
 
 
 @njit(inline="always")
@@ -24,7 +34,7 @@ def _triple(a: int) -> int:
 
 
 @njit(inline="always")
-def k_mul(a0, a1, a2, a3, b0, b1, b2, b3):  # type: ignore[no-untyped-def]
+def k_mul(a0: int, a1: int, a2: int, a3: int, b0: int, b1: int, b2: int, b3: int) -> Any:
     """Product in K of two elements given by coefficients: 16 products, 4 reductions."""
     x0, x1, x2, x3 = uint64(a0), uint64(a1), uint64(a2), uint64(a3)
     y0, y1, y2, y3 = uint64(b0), uint64(b1), uint64(b2), uint64(b3)
@@ -38,78 +48,110 @@ def k_mul(a0, a1, a2, a3, b0, b1, b2, b3):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def v_mul(a: U32, b: U32, out: U32) -> None:
-    """out = a * b, elementwise; out may be a or b."""
-    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
-    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    for i in range(a0.shape[0]):
-        c = k_mul(a0[i], a1[i], a2[i], a3[i], b0[i], b1[i], b2[i], b3[i])
-        o0[i], o1[i], o2[i], o3[i] = c
+def v_mul(a: U32, i: int, b: U32, j: int, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[i:i+n] * b[j:j+n]."""
+    a0, a1, a2, a3 = a[0, i : i + n], a[1, i : i + n], a[2, i : i + n], a[3, i : i + n]
+    b0, b1, b2, b3 = b[0, j : j + n], b[1, j : j + n], b[2, j : j + n], b[3, j : j + n]
+    o0, o1, o2, o3 = out[0, k : k + n], out[1, k : k + n], out[2, k : k + n], out[3, k : k + n]
+    for x in range(n):
+        c = k_mul(a0[x], a1[x], a2[x], a3[x], b0[x], b1[x], b2[x], b3[x])
+        o0[x], o1[x], o2[x], o3[x] = c
 
 
 @njit(nogil=True, cache=True)
-def v_scale(a: U32, s: U32, out: U32) -> None:
-    """out = s * a for one scalar s of K, uint32 (4,)."""
-    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
+def v_scale(a: U32, i: int, s: U32, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = s * a[i:i+n] for one scalar s of K, uint32 (4,)."""
+    a0, a1, a2, a3 = a[0, i : i + n], a[1, i : i + n], a[2, i : i + n], a[3, i : i + n]
+    o0, o1, o2, o3 = out[0, k : k + n], out[1, k : k + n], out[2, k : k + n], out[3, k : k + n]
     s0, s1, s2, s3 = s[0], s[1], s[2], s[3]
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    for i in range(a0.shape[0]):
-        c = k_mul(a0[i], a1[i], a2[i], a3[i], s0, s1, s2, s3)
-        o0[i], o1[i], o2[i], o3[i] = c
+    for x in range(n):
+        o0[x], o1[x], o2[x], o3[x] = k_mul(a0[x], a1[x], a2[x], a3[x], s0, s1, s2, s3)
 
 
 @njit(nogil=True, cache=True)
-def v_fold(low: U32, high: U32, r: U32, out: U32) -> None:
-    """out = low + r * (high - low), for a scalar r of K; out may be low or high."""
-    l0, l1, l2, l3 = low[0], low[1], low[2], low[3]
-    h0, h1, h2, h3 = high[0], high[1], high[2], high[3]
+def v_fold(a: U32, low: int, high: int, r: U32, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[low:low+n] + r * (a[high:high+n] - a[low:low+n]) for one scalar r of K."""
+    l0, l1, l2, l3 = a[0, low : low + n], a[1, low : low + n], a[2, low : low + n], a[3, low : low + n]
+    h0, h1, h2, h3 = a[0, high : high + n], a[1, high : high + n], a[2, high : high + n], a[3, high : high + n]
+    o0, o1, o2, o3 = out[0, k : k + n], out[1, k : k + n], out[2, k : k + n], out[3, k : k + n]
     r0, r1, r2, r3 = r[0], r[1], r[2], r[3]
-    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
-    for i in range(l0.shape[0]):
-        d0, d1 = sub(h0[i], l0[i]), sub(h1[i], l1[i])
-        d2, d3 = sub(h2[i], l2[i]), sub(h3[i], l3[i])
+    for x in range(n):
+        d0, d1 = sub(h0[x], l0[x]), sub(h1[x], l1[x])
+        d2, d3 = sub(h2[x], l2[x]), sub(h3[x], l3[x])
         c0, c1, c2, c3 = k_mul(d0, d1, d2, d3, r0, r1, r2, r3)
-        o0[i], o1[i] = add(l0[i], c0), add(l1[i], c1)
-        o2[i], o3[i] = add(l2[i], c2), add(l3[i], c3)
+        o0[x], o1[x] = add(l0[x], c0), add(l1[x], c1)
+        o2[x], o3[x] = add(l2[x], c2), add(l3[x], c3)
 
 
 @njit(nogil=True, cache=True)
-def v_add(a: U32, b: U32, out: U32) -> None:
-    """out = a + b; out may be a or b."""
-    for j in range(4):
-        x, y, o = a[j], b[j], out[j]
-        for i in range(x.shape[0]):
-            o[i] = add(x[i], y[i])
+def v_add(a: U32, i: int, b: U32, j: int, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[i:i+n] + b[j:j+n]."""
+    for c in range(4):
+        x, y, o = a[c, i : i + n], b[c, j : j + n], out[c, k : k + n]
+        for t in range(n):
+            o[t] = add(x[t], y[t])
 
 
 @njit(nogil=True, cache=True)
-def v_sub(a: U32, b: U32, out: U32) -> None:
-    """out = a - b; out may be a or b."""
-    for j in range(4):
-        x, y, o = a[j], b[j], out[j]
-        for i in range(x.shape[0]):
-            o[i] = sub(x[i], y[i])
+def v_sub(a: U32, i: int, b: U32, j: int, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[i:i+n] - b[j:j+n]."""
+    for c in range(4):
+        x, y, o = a[c, i : i + n], b[c, j : j + n], out[c, k : k + n]
+        for t in range(n):
+            o[t] = sub(x[t], y[t])
 
 
 @njit(nogil=True, cache=True)
-def v_dot(a: U32, b: U32, sums: U32) -> None:
-    """sums += sum_i a_i b_i, coefficients added as uint64 (4,); reduce with `reduce_sums`."""
-    a0, a1, a2, a3 = a[0], a[1], a[2], a[3]
-    b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
-    s0, s1, s2, s3 = uint64(0), uint64(0), uint64(0), uint64(0)
-    for i in range(a0.shape[0]):
-        c0, c1, c2, c3 = k_mul(a0[i], a1[i], a2[i], a3[i], b0[i], b1[i], b2[i], b3[i])
-        s0 += uint64(c0)
-        s1 += uint64(c1)
-        s2 += uint64(c2)
-        s3 += uint64(c3)
-    sums[0] += s0
-    sums[1] += s1
-    sums[2] += s2
-    sums[3] += s3
+def v_copy(a: U32, i: int, out: U32, k: int, n: int) -> None:
+    """out[k:k+n] = a[i:i+n]."""
+    for c in range(4):
+        out[c, k : k + n] = a[c, i : i + n]
 
 
-def reduce_sums(sums: np.ndarray) -> U32:
-    """Coefficient sums (uint64, any shape, of numbers below p) brought below p."""
-    return (sums % np.uint64(P_INT)).astype(np.uint32)
+@njit(nogil=True, cache=True)
+def v_sum(a: U32, i: int, n: int, sums: U64) -> None:
+    """sums[c] += sum of a[c, i:i+n]: exact for up to 2^33 numbers below p."""
+    for c in range(4):
+        row = a[c, i : i + n]
+        total = uint64(0)
+        for x in range(n):
+            total += uint64(row[x])
+        sums[c] += total
+
+
+@njit(nogil=True, cache=True)
+def _dot_range(start: int, stop: int, a: U32, b: U32) -> U64:
+    sums = np.zeros(4, np.uint64)
+    products = np.empty((4, TILE), np.uint32)
+    for i in range(start, stop, TILE):
+        n = min(TILE, stop - i)
+        v_mul(a, i, b, i, products, 0, n)
+        v_sum(products, 0, n, sums)
+    return sums
+
+
+def empty_tables(count: int, size: int) -> U32:
+    """Uninitialised multilinears, uint32 (count, 4, >= size), C-contiguous."""
+    return np.empty((count, 4, size + _ROW_PADDING), np.uint32)
+
+
+def total_of(partial_sums: Sequence[U64]) -> U32:
+    """Add the threads' coefficient sums (uint64, any one shape) and bring them below p."""
+    reduced = [part % np.uint64(P) for part in partial_sums]
+    return (np.sum(reduced, axis=0, dtype=np.uint64) % np.uint64(P)).astype(np.uint32)
+
+
+def inner_product(a: U32, b: U32) -> Element:
+    """Return sum_i a_i b_i for two vectors over K, Montgomery (4, N), C-contiguous."""
+    return Element.from_montgomery(total_of(over_ranges(_dot_range, a.shape[1], a, b)))
+
+
+def vector_of(elements: Sequence[Element]) -> U32:
+    """Return the Montgomery array (4, N) of N elements."""
+    canonical = np.array(elements, np.uint32).reshape(-1, DEGREE).T
+    return to_montgomery(np.ascontiguousarray(canonical))
+
+
+def elements_of(vector: U32) -> list[Element]:
+    """Return the elements of a Montgomery array (4, N)."""
+    return [Element(*row) for row in from_montgomery(vector).T.tolist()]
