@@ -15,6 +15,8 @@ The scalar functions are inlined by LLVM, which vectorises the loops around them
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -103,3 +105,32 @@ def root_of_unity(order: int) -> int:
     if order < 1 or order & (order - 1) or order > 2**TWO_ADICITY:
         raise ValueError(f"no radix-2 subgroup of order {order}")
     return pow(GENERATOR, (P - 1) // order, P)
+
+
+def random_elements(
+    shape: int | tuple[int, ...], entropy: Callable[[int], bytes] = os.urandom
+) -> U32:
+    """Independent uniform elements, canonical, by rejection of 31-bit strings.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Of the result.
+    entropy : Callable
+        ``entropy(k)`` gives k uniform bytes; a seeded generator's only in tests.
+
+    Returns
+    -------
+    ndarray
+        uint32, below p.
+    """
+    missing = int(np.prod(shape))
+    parts = [np.empty(0, np.uint32)]
+    while missing:
+        # One string in 128 is rejected; the surplus makes a second draw rare.
+        strings = entropy(4 * (missing + missing // 64 + 8))
+        draw = np.frombuffer(strings, "<u4") & np.uint32(2**31 - 1)
+        accepted = draw[draw < P][:missing]
+        parts.append(accepted)
+        missing -= accepted.size
+    return np.concatenate(parts).reshape(shape)

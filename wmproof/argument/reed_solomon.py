@@ -134,6 +134,10 @@ class Code:
         """Factor that `ntt.load_lanes` applies to messages on their way to `encode_lanes`."""
         return ntt.inverse_scale(self.message_length)
 
+    def prepare(self) -> None:
+        """Make the tables before several threads ask for them."""
+        _ = self._split, self._merge, self._folds, self.message_scale
+
     def new_lanes(self) -> tuple[U32, U32, U32]:
         """Scratch of `encode_lanes`: message lanes, tail lanes and a work area, all zero."""
         n, q = self.message_length, self.tail
