@@ -81,6 +81,14 @@ class CommittedMatrix:
         return ColumnOpening(self.codewords[np.asarray(positions)], salts, siblings)
 
 
+def commit_columns(
+    codewords: U32, entropy: Callable[[int], bytes] = os.urandom
+) -> CommittedMatrix:
+    """Hash the columns, uint32 (n, R) canonical, of codewords, each with a fresh salt."""
+    salts = entropy(len(codewords) * SALT_BYTES)
+    return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
+
+
 class MessageMatrix:
     """R rows of 2^m message values, each with a random tail; secret.
 
@@ -124,12 +132,10 @@ class MessageMatrix:
         entropy : Callable
             ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
         """
-        n = self.code.length
-        salts = entropy(n * SALT_BYTES)
-        codewords = np.empty((n, self.rows), np.uint32)
+        codewords = np.empty((self.code.length, self.rows), np.uint32)
         self.code.prepare()
         over_ranges(self._encode_batches, -(-self.rows // LANES), codewords, grain=1)
-        return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
+        return commit_columns(codewords, entropy)
 
     def _encode_batches(self, start: int, stop: int, codewords: U32) -> None:
         lanes = self.code.new_lanes()

@@ -17,7 +17,7 @@ from wmproof.argument.ligero.polynomials import (
     values_on_subgroup,
 )
 from wmproof.argument.logup.statement import powers
-from wmproof.argument.matrix import ColumnCommitment
+from wmproof.argument.matrix import ColumnOpening, CommittedMatrix, commit_columns
 from wmproof.argument.transcript import ProverTranscript
 
 
@@ -57,7 +57,7 @@ class PadMatrix:
         ).reshape(layout.rows, 4, -1)
         self._linear_mask = self._draw_linear_mask()
         self._quotient_mask = random_elements((4, layout.quotient_degree))
-        self._columns = ColumnCommitment(self._codewords())
+        self._committed: CommittedMatrix = commit_columns(self._codewords())
 
     def _draw_linear_mask(self) -> U32:
         # The sum over H of a polynomial is w times the sum of its coefficients at multiples of w.
@@ -81,11 +81,11 @@ class PadMatrix:
     @property
     def root(self) -> bytes:
         """The commitment."""
-        return self._columns.root
+        return self._committed.root
 
-    def open_columns(self, positions: list[int]) -> tuple[U32, bytes, list[bytes]]:
-        """Columns, salts and Merkle siblings at positions."""
-        return self._columns.open_columns(positions)
+    def open_columns(self, positions: list[int]) -> ColumnOpening:
+        """Open columns at increasing positions."""
+        return self._committed.open_columns(positions)
 
     def prove(self, transcript: ProverTranscript, system: ConstraintSystem) -> None:
         """Send the three polynomials of the tests."""
