@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from wmproof.argument.extension import v_mul
+from wmproof.argument.element import Element
+from wmproof.argument.extension import v_mul, v_scale
 from wmproof.argument.field import U32, P
 
 
@@ -16,9 +19,17 @@ def multiply(a: U32, b: U32) -> U32:
     return out
 
 
-def weighted_sum(weights: U32, rows: U32) -> U32:
-    """sum_i weights_i rows_i for weights (4, R) and rows (R, 4, N): Montgomery (4, N)."""
+def scale(a: U32, factor: Element) -> U32:
+    """A vector over K times one element, Montgomery (4, N)."""
+    a = np.ascontiguousarray(a)
+    out = np.empty(a.shape, np.uint32)
+    v_scale(a, 0, factor.montgomery(), out, 0, a.shape[1])
+    return out
+
+
+def weighted_sum(weights: Sequence[Element], rows: U32) -> U32:
+    """sum_i weights_i rows_i for R weights and rows (R, 4, N): Montgomery (4, N)."""
     total = np.zeros(rows.shape[1:], np.uint64)
-    for i, row in enumerate(rows):
-        total += multiply(np.repeat(weights[:, i : i + 1], rows.shape[2], axis=1), row)
+    for weight, row in zip(weights, rows, strict=True):
+        total += scale(row, weight)
     return (total % P).astype(np.uint32)

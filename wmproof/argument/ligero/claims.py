@@ -1,14 +1,17 @@
 """Claims about a committed matrix as one multilinear polynomial, and how they are batched.
 
 The matrix has 2^s rows (those behind the last are zero) of 2^m values: a multilinear polynomial W in
-s + m variables, rows first. A claim W(point) = value weighs rows by eq(point_rows, .) and columns by
-eq(point_columns, .). With powers of a challenge gamma, claims sum up to
+s + m variables, rows first. With powers of a challenge gamma, claims W(i_j, c_j) = value_j sum up to
 
-    sum_j gamma^j value_j = sum_i sum_c A_c(i) T_c(i),     T_c(i) = <eq(c, .), row i>,
+    sum_j gamma^j value_j = sum_c sum_j gamma^j eq(c_j, c) S_j(c),   S_j(c) = sum_i eq(i_j, i) W(i, c).
 
-over the distinct column points c, where A_c collects gamma^j eq(rows_j, .). One plain sumcheck over
-the rows brings this to a random row point r. There the prover sends u = sum_i eq(r, i) row_i in full,
-which contains every T_c(r) = <eq(c, .), u>, and u is compared with the commitment at random columns.
+One sumcheck binds all variables, the columns first: S_j reads only the rows that claim j weighs. At
+the random column point r_c all claims are about the one vector T(i) = <eq(r_c, .), row i>, and
+
+    ... = sum_i (sum_j gamma^j eq(c_j, r_c) eq(i_j, i)) T(i)
+
+is bound to a random row point r. There the prover sends u = sum_i eq(r, i) row_i in full, so that
+T(r) = <eq(r_c, .), u>, and u is compared with the commitment at random columns.
 
 *Soundness*: r is drawn after the commitment, so comparing u also tests that all rows are close to
 codewords: tensor combinations have proximity gaps up to unique decoding (Diamond and Posen, ePrint
@@ -34,19 +37,6 @@ class PointClaim:
 
     point: Sequence[Element]
     value: Expression
-
-
-ColumnPoint = tuple[Element, ...]
-
-
-def group_by_columns(
-    points: Sequence[Sequence[Element]], row_bits: int
-) -> dict[ColumnPoint, list[int]]:
-    """Indices of the claims that share a column point, in order of first appearance."""
-    groups: dict[ColumnPoint, list[int]] = {}
-    for j, point in enumerate(points):
-        groups.setdefault(tuple(point[row_bits:]), []).append(j)
-    return groups
 
 
 def corner_rows(row_point: Sequence[Element]) -> tuple[int, int, list[Element]]:

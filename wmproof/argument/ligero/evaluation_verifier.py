@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wmproof.argument.channel import VerifierChannel, combine, constant
-from wmproof.argument.element import ONE, Element
+from wmproof.argument.channel import Expression, VerifierChannel, combine, constant
+from wmproof.argument.element import ONE, ZERO, Element
 from wmproof.argument.extension import inner_product
 from wmproof.argument.field import U32
-from wmproof.argument.ligero.claims import PointClaim, group_by_columns
+from wmproof.argument.ligero.claims import PointClaim
 from wmproof.argument.logup.statement import powers
 from wmproof.argument.multilinear import eq, eq_table, weighted_rows
 from wmproof.argument.reed_solomon import Code
@@ -27,9 +27,9 @@ class EvaluationTest:
     code : Code
         Of the rows.
     rows : int
-        Rows of the matrix, at most 2^row_bits.
+        Rows of the matrix.
     claims : sequence of PointClaim
-        At least one, at points of row_bits + message_bits elements.
+        At least one, at points of row bits + message bits elements.
     """
 
     def __init__(
@@ -39,29 +39,19 @@ class EvaluationTest:
         row_bits = (rows - 1).bit_length()
         weights = powers(channel.challenge("evaluation/gamma"), len(claims))
         claim = combine((w, c.value) for w, c in zip(weights, claims, strict=True))
-        self._row_point, value = sumcheck_verifier.verify(
-            channel,
-            "evaluation",
-            sumcheck_verifier.halved(claim, row_bits),
-            sumcheck_verifier.halves(row_bits),
-            degree=2,
-        )
-        size = code.message_length
+        column_point, claim = _bind(channel, "evaluation/columns", claim, code.message_bits)
+        self._row_point, claim = _bind(channel, "evaluation/rows", claim, row_bits)
         self._combined = channel.transcript.receive_vector("evaluation/row", code.dimension)
-        message = np.ascontiguousarray(self._combined[:, :size])
 
         def expected() -> Element:
-            points = [claim.point for claim in claims]
-            total = Element(0)
-            for columns, members in group_by_columns(points, row_bits).items():
-                factor = Element(0)
-                for j in members:
-                    rows_part = list(points[j][:row_bits])
-                    factor = factor + weights[j] * eq(rows_part, self._row_point)
-                total = total + factor * inner_product(eq_table(columns), message)
-            return total
+            weight = ZERO
+            point = [*self._row_point, *column_point]
+            for gamma, claim in zip(weights, claims, strict=True):
+                weight = weight + gamma * eq(claim.point, point)
+            message = np.ascontiguousarray(self._combined[:, : code.message_length])
+            return weight * inner_product(eq_table(column_point), message)
 
-        difference = combine([(ONE, value), (-ONE, constant(channel.public(expected)))])
+        difference = combine([(ONE, claim), (-ONE, constant(channel.public(expected)))])
         channel.require_zero("evaluation/claims", difference)
 
     def check_columns(self, positions: list[int], columns: U32) -> None:
@@ -82,3 +72,11 @@ class EvaluationTest:
                 where=f"position {positions[bad]}",
             )
 
+
+def _bind(
+    channel: VerifierChannel, label: str, claim: Expression, variables: int
+) -> tuple[list[Element], Expression]:
+    """A plain sumcheck over `variables` variables."""
+    halved = sumcheck_verifier.halved(claim, variables)
+    halves = sumcheck_verifier.halves(variables)
+    return sumcheck_verifier.verify(channel, label, halved, halves, degree=2)

@@ -8,7 +8,7 @@ from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.element import Element
 from wmproof.argument.extension import vector_of
 from wmproof.argument.field import U32, P, from_montgomery, random_elements
-from wmproof.argument.ligero.algebra import multiply, weighted_sum
+from wmproof.argument.ligero.algebra import multiply, scale, weighted_sum
 from wmproof.argument.ligero.pad_layout import PadLayout
 from wmproof.argument.ligero.polynomials import (
     coefficients_on_subgroup,
@@ -98,7 +98,7 @@ class PadMatrix:
 
     def _proximity(self, rho: Element) -> U32:
         weights = [*powers(rho, self._layout.rows)[1:], Element(1)]
-        return weighted_sum(vector_of(weights), self._rows)
+        return weighted_sum(weights, self._rows)
 
     def _linear(self, weights: U32) -> U32:
         layout, size = self._layout, self._product_size()
@@ -124,8 +124,7 @@ class PadMatrix:
         total = np.zeros((4, size), np.uint64)
         for power, (x, y, z) in zip(powers(theta, len(triples)), triples, strict=True):
             difference = multiply(rows[x], rows[y]).astype(np.uint64) + P - rows[z]
-            scale = np.repeat(power.montgomery()[:, None], size, axis=1)
-            total += multiply((difference % P).astype(np.uint32), scale)
+            total += scale((difference % P).astype(np.uint32), power)
         dividend = coefficients_on_subgroup((total % P).astype(np.uint32))
         # Divide by X^w - 1 from the top: quotient_j = dividend_(j+w) + quotient_(j+w).
         quotient = np.zeros((4, size), np.uint64)

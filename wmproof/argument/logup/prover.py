@@ -71,6 +71,7 @@ def prove(
     LookupPoints
         Memory: 32 bytes for each entry of the largest group, and for each row of the table.
     """
+    channel.grind(f"{lookup.label}/work")
     a, beta = channel.challenges(f"{lookup.label}/compress", 2)
     points, values = [], []
     total: Fraction | None = None
