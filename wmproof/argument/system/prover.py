@@ -15,9 +15,10 @@ from wmproof.argument.field import random_elements
 from wmproof.argument.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
-from wmproof.argument.matrix import ColumnOpening, MessageMatrix
+from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.system.statement import (
+    MAGIC,
     PROTOCOL,
     ProvableStatement,
     Security,
@@ -25,7 +26,6 @@ from wmproof.argument.system.statement import (
     Statement,
     padded_rows,
     prepare,
-    rehearse,
 )
 from wmproof.argument.transcript import (
     Coins,
@@ -47,7 +47,8 @@ def prove(
     witness : sequence of uint8, uint16 or uint32 arrays (rows, 2^message_bits)
         Canonical, ``statement.rows`` rows in all.
     """
-    buffer = io.BytesIO()
+    buffer = io.BytesIO(MAGIC)
+    buffer.seek(len(MAGIC))
     setup = prepare(statement, security or Security())
     prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL))
     return buffer.getvalue()
@@ -69,7 +70,7 @@ def prove_to(
     committed = matrix.commit()
     transcript.send("witness/root", committed.root)
     pads = draw_pads(setup.shape.pads)
-    pad_matrix = PadMatrix(setup.pad_layout, pads, rehearse(statement)[1].products)
+    pad_matrix = PadMatrix(setup.pad_layout, pads, setup.products)
     transcript.send("pads/root", pad_matrix.root)
 
     record.start()
@@ -86,8 +87,15 @@ def prove_to(
     pad_positions = transcript.positions(
         "pads/positions", parameters.pad_code.length, parameters.pad_queries
     )
-    _send_opening(transcript, "witness", committed.open_columns(witness_positions))
-    _send_opening(transcript, "pads", pad_matrix.open_columns(pad_positions))
+    openings = {
+        "witness": committed.open_columns(witness_positions),
+        "pads": pad_matrix.open_columns(pad_positions),
+    }
+    for label, opening in openings.items():
+        transcript.send(f"{label}/columns", encode_base(opening.columns))
+        transcript.send(f"{label}/salts", opening.salts)
+    for label, opening in openings.items():
+        transcript.send(f"{label}/siblings", b"".join(opening.siblings))
 
 
 def _witness_matrix(
@@ -97,12 +105,6 @@ def _witness_matrix(
     blinding = random_elements((padded_rows(statement.rows) - statement.rows, code.message_length))
     tails = random_elements((setup.shape.rows, code.tail))
     return MessageMatrix([*witness, blinding], tails, code)
-
-
-def _send_opening(transcript: ProverTranscript, label: str, opening: ColumnOpening) -> None:
-    transcript.send(f"{label}/columns", encode_base(opening.columns))
-    transcript.send(f"{label}/salts", opening.salts)
-    transcript.send(f"{label}/siblings", b"".join(opening.siblings))
 
 
 class _Record:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from wmproof.argument.channel import ConstraintSystem, VerifierChannel
+from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.element import Element
 from wmproof.argument.ligero.claims import BLINDING_ROWS, PointClaim
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
@@ -19,6 +19,7 @@ from wmproof.argument.soundness import Parameters, Shape, argument_errors, choos
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
 
 PROTOCOL = "wmproof argument v1"
+MAGIC = b"wmproof argument 1\n"
 
 
 class Statement(Protocol):
@@ -88,10 +89,23 @@ def row_bits(rows: int) -> int:
 
 @dataclass(frozen=True)
 class Setup:
-    """Sizes and parameters that both parties derive from the statement alone."""
+    """Sizes and parameters that both parties derive from the statement alone.
+
+    Attributes
+    ----------
+    shape : Shape
+    parameters : Parameters
+    products : sequence of (int, int)
+        The pairs of pads whose products are committed.
+    message_sizes : sequence of int
+        Bytes of each message of the protocol and of the claims' sumcheck; all of them field
+        elements, but for nonces, which count as 0.
+    """
 
     shape: Shape
     parameters: Parameters
+    products: Sequence[tuple[int, int]]
+    message_sizes: Sequence[int]
 
     @property
     def pad_layout(self) -> PadLayout:
@@ -100,7 +114,8 @@ class Setup:
 
     def encode(self) -> bytes:
         """Canonical bytes of everything chosen, for the transcript."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
+        chosen = {"shape": asdict(self.shape), "parameters": asdict(self.parameters)}
+        return json.dumps(chosen, sort_keys=True, separators=(",", ":")).encode()
 
 
 class _Zeros:
@@ -108,17 +123,28 @@ class _Zeros:
         return bytes(size)
 
 
-def rehearse(statement: Statement) -> tuple[Shape, ConstraintSystem]:
-    """Count what the transcript will hold, by running the verifier on zeros.
+class _Rehearsal(VerifierTranscript):
+    """Hears zeros, and remembers how long each message is."""
 
-    The system's pads and products are the real ones; its linear constraints are not.
-    """
-    transcript = VerifierTranscript(_Zeros(), FiatShamirCoins("rehearsal"))
+    def __init__(self) -> None:
+        super().__init__(_Zeros(), FiatShamirCoins("rehearsal"))
+        self.sizes: list[int] = []
+
+    def receive(self, label: str, size: int) -> bytes:
+        self.sizes.append(size)
+        return super().receive(label, size)
+
+    def check_grinding(self, label: str, bits: int) -> None:
+        self.sizes.append(0)
+
+
+def prepare(statement: Statement, security: Security) -> Setup:
+    """Derive sizes and parameters, by running the statement's verifier on zeros."""
+    transcript = _Rehearsal()
     channel = VerifierChannel(transcript, rehearsal=True)
     rows = padded_rows(statement.rows)
     claims = statement.verify(channel)
-    code = Code(statement.message_bits, 0)
-    EvaluationTest(channel, code, rows, claims)
+    EvaluationTest(channel, Code(statement.message_bits, 0), rows, claims)
     system = channel.system
     shape = Shape(
         rows,
@@ -128,19 +154,14 @@ def rehearse(statement: Statement) -> tuple[Shape, ConstraintSystem]:
         len(system.products),
         len(system.zeros),
     )
-    return shape, system
-
-
-def prepare(statement: Statement, security: Security) -> Setup:
-    """Derive sizes and parameters."""
-    shape, _ = rehearse(statement)
     parameters = choose_parameters(
         shape,
         statement.errors(),
         security_bits=security.bits,
         grinding_bits=security.grinding_bits,
     )
-    return Setup(shape, parameters)
+    # The last message is the combined row, whose tail was not known yet.
+    return Setup(shape, parameters, system.products, transcript.sizes[:-1])
 
 
 def error_table(statement: Statement, setup: Setup) -> dict[str, Fraction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import decode_base
+from wmproof.argument.field import U32
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_verifier import PadTests
 from wmproof.argument.merkle import (
@@ -13,7 +14,9 @@ from wmproof.argument.merkle import (
     sibling_count,
     verify_opening,
 )
+from wmproof.argument.system.encoding import check_encoding
 from wmproof.argument.system.statement import (
+    MAGIC,
     PROTOCOL,
     Security,
     Setup,
@@ -44,7 +47,8 @@ def verify_proof(statement: Statement, proof: bytes, security: Security | None =
         If any check fails.
     """
     setup = prepare(statement, security or Security())
-    transcript = fiat_shamir_verifier(PROTOCOL, proof)
+    check_encoding(setup, proof)
+    transcript = fiat_shamir_verifier(PROTOCOL, proof[len(MAGIC) :])
     verify(statement, setup, transcript)
     transcript.finish()
     return setup
@@ -66,11 +70,12 @@ def verify(statement: Statement, setup: Setup, transcript: VerifierTranscript) -
     pad_positions = transcript.positions(
         "pads/positions", codes[1].length, parameters.pad_queries
     )
-    witness = _Opening(transcript, "witness", witness_positions, codes[0].length, setup.shape.rows)
-    pad_height = setup.pad_layout.column_height
-    pad = _Opening(transcript, "pads", pad_positions, codes[1].length, pad_height)
-    evaluation.check_columns(witness_positions, witness.check(witness_root))
-    pads.check_columns(pad_positions, pad.check(pad_root))
+    witness = _Opening(transcript, "witness", witness_positions, setup.shape.rows)
+    pad = _Opening(transcript, "pads", pad_positions, setup.pad_layout.column_height)
+    witness.check(transcript, witness_root, codes[0].length)
+    pad.check(transcript, pad_root, codes[1].length)
+    evaluation.check_columns(witness_positions, witness.columns)
+    pads.check_columns(pad_positions, pad.columns)
 
 
 def receive_tests(
@@ -85,27 +90,22 @@ def receive_tests(
 
 
 class _Opening:
-    """Columns as received; `check` returns them once they are known to be the committed ones."""
+    """Columns as received; to be believed once `check` has passed."""
 
     def __init__(
-        self,
-        transcript: VerifierTranscript,
-        label: str,
-        positions: list[int],
-        length: int,
-        height: int,
+        self, transcript: VerifierTranscript, label: str, positions: list[int], height: int
     ) -> None:
-        self._positions = positions
-        self._depth = length.bit_length() - 1
+        self._label, self._positions = label, positions
         count = len(positions)
         data = transcript.receive(f"{label}/columns", 4 * count * height)
-        self._columns = decode_base(data, f"{label}/columns").reshape(count, height)
+        self.columns: U32 = decode_base(data, f"{label}/columns").reshape(count, height)
         self._salts = transcript.receive(f"{label}/salts", count * SALT_BYTES)
-        needed = sibling_count(self._depth, positions)
-        hashes = transcript.receive(f"{label}/siblings", needed * HASH_BYTES)
-        self._siblings = [hashes[i : i + HASH_BYTES] for i in range(0, len(hashes), HASH_BYTES)]
 
-    def check(self, root: bytes):  # type: ignore[no-untyped-def]
-        leaves = leaf_hashes(self._columns, self._salts)
-        verify_opening(root, self._depth, self._positions, leaves, self._siblings)
-        return self._columns
+    def check(self, transcript: VerifierTranscript, root: bytes, length: int) -> None:
+        """Receive the siblings and compare with the commitment."""
+        depth = length.bit_length() - 1
+        needed = sibling_count(depth, self._positions)
+        hashes = transcript.receive(f"{self._label}/siblings", needed * HASH_BYTES)
+        siblings = [hashes[i : i + HASH_BYTES] for i in range(0, len(hashes), HASH_BYTES)]
+        leaves = leaf_hashes(self.columns, self._salts)
+        verify_opening(root, depth, self._positions, leaves, siblings)
