@@ -94,8 +94,6 @@ class LookupProof(LookupStatement):
         return blocks
 
     def prove(self, channel: ProverChannel) -> list[list[Element]]:
-        points = lookup_prover.prove(
-            channel, self.lookup, [self.columns], self.multiplicities
-        )
+        points = lookup_prover.prove(channel, self.lookup, [self.columns], self.multiplicities)
         inner = [points.groups[0], points.groups[0], points.multiplicities]
         return [self.point(block, point) for block, point in enumerate(inner)]

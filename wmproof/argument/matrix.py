@@ -81,9 +81,7 @@ class CommittedMatrix:
         return ColumnOpening(self.codewords[np.asarray(positions)], salts, siblings)
 
 
-def commit_columns(
-    codewords: U32, entropy: Callable[[int], bytes] = os.urandom
-) -> CommittedMatrix:
+def commit_columns(codewords: U32, entropy: Callable[[int], bytes] = os.urandom) -> CommittedMatrix:
     """Hash the columns, uint32 (n, R) canonical, of codewords, each with a fresh salt."""
     salts = entropy(len(codewords) * SALT_BYTES)
     return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))

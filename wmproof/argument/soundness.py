@@ -184,9 +184,7 @@ def choose_parameters(
         # Short rows: the test polynomials are sent in full, the columns are low.
         pad_bits = max(5, ((shape.pads + 3 * shape.products).bit_length() + 5) // 2)
         pad_code, pad_queries = _fewest_queries(pad_bits, 8, pad_query_error, target)
-        parameters = Parameters(
-            witness_code, witness_queries, pad_code, pad_queries, grinding_bits
-        )
+        parameters = Parameters(witness_code, witness_queries, pad_code, pad_queries, grinding_bits)
         errors = argument_errors(shape, parameters, protocol_errors)
         if bits(sum(errors.values(), Fraction(0))) >= security_bits:
             return parameters

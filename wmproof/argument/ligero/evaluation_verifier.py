@@ -56,14 +56,7 @@ class EvaluationTest:
 
     def check_columns(self, positions: list[int], columns: U32) -> None:
         """Compare u with opened columns: uint32 (Q, rows), canonical, authenticity checked."""
-        size = self._code.message_length
-        sent = self._code.evaluate_extension(
-            np.ascontiguousarray(self._combined[:, :size]),
-            np.ascontiguousarray(self._combined[:, size:]),
-            np.array(positions),
-        )
-        weights = np.ascontiguousarray(eq_table(self._row_point)[:, : self._rows])
-        expected = weighted_rows(columns, weights)
+        sent, expected = self.compared(positions, columns)
         if not np.array_equal(sent, expected):
             bad = int(np.argmax((sent != expected).any(axis=0)))
             raise ProofError(
@@ -71,6 +64,20 @@ class EvaluationTest:
                 "the combined row differs from the committed rows",
                 where=f"position {positions[bad]}",
             )
+
+    def compared(self, positions: list[int], columns: U32) -> tuple[U32, U32]:
+        """u's codeword at the positions, and the combination of the columns: Montgomery (4, Q)."""
+        size = self._code.message_length
+        sent = self._code.evaluate_extension(
+            np.ascontiguousarray(self._combined[:, :size]),
+            np.ascontiguousarray(self._combined[:, size:]),
+            np.array(positions),
+        )
+        return sent, weighted_rows(columns, self.row_weights())
+
+    def row_weights(self) -> U32:
+        """eq(row point, i) for each row: Montgomery (4, rows)."""
+        return np.ascontiguousarray(eq_table(self._row_point)[:, : self._rows])
 
 
 def _bind(

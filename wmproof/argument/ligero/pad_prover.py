@@ -141,5 +141,3 @@ class PadMatrix:
 
     def _on_subgroup(self, coefficients: U32, size: int) -> U32:
         return values_on_subgroup(coefficients, size).reshape(-1, 4, size)
-
-

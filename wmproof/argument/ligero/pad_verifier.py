@@ -13,12 +13,14 @@ so it cannot make up for a constraint that is violated. Soundness: `soundness.pa
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.element import Element
 from wmproof.argument.extension import elements_of
-from wmproof.argument.field import U32, to_montgomery
+from wmproof.argument.field import U32, P, to_montgomery
 from wmproof.argument.ligero.pad_layout import PadLayout
 from wmproof.argument.ligero.polynomials import coefficients_on_subgroup, values_at_positions
 from wmproof.argument.logup.statement import powers
@@ -27,7 +29,15 @@ from wmproof.errors import ProofError
 
 
 class PadTests:
-    """The three polynomials, received and waiting for the opened columns."""
+    """The three polynomials, received and waiting for the opened columns.
+
+    Attributes
+    ----------
+    polynomials : three of uint32 (4, degree), Montgomery
+        Proximity, linear, quadratic quotient, as received.
+    weights, target
+        The folded linear constraint, `PadLayout.linear_constraint`.
+    """
 
     def __init__(
         self, transcript: VerifierTranscript, layout: PadLayout, system: ConstraintSystem
@@ -36,20 +46,20 @@ class PadTests:
             raise ProofError("argument", "the transcript does not have the shape it announced")
         self._layout = layout
         gamma, self._rho, self._theta = transcript.challenges("pads/challenges", 3)
-        weights, target = layout.linear_constraint(system, gamma)
-        self._weights = weights
-        proximity = transcript.receive_vector("pads/proximity", layout.code.dimension)
-        linear = transcript.receive_vector("pads/linear", layout.linear_degree)
-        quotient = transcript.receive_vector("pads/quadratic", layout.quotient_degree)
-        self._polynomials = (proximity, linear, quotient)
-        self._check_sum(linear, target)
+        self.weights, self.target = layout.linear_constraint(system, gamma)
+        self.polynomials = (
+            transcript.receive_vector("pads/proximity", layout.code.dimension),
+            transcript.receive_vector("pads/linear", layout.linear_degree),
+            transcript.receive_vector("pads/quadratic", layout.quotient_degree),
+        )
 
-    def _check_sum(self, linear: U32, target: Element) -> None:
+    def check_sum(self) -> None:
+        """The linear polynomial's sum over H, w times its coefficients at multiples of w."""
         width = self._layout.code.message_length
         total = Element(0)
-        for coefficient in elements_of(np.ascontiguousarray(linear[:, ::width])):
+        for coefficient in elements_of(np.ascontiguousarray(self.polynomials[1][:, ::width])):
             total = total + coefficient
-        if total * Element.of(width) != target:
+        if total * Element.of(width) != self.target:
             raise ProofError("pads", "the linear constraints on the encrypted transcript fail")
 
     def check_columns(self, positions: list[int], columns: U32) -> None:
@@ -61,35 +71,41 @@ class PadTests:
         columns : uint32 (Q, column_height), canonical
             Their authenticity is the caller's business.
         """
-        layout, code = self._layout, self._layout.code
-        sent = np.concatenate(
-            [values_at_positions(code, polynomial) for polynomial in self._polynomials]
-        )[:, positions]
-        rows = layout.rows * 4
-        weight_rows = self._weights.reshape(4 * layout.rows, code.message_length)
-        weight_rows = coefficients_on_subgroup(weight_rows)
-        weights = values_at_positions(code, weight_rows).reshape(4, layout.rows, code.length)
-        points = code.points()
+        sent = self.values(positions)
         entries = to_montgomery(np.ascontiguousarray(columns)).reshape(len(positions), -1, 4)
-        assert entries.shape[1] * 4 == rows + 8
-        for k, position in enumerate(positions):
-            values = elements_of(np.ascontiguousarray(entries[k].T))
-            local = elements_of(np.ascontiguousarray(weights[:, :, position]))
-            expected = self._expected(values, local)
-            vanishing = Element.of(pow(int(points[position]), code.message_length) - 1)
-            u, q, h = elements_of(np.ascontiguousarray(sent[:, k].reshape(3, 4).T))
-            for name, found, wanted in zip(
-                ("proximity", "linear", "quadratic"), (u, q, vanishing * h), expected, strict=True
+        for k, (position, found) in enumerate(zip(positions, sent, strict=True)):
+            expected = self.expected(position, elements_of(np.ascontiguousarray(entries[k].T)))
+            for name, one, other in zip(
+                ("proximity", "linear", "quadratic"), found, expected, strict=True
             ):
-                if found != wanted:
+                if one != other:
                     raise ProofError(
                         "pads", f"the {name} test of the pads fails", where=f"position {position}"
                     )
 
-    def _expected(
-        self, values: list[Element], weights: list[Element]
-    ) -> tuple[Element, Element, Element]:
+    def values(self, positions: list[int]) -> list[tuple[Element, Element, Element]]:
+        """What the polynomials say of each position: u, q and (X^w - 1) h."""
+        code = self._layout.code
+        points = code.points()
+        table = np.concatenate([values_at_positions(code, poly) for poly in self.polynomials])
+        result = []
+        for position in positions:
+            u, q, h = elements_of(np.ascontiguousarray(table[:, position].reshape(3, 4).T))
+            vanishing = pow(int(points[position]), code.message_length, P) - 1
+            result.append((u, q, Element.of(vanishing) * h))
+        return result
+
+    @cached_property
+    def _weight_values(self) -> U32:
+        layout = self._layout
+        rows = self.weights.reshape(4 * layout.rows, layout.code.message_length)
+        values = values_at_positions(layout.code, coefficients_on_subgroup(rows))
+        return values.reshape(4, layout.rows, layout.code.length)
+
+    def expected(self, position: int, values: list[Element]) -> tuple[Element, Element, Element]:
+        """What the polynomials have to be, given an opened column: `rows` + 2 elements."""
         rows = self._layout.rows
+        weights = elements_of(np.ascontiguousarray(self._weight_values[:, :, position]))
         body, linear_mask, quadratic_mask = values[:rows], values[rows], values[rows + 1]
         proximity = body[-1]
         for power, value in zip(powers(self._rho, rows)[1:], body[:-1], strict=True):

@@ -147,5 +147,3 @@ def _verify_table(
 
     channel.require_zero(f"{label}/leaves", denominator - constant(channel.public(compressed)))
     return root, ColumnClaims(point, [numerator])
-
-

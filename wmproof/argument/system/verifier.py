@@ -67,13 +67,12 @@ def verify(statement: Statement, setup: Setup, transcript: VerifierTranscript) -
     witness_positions = transcript.positions(
         "witness/positions", codes[0].length, parameters.witness_queries
     )
-    pad_positions = transcript.positions(
-        "pads/positions", codes[1].length, parameters.pad_queries
-    )
+    pad_positions = transcript.positions("pads/positions", codes[1].length, parameters.pad_queries)
     witness = _Opening(transcript, "witness", witness_positions, setup.shape.rows)
     pad = _Opening(transcript, "pads", pad_positions, setup.pad_layout.column_height)
     witness.check(transcript, witness_root, codes[0].length)
     pad.check(transcript, pad_root, codes[1].length)
+    pads.check_sum()
     evaluation.check_columns(witness_positions, witness.columns)
     pads.check_columns(pad_positions, pad.columns)
 
