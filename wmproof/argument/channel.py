@@ -100,15 +100,27 @@ class VerifierChannel:
     rehearsal : bool
         A run on messages of zeros that only counts pads and products (the prover has to commit to
         them before it starts): no check fails, and public computations are skipped.
+    grinding_bits : int
+        Proof of work that `grind` demands.
     """
 
     def __init__(
-        self, transcript: VerifierTranscript, *, hiding: bool = True, rehearsal: bool = False
+        self,
+        transcript: VerifierTranscript,
+        *,
+        hiding: bool = True,
+        rehearsal: bool = False,
+        grinding_bits: int = 0,
     ) -> None:
         self.transcript = transcript
         self.system = ConstraintSystem()
         self._hiding = hiding
         self._rehearsal = rehearsal
+        self._grinding_bits = grinding_bits
+
+    def grind(self, label: str) -> None:
+        """Have the prover work before a challenge whose error is large."""
+        self.transcript.check_grinding(label, self._grinding_bits)
 
     def receive(self, label: str, count: int) -> list[Expression]:
         """Read `count` messages in K."""

@@ -71,8 +71,18 @@ def v_scale(a: U32, i: int, s: U32, out: U32, k: int, n: int) -> None:
 @njit(nogil=True, cache=True)
 def v_fold(a: U32, low: int, high: int, r: U32, out: U32, k: int, n: int) -> None:
     """out[k:k+n] = a[low:low+n] + r * (a[high:high+n] - a[low:low+n]) for one scalar r of K."""
-    l0, l1, l2, l3 = a[0, low : low + n], a[1, low : low + n], a[2, low : low + n], a[3, low : low + n]
-    h0, h1, h2, h3 = a[0, high : high + n], a[1, high : high + n], a[2, high : high + n], a[3, high : high + n]
+    l0, l1, l2, l3 = (
+        a[0, low : low + n],
+        a[1, low : low + n],
+        a[2, low : low + n],
+        a[3, low : low + n],
+    )
+    h0, h1, h2, h3 = (
+        a[0, high : high + n],
+        a[1, high : high + n],
+        a[2, high : high + n],
+        a[3, high : high + n],
+    )
     o0, o1, o2, o3 = out[0, k : k + n], out[1, k : k + n], out[2, k : k + n], out[3, k : k + n]
     r0, r1, r2, r3 = r[0], r[1], r[2], r[3]
     for x in range(n):

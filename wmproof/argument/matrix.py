@@ -81,6 +81,12 @@ class CommittedMatrix:
         return ColumnOpening(self.codewords[np.asarray(positions)], salts, siblings)
 
 
+def commit_columns(codewords: U32, entropy: Callable[[int], bytes] = os.urandom) -> CommittedMatrix:
+    """Hash the columns, uint32 (n, R) canonical, of codewords, each with a fresh salt."""
+    salts = entropy(len(codewords) * SALT_BYTES)
+    return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
+
+
 class MessageMatrix:
     """R rows of 2^m message values, each with a random tail; secret.
 
@@ -124,12 +130,10 @@ class MessageMatrix:
         entropy : Callable
             ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
         """
-        n = self.code.length
-        salts = entropy(n * SALT_BYTES)
-        codewords = np.empty((n, self.rows), np.uint32)
+        codewords = np.empty((self.code.length, self.rows), np.uint32)
         self.code.prepare()
         over_ranges(self._encode_batches, -(-self.rows // LANES), codewords, grain=1)
-        return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
+        return commit_columns(codewords, entropy)
 
     def _encode_batches(self, start: int, stop: int, codewords: U32) -> None:
         lanes = self.code.new_lanes()
@@ -162,19 +166,35 @@ class MessageMatrix:
         ndarray
             uint32 (4, 2^m + Q), K in Montgomery form.
         """
-        if coefficients.shape != (4, self.rows):
-            raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")
+        messages = self.combine_messages(coefficients, 0)
+        sums = np.zeros((4, self.code.tail), np.uint64)
+        _combine(0, self.code.tail, self.tails, to_montgomery(coefficients), sums)
+        return np.concatenate([messages, total_of([sums])], axis=1)
+
+    def combine_messages(self, coefficients: U32, row_start: int) -> U32:
+        """Return sum_i c_i message_(row_start + i).
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            uint32 (4, any number of rows), K in Montgomery form.
+        row_start : int
+            The first row.
+
+        Returns
+        -------
+        ndarray
+            uint32 (4, 2^m), K in Montgomery form.
+        """
+        row_stop = row_start + coefficients.shape[1]
+        if not 0 <= row_start <= row_stop <= self.rows:
+            raise InputError(f"rows {row_start} .. {row_stop} are not in a matrix of {self.rows}")
         # Products lose one factor 2^32, and the result is to keep one.
         factors = to_montgomery(coefficients)
-        size = self.code.message_length
-        sums = np.zeros((4, self.code.dimension), np.uint64)
-        head, tail = np.zeros((4, size), np.uint64), np.zeros((4, self.code.tail), np.uint64)
-        for block, (begin, end) in zip(self.blocks, self.block_rows, strict=True):
-            if begin < end:
-                own = np.ascontiguousarray(factors[:, begin:end])
-                over_ranges(_combine, size, block, own, head, align=_TILE)
-        _combine(0, self.code.tail, self.tails, factors, tail)
-        sums[:, :size], sums[:, size:] = head, tail
+        sums = np.zeros((4, self.code.message_length), np.uint64)
+        for block, low, high, row in self._pieces(row_start, row_stop):
+            own = np.ascontiguousarray(factors[:, row - row_start : row - row_start + high - low])
+            over_ranges(_combine, sums.shape[1], block[low:high], own, sums, align=_TILE)
         return total_of([sums])
 
     def project_columns(self, weights: U32, row_start: int = 0, row_stop: int | None = None) -> U32:

@@ -120,3 +120,22 @@ def evaluate_base(values: U32, point: Sequence[Element]) -> Element:
     over_ranges(_weighted_blocks, blocks, values, low, sums, grain=64)
     high = np.ascontiguousarray(eq_table(point[:split])[:, :blocks])
     return inner_product(sums, high)
+
+
+def weighted_rows(rows: U32, weights: U32) -> U32:
+    """Return sum_i weights_i rows[k, i] for each k.
+
+    Parameters
+    ----------
+    rows : uint32 (N, R), canonical
+    weights : uint32 (4, R), K in Montgomery form
+
+    Returns
+    -------
+    uint32 (4, N)
+        K in Montgomery form.
+    """
+    sums = np.empty((4, rows.shape[0]), np.uint32)
+    flat = np.ascontiguousarray(rows).reshape(-1)
+    over_ranges(_weighted_blocks, rows.shape[0], flat, weights, sums, grain=16)
+    return sums

@@ -18,10 +18,19 @@ class ProverChannel:
         Where bytes go.
     pads : Sequence[Element] or None
         The committed one-time pads, one a message; None sends messages in the clear.
+    grinding_bits : int
+        Proof of work that `grind` does.
     """
 
-    def __init__(self, transcript: ProverTranscript, pads: Sequence[Element] | None) -> None:
+    def __init__(
+        self,
+        transcript: ProverTranscript,
+        pads: Sequence[Element] | None,
+        *,
+        grinding_bits: int = 0,
+    ) -> None:
         self.transcript = transcript
+        self._grinding_bits = grinding_bits
         self._pads: Iterator[Element] | None = None if pads is None else iter(pads)
 
     def send(self, label: str, messages: Sequence[Element]) -> None:
@@ -37,6 +46,10 @@ class ProverChannel:
         except StopIteration:
             # A pad used twice would leak; running out means prover and verifier disagree.
             raise WmproofError("the prover speaks more than its rehearsal announced") from None
+
+    def grind(self, label: str) -> None:
+        """Work before a challenge whose error is large."""
+        self.transcript.grind(label, self._grinding_bits)
 
     def challenge(self, label: str) -> Element:
         """One challenge in K."""

@@ -5,7 +5,7 @@ and Haboeck, 'Improving logarithmic derivative lookups using GKR' (ePrint 2023/1
 
 For random a and beta, and rows w_x, t_y of the witness and the table compressed to
 w_x = sum_j beta^j column_j[x], the claim holds if and only if, up to probability
-(N + T + width) (N + T) / |K|, committed multiplicities m satisfy
+(N + T) max(1, width - 1) / |K| over a and beta, committed multiplicities m satisfy
 
     sum_x 1 / (a - w_x)  =  sum_y m_y / (a - t_y).
 

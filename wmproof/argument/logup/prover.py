@@ -71,6 +71,7 @@ def prove(
     LookupPoints
         Memory: 32 bytes for each entry of the largest group, and for each row of the table.
     """
+    channel.grind(f"{lookup.label}/work")
     a, beta = channel.challenges(f"{lookup.label}/compress", 2)
     points, values = [], []
     total: Fraction | None = None
@@ -85,9 +86,7 @@ def prove(
     return LookupPoints(points, values, table_point)
 
 
-def _unit_leaves(
-    lookup: Lookup, group: int, columns: U32, a: Element, beta: Element
-) -> UnitLeaves:
+def _unit_leaves(lookup: Lookup, group: int, columns: U32, a: Element, beta: Element) -> UnitLeaves:
     if columns.shape[1] != lookup.lengths[group]:
         raise ValueError(f"group {group} has {columns.shape[1]} rows, not {lookup.lengths[group]}")
     weights = powers(beta, columns.shape[0])
@@ -151,9 +150,7 @@ def _send_columns(
     return others
 
 
-def _add_fractions(
-    channel: ProverChannel, label: str, left: Fraction, right: Fraction
-) -> Fraction:
+def _add_fractions(channel: ProverChannel, label: str, left: Fraction, right: Fraction) -> Fraction:
     total = left[0] * right[1] + right[0] * left[1], left[1] * right[1]
     channel.send(f"{label}/sum", total)
     return total
@@ -177,4 +174,3 @@ def _prove_table(
     while levels:
         point, claim = _layer(channel, label, levels.pop(), point, claim)
     return point
-

@@ -30,6 +30,7 @@ def verify(channel: VerifierChannel, lookup: Lookup) -> LookupClaims:
     LookupClaims
         True for the committed columns if the lookup holds; the caller checks them.
     """
+    channel.grind(f"{lookup.label}/work")
     a, beta = channel.challenges(f"{lookup.label}/compress", 2)
     groups = []
     total: Fraction | None = None
@@ -146,5 +147,3 @@ def _verify_table(
 
     channel.require_zero(f"{label}/leaves", denominator - constant(channel.public(compressed)))
     return root, ColumnClaims(point, [numerator])
-
-

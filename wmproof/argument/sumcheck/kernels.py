@@ -53,7 +53,15 @@ def _weigh(scratch: U32, total: int, low: U32, offset: int, n: int, sums: U64) -
 
 @njit(nogil=True, cache=True)
 def _evaluate_tile(
-    tables: U32, half: int, i: int, n: int, terms: Terms, low: U32, offset: int, work: U32, sums: U64
+    tables: U32,
+    half: int,
+    i: int,
+    n: int,
+    terms: Terms,
+    low: U32,
+    offset: int,
+    work: U32,
+    sums: U64,
 ) -> None:
     # sums[0] at X = 0, sums[1] the leading coefficient, sums[t] at X = t for 2 <= t < d.
     factors, degree = tables.shape[0], terms.shape[1]

@@ -127,7 +127,9 @@ def prove(
     return challenges, elements_of(np.ascontiguousarray(tables[:, :, 0].T))
 
 
-def _next_claim(claim: Element, coefficients: Sequence[Element], r: Element, rho: Element) -> Element:
+def _next_claim(
+    claim: Element, coefficients: Sequence[Element], r: Element, rho: Element
+) -> Element:
     power = r
     for coefficient in coefficients:
         claim = claim + coefficient * (power - rho)
