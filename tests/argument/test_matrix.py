@@ -215,3 +215,23 @@ def test_what_a_verifier_uses_does_not_import_the_matrix(module: object) -> None
     tree = ast.parse(Path(str(module.__file__)).read_text())  # type: ignore[attr-defined]
     imported = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert "wmproof.argument.matrix" not in imported
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 12), (3, 11), (4, 9), (5, 6), (7, 7)])
+def test_combinations_of_a_range_of_rows(start: int, stop: int) -> None:
+    matrix = matrix_of(Code(4, 3), [(4, np.uint8), (5, np.uint16), (3, np.uint32)])
+    c = random_vector(12, 3)[:, start:stop]
+    expected = expected_combination(elements_of(c), dense(matrix)[start:stop, :16])
+    assert elements_of(matrix.combine_messages(c, start)) == expected
+
+
+def test_coefficients_for_other_rows_are_refused() -> None:
+    matrix = matrix_of(Code(4, 3), [(4, np.uint8)])
+    for size in (1, 3, 5):
+        with pytest.raises(InputError, match="coefficients"):
+            matrix.combine_rows(np.zeros((4, size), np.uint32))
+    with pytest.raises(InputError, match="coefficients"):
+        matrix.combine_messages(np.zeros((3, 2), np.uint32), 0)
+    for start, size in ((-1, 2), (3, 2), (5, 0)):
+        with pytest.raises(InputError, match="rows"):
+            matrix.combine_messages(np.zeros((4, size), np.uint32), start)

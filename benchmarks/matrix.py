@@ -1,0 +1,69 @@
+"""Commitment to a matrix of bytes and all that is computed from it, against memory bandwidth."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import numpy as np
+from _harness import Figures, copy_bandwidth, first_seconds, peak_bytes, report, seconds
+
+from wmproof.argument.field import random_elements
+from wmproof.argument.matrix import MessageMatrix
+from wmproof.argument.reed_solomon import Code
+
+TAIL = 150
+
+
+def warm() -> float:
+    """Compile or load every kernel; return how long it took."""
+    code = Code(4, 3)
+    block = np.zeros((5, 16), np.uint8)
+    matrix = MessageMatrix([block], random_elements((5, 3)), code)
+
+    def run() -> None:
+        matrix.commit()
+        matrix.combine_rows(random_elements((4, 5)))
+        matrix.project_columns(random_elements((4, 16)))
+
+    return first_seconds(run)
+
+
+def main() -> None:
+    """Measure and print; arguments are the logarithms of elements and of a row's length."""
+    size_bits = int(sys.argv[1]) if len(sys.argv) > 1 else 26
+    message_bits = int(sys.argv[2]) if len(sys.argv) > 2 else 15
+    figures: dict[str, Figures] = {"first_call": {"seconds": warm()}}
+    rows, code = 1 << (size_bits - message_bits), Code(message_bits, TAIL)
+    block = np.random.default_rng(0).integers(0, 256, (rows, 1 << message_bits), np.uint8)
+    matrix = MessageMatrix([block], random_elements((rows, TAIL)), code)
+    committed = []
+    commit = first_seconds(lambda: committed.append(matrix.commit()))
+    codeword_bytes = committed[0].codewords.nbytes
+    figures["commit"] = {
+        "elements": block.size,
+        "seconds": commit,
+        "elements_per_second": block.size / commit,
+        "peak_bytes": peak_bytes(),
+        "codeword_bytes": codeword_bytes,
+    }
+    c, w = random_elements((4, rows)), random_elements((4, 1 << message_bits))
+    combine = seconds(lambda: matrix.combine_rows(c))
+    project = seconds(lambda: matrix.project_columns(w))
+    positions = sorted(random.Random(0).sample(range(code.length), TAIL))
+    opening = seconds(lambda: committed[0].open_columns(positions))
+    bandwidth = copy_bandwidth()
+    figures["commit"]["to_one_copy_of_the_codewords"] = commit / (2 * codeword_bytes / bandwidth)
+    figures["memory"] = {"copy_bytes_per_second": bandwidth}
+    for name, time in (("combine_rows", combine), ("project_columns", project)):
+        figures[name] = {
+            "seconds": time,
+            "elements_per_second": block.size / time,
+            "to_one_read": time / (block.nbytes / bandwidth),
+        }
+    figures["open_columns"] = {"seconds": opening, "columns": TAIL}
+    report("matrix", figures)
+
+
+if __name__ == "__main__":
+    main()
