@@ -327,7 +327,25 @@ def test_full_disks_and_closed_pipes(here):
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
         closed = wmproof("check-key", "owner.pvk", cwd=here, stdout=pipe)
-    assert closed.stderr == ""
+    assert (closed.returncode, closed.stderr) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code"),
+    [("2>/dev/full", 2), (">&-", 2), ("2>&-", 2), (">&- 2>&-", 2), (">/dev/full 2>/dev/full", 2)],
+)
+def test_broken_outputs_do_not_change_the_exit_code(here, redirection, code):
+    line = f'exec "$0" -c "from wmproof.cli import main; main()" check-key nowhere {redirection}'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
 
 
 def test_no_room_for_the_key_leaves_nothing(tmp_path):
