@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from core_support import CHEAP, PASSPHRASE, ROOT
 
+from wmproof.bounded import reveal, reveal_again
 from wmproof.errors import InputError, PassphraseError
 from wmproof.keygen import keygen, keygen_bounded
 from wmproof.keys import load_batch_opening, load_marking_key, save_marking_key
 from wmproof.triggers import noise
-from wmproof.verification import reveal, reveal_again
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_full_disk_behind_the_opening_leaves_the_batch_spent(bounded, tmp_path
 
 
 def start_reveal(path, target):
-    code = "import sys; from wmproof.verification import reveal; reveal(*sys.argv[1:])"
+    code = "import sys; from wmproof.bounded import reveal; reveal(*sys.argv[1:])"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(path), str(target), PASSPHRASE],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
