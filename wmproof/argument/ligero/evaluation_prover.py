@@ -1,0 +1,77 @@
+"""The prover of claims about the committed witness; `claims` states the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wmproof.argument.element import HALF, Element
+from wmproof.argument.extension import empty_tables, inner_product
+from wmproof.argument.field import U32, P
+from wmproof.argument.ligero.algebra import scale
+from wmproof.argument.ligero.claims import corner_rows
+from wmproof.argument.logup.statement import powers
+from wmproof.argument.matrix import MessageMatrix
+from wmproof.argument.multilinear import eq, eq_table
+from wmproof.argument.prover_channel import ProverChannel
+from wmproof.argument.sumcheck import prover as sumcheck_prover
+
+Point = Sequence[Element]
+
+
+def prove_evaluations(
+    channel: ProverChannel, matrix: MessageMatrix, points: Sequence[Point]
+) -> None:
+    """Prove the matrix's values at points, in the order of the verifier's claims.
+
+    Cost: each claim reads the rows that it weighs once; then two passes over the whole matrix.
+    """
+    row_bits = (matrix.rows - 1).bit_length()
+    weights = powers(channel.challenge("evaluation/gamma"), len(points))
+    column_point = _bind_columns(channel, matrix, points, weights)
+    rows = empty_tables(2, 1 << row_bits)
+    rows[:] = 0
+    for point, weight in zip(points, weights, strict=True):
+        _add_weights(rows[0], point[:row_bits], weight * eq(point[row_bits:], column_point))
+    rows[1, :, : matrix.rows] = matrix.project_columns(eq_table(column_point))
+    row_point = _prove_plain(channel, "evaluation/rows", rows, row_bits)
+    coefficients = np.ascontiguousarray(eq_table(row_point)[:, : matrix.rows])
+    channel.transcript.send_vector("evaluation/row", matrix.combine_rows(coefficients))
+
+
+def _bind_columns(
+    channel: ProverChannel,
+    matrix: MessageMatrix,
+    points: Sequence[Point],
+    weights: Sequence[Element],
+) -> list[Element]:
+    row_bits, bits = (matrix.rows - 1).bit_length(), matrix.code.message_bits
+    tables = empty_tables(2 * len(points), 1 << bits)
+    for j, (point, weight) in enumerate(zip(points, weights, strict=True)):
+        start, stop, rest = corner_rows(point[:row_bits])
+        present = max(0, min(stop, matrix.rows) - start)
+        row_weights = scale(eq_table(rest), weight)[:, :present]
+        tables[2 * j, :, : 1 << bits] = eq_table(point[row_bits:])
+        tables[2 * j + 1, :, : 1 << bits] = matrix.combine_messages(
+            np.ascontiguousarray(row_weights), min(start, matrix.rows)
+        )
+    return _prove_plain(channel, "evaluation/columns", tables, bits)
+
+
+def _prove_plain(channel: ProverChannel, label: str, tables: U32, bits: int) -> list[Element]:
+    """Sumcheck of sum_x sum_j tables[2 j](x) tables[2 j + 1](x)."""
+    claim = Element(0)
+    for j in range(0, len(tables), 2):
+        left, right = (np.ascontiguousarray(tables[j + i, :, : 1 << bits]) for i in (0, 1))
+        claim = claim + inner_product(left, right)
+    terms = np.arange(len(tables), dtype=np.int64).reshape(-1, 2)
+    halves = [HALF] * bits
+    claim = claim * HALF**bits
+    return sumcheck_prover.prove(channel, label, claim, halves, tables, terms)[0]
+
+
+def _add_weights(table: U32, row_point: Point, weight: Element) -> None:
+    start, stop, rest = corner_rows(row_point)
+    total = table[:, start:stop].astype(np.uint64) + scale(eq_table(rest), weight)
+    table[:, start:stop] = total % P

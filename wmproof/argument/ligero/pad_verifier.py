@@ -1,0 +1,120 @@
+"""The verifier of the constraints on the pads.
+
+Three polynomials over K are sent in full and compared with the committed rows at random positions
+(rows w_i, masks s; gamma, rho and theta are challenges, a_i the folded linear constraint's row i):
+
+    proximity   u = s_0 + sum_i rho^i w_i                         degree < 2^m + Q
+    linear      q = s_1 + sum_i a_i w_i,    sum_H q = target      degree < 2 * 2^m + Q - 1
+    quadratic   (X^w - 1) h = s_2 + sum_t theta^t (x_t y_t - z_t)
+
+s_1 sums to zero over H and s_2 vanishes on it; a mask that does not is fixed before the challenges,
+so it cannot make up for a constraint that is violated. Soundness: `soundness.pad_errors`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from wmproof.argument.channel import ConstraintSystem
+from wmproof.argument.element import Element
+from wmproof.argument.extension import elements_of
+from wmproof.argument.field import U32, P, to_montgomery
+from wmproof.argument.ligero.pad_layout import PadLayout
+from wmproof.argument.ligero.polynomials import coefficients_on_subgroup, values_at_positions
+from wmproof.argument.logup.statement import powers
+from wmproof.argument.transcript import VerifierTranscript
+from wmproof.errors import ProofError
+
+
+class PadTests:
+    """The three polynomials, received and waiting for the opened columns.
+
+    Attributes
+    ----------
+    polynomials : three of uint32 (4, degree), Montgomery
+        Proximity, linear, quadratic quotient, as received.
+    weights, target
+        The folded linear constraint, `PadLayout.linear_constraint`.
+    """
+
+    def __init__(
+        self, transcript: VerifierTranscript, layout: PadLayout, system: ConstraintSystem
+    ) -> None:
+        if (system.pads, len(system.products)) != (layout.pads, layout.products):
+            raise ProofError("argument", "the transcript does not have the shape it announced")
+        self._layout = layout
+        gamma, self._rho, self._theta = transcript.challenges("pads/challenges", 3)
+        self.weights, self.target = layout.linear_constraint(system, gamma)
+        self.polynomials = (
+            transcript.receive_vector("pads/proximity", layout.code.dimension),
+            transcript.receive_vector("pads/linear", layout.linear_degree),
+            transcript.receive_vector("pads/quadratic", layout.quotient_degree),
+        )
+
+    def check_sum(self) -> None:
+        """The linear polynomial's sum over H, w times its coefficients at multiples of w."""
+        width = self._layout.code.message_length
+        total = Element(0)
+        for coefficient in elements_of(np.ascontiguousarray(self.polynomials[1][:, ::width])):
+            total = total + coefficient
+        if total * Element.of(width) != self.target:
+            raise ProofError("pads", "the linear constraints on the encrypted transcript fail")
+
+    def check_columns(self, positions: list[int], columns: U32) -> None:
+        """Compare the polynomials with opened columns.
+
+        Parameters
+        ----------
+        positions : Q distinct positions
+        columns : uint32 (Q, column_height), canonical
+            Their authenticity is the caller's business.
+        """
+        sent = self.values(positions)
+        entries = to_montgomery(np.ascontiguousarray(columns)).reshape(len(positions), -1, 4)
+        for k, (position, found) in enumerate(zip(positions, sent, strict=True)):
+            expected = self.expected(position, elements_of(np.ascontiguousarray(entries[k].T)))
+            for name, one, other in zip(
+                ("proximity", "linear", "quadratic"), found, expected, strict=True
+            ):
+                if one != other:
+                    raise ProofError(
+                        "pads", f"the {name} test of the pads fails", where=f"position {position}"
+                    )
+
+    def values(self, positions: list[int]) -> list[tuple[Element, Element, Element]]:
+        """What the polynomials say of each position: u, q and (X^w - 1) h."""
+        code = self._layout.code
+        points = code.points()
+        table = np.concatenate([values_at_positions(code, poly) for poly in self.polynomials])
+        result = []
+        for position in positions:
+            u, q, h = elements_of(np.ascontiguousarray(table[:, position].reshape(3, 4).T))
+            vanishing = pow(int(points[position]), code.message_length, P) - 1
+            result.append((u, q, Element.of(vanishing) * h))
+        return result
+
+    @cached_property
+    def _weight_values(self) -> U32:
+        layout = self._layout
+        rows = self.weights.reshape(4 * layout.rows, layout.code.message_length)
+        values = values_at_positions(layout.code, coefficients_on_subgroup(rows))
+        return values.reshape(4, layout.rows, layout.code.length)
+
+    def expected(self, position: int, values: list[Element]) -> tuple[Element, Element, Element]:
+        """What the polynomials have to be, given an opened column: `rows` + 2 elements."""
+        rows = self._layout.rows
+        weights = elements_of(np.ascontiguousarray(self._weight_values[:, :, position]))
+        body, linear_mask, quadratic_mask = values[:rows], values[rows], values[rows + 1]
+        proximity = body[-1]
+        for power, value in zip(powers(self._rho, rows)[1:], body[:-1], strict=True):
+            proximity = proximity + power * value
+        linear = linear_mask
+        for weight, value in zip(weights, body, strict=True):
+            linear = linear + weight * value
+        quadratic = quadratic_mask
+        triples = self._layout.factor_rows()
+        for power, (x, y, z) in zip(powers(self._theta, len(triples)), triples, strict=True):
+            quadratic = quadratic + power * (body[x] * body[y] - body[z])
+        return proximity, linear, quadratic

@@ -1,0 +1,176 @@
+"""The lookup argument's prover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wmproof.argument.element import ZERO, Element
+from wmproof.argument.extension import empty_tables
+from wmproof.argument.field import U32, to_montgomery
+from wmproof.argument.logup.statement import Lookup, powers
+from wmproof.argument.logup.tree import (
+    D_LEFT,
+    LAYER_TERMS,
+    N_LEFT,
+    UNIT_TERMS,
+    UnitLeaves,
+    levels_above,
+    root_of,
+    shift_numerators,
+)
+from wmproof.argument.multilinear import evaluate_base
+from wmproof.argument.prover_channel import ProverChannel
+from wmproof.argument.sumcheck import prover as sumcheck_prover
+from wmproof.argument.threads import over_ranges
+
+Fraction = tuple[Element, Element]
+
+
+@dataclass(frozen=True)
+class LookupPoints:
+    """Where the verifier will have claims: the prover's counterpart of `LookupClaims`."""
+
+    groups: list[list[Element]]
+    group_values: list[list[Element]]
+    multiplicities: list[Element]
+
+
+def count_multiplicities(table_rows: Sequence[U32], table_bits: int) -> U32:
+    """Count how often each table row is looked up.
+
+    Parameters
+    ----------
+    table_rows : sequence of integer arrays
+        For each group, the index of the table row that each entry equals, filling included.
+    """
+    total = np.zeros(1 << table_bits, np.int64)
+    for rows in table_rows:
+        total += np.bincount(rows, minlength=1 << table_bits)
+    return total.astype(np.uint32)
+
+
+def prove(
+    channel: ProverChannel, lookup: Lookup, groups: Sequence[U32], multiplicities: U32
+) -> LookupPoints:
+    """Prove that every row of every group is a row of the table.
+
+    Parameters
+    ----------
+    channel : ProverChannel
+    lookup : Lookup
+    groups : sequence of uint32 (width, N_g), canonical
+        The columns, committed already.
+    multiplicities : uint32 (2^bits,), canonical
+        How often each table row occurs, filling included; committed already.
+
+    Returns
+    -------
+    LookupPoints
+        Memory: 32 bytes for each entry of the largest group, and for each row of the table.
+    """
+    channel.grind(f"{lookup.label}/work")
+    a, beta = channel.challenges(f"{lookup.label}/compress", 2)
+    points, values = [], []
+    total: Fraction | None = None
+    for g, columns in enumerate(groups):
+        label = f"{lookup.label}/group{g}"
+        leaves = _unit_leaves(lookup, g, columns, a, beta)
+        root, point = _prove_unit_tree(channel, label, leaves)
+        values.append(_send_columns(channel, label, columns, point))
+        points.append(point)
+        total = root if total is None else _add_fractions(channel, label, total, root)
+    table_point = _prove_table(channel, lookup, multiplicities, a, beta)
+    return LookupPoints(points, values, table_point)
+
+
+def _unit_leaves(lookup: Lookup, group: int, columns: U32, a: Element, beta: Element) -> UnitLeaves:
+    if columns.shape[1] != lookup.lengths[group]:
+        raise ValueError(f"group {group} has {columns.shape[1]} rows, not {lookup.lengths[group]}")
+    weights = powers(beta, columns.shape[0])
+    fill = ZERO
+    for weight, value in zip(weights, lookup.table.fill, strict=True):
+        fill = fill + weight * Element(value)
+    columns = np.ascontiguousarray(columns, np.uint32)
+    return UnitLeaves(columns, lookup.bits(group), a, weights, fill)
+
+
+def _prove_unit_tree(
+    channel: ProverChannel, label: str, leaves: UnitLeaves
+) -> tuple[Fraction, list[Element]]:
+    point: list[Element] = []
+    if leaves.bits == 1:
+        ends = leaves.denominators(ZERO)
+        d0, d1 = (Element.from_montgomery(ends[f, :, 0]) for f in range(2))
+        root = d0 + d1, d0 * d1
+        channel.send(f"{label}/root", root)
+        claim = root
+    else:
+        levels = levels_above(leaves.first_level(), leaves.bits - 2)
+        root = root_of(levels[-1])
+        channel.send(f"{label}/root", root)
+        claim = root
+        while levels:
+            point, claim = _layer(channel, label, levels.pop(), point, claim)
+    return root, _unit_layer(channel, label, leaves, point, claim)
+
+
+def _layer(
+    channel: ProverChannel, label: str, level: U32, point: list[Element], claim: Fraction
+) -> tuple[list[Element], Fraction]:
+    weight = channel.challenge(f"{label}/lambda")
+    over_ranges(shift_numerators, 1 << len(point), level, weight.montgomery())
+    target = claim[0] + weight * claim[1]
+    point, children = sumcheck_prover.prove(channel, label, target, point, level, LAYER_TERMS)
+    channel.send(f"{label}/children", children)
+    n0_shifted, n1, d0, d1 = children
+    t = channel.challenge(f"{label}/half")
+    n0 = n0_shifted - weight * d0
+    return [t, *point], (n0 + t * (n1 - n0), d0 + t * (d1 - d0))
+
+
+def _unit_layer(
+    channel: ProverChannel, label: str, leaves: UnitLeaves, point: list[Element], claim: Fraction
+) -> list[Element]:
+    shift = channel.challenge(f"{label}/lambda").inverse()
+    target = shift * claim[0] + claim[1] + shift * shift
+    tables = leaves.denominators(shift)
+    point, children = sumcheck_prover.prove(channel, label, target, point, tables, UNIT_TERMS)
+    channel.send(f"{label}/children", children)
+    return [channel.challenge(f"{label}/half"), *point]
+
+
+def _send_columns(
+    channel: ProverChannel, label: str, columns: U32, point: list[Element]
+) -> list[Element]:
+    others = [evaluate_base(column, point) for column in columns[1:]]
+    channel.send(f"{label}/columns", others)
+    return others
+
+
+def _add_fractions(channel: ProverChannel, label: str, left: Fraction, right: Fraction) -> Fraction:
+    total = left[0] * right[1] + right[0] * left[1], left[1] * right[1]
+    channel.send(f"{label}/sum", total)
+    return total
+
+
+def _prove_table(
+    channel: ProverChannel, lookup: Lookup, multiplicities: U32, a: Element, beta: Element
+) -> list[Element]:
+    label = f"{lookup.label}/table"
+    half = 1 << (lookup.table.bits - 1)
+    columns = np.ascontiguousarray(lookup.table.columns())
+    leaves = UnitLeaves(columns, lookup.table.bits, a, powers(beta, columns.shape[0]), ZERO)
+    level = empty_tables(4, half)
+    level[D_LEFT:] = leaves.denominators(ZERO)
+    level[N_LEFT:D_LEFT] = 0
+    level[N_LEFT:D_LEFT, 0, :half] = to_montgomery(multiplicities).reshape(2, half)
+    levels = levels_above(level, lookup.table.bits - 1)
+    claim = root_of(levels[-1])
+    channel.send(f"{label}/root", claim)
+    point: list[Element] = []
+    while levels:
+        point, claim = _layer(channel, label, levels.pop(), point, claim)
+    return point

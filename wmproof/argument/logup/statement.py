@@ -1,0 +1,108 @@
+"""What a lookup argument is about, as both parties see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from wmproof.argument.channel import Expression
+from wmproof.argument.element import ONE, ZERO, Element
+from wmproof.argument.field import U32
+from wmproof.argument.multilinear import evaluate_base, prefix_indicator
+
+
+class LookupTable(Protocol):
+    """A public table of 2^bits rows."""
+
+    @property
+    def bits(self) -> int:
+        """Logarithm of the number of rows."""
+        ...
+
+    @property
+    def fill(self) -> Sequence[int]:
+        """A row of the table, canonical: what stands behind the end of a shorter column."""
+        ...
+
+    def columns(self) -> U32:
+        """All columns, canonical uint32 (width, 2^bits). Only the prover asks."""
+        ...
+
+    def evaluate(self, point: Sequence[Element]) -> list[Element]:
+        """Each column's multilinear extension at a point of `bits` elements."""
+        ...
+
+
+class ArrayTable:
+    """A table given by its columns; the verifier reads all of it.
+
+    Parameters
+    ----------
+    columns : uint32 (width, 2^bits), canonical
+    fill_row : int
+        Index of the row that fills up shorter columns.
+    """
+
+    def __init__(self, columns: U32, fill_row: int = 0) -> None:
+        self._columns = np.ascontiguousarray(columns, np.uint32)
+        if columns.shape[1] & (columns.shape[1] - 1):
+            raise ValueError("a table has a power of two of rows; repeat one to fill it up")
+        self.fill: Sequence[int] = [int(v) for v in columns[:, fill_row]]
+        self.bits = int(columns.shape[1]).bit_length() - 1
+
+    def columns(self) -> U32:
+        """All columns."""
+        return self._columns
+
+    def evaluate(self, point: Sequence[Element]) -> list[Element]:
+        """Each column's extension at a point."""
+        return [evaluate_base(column, point) for column in self._columns]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One table and the lengths of the groups of columns that are looked up in it."""
+
+    label: str
+    table: LookupTable
+    lengths: Sequence[int]
+
+    def bits(self, group: int) -> int:
+        """Number of variables of a group's columns; at least one."""
+        return max(1, (self.lengths[group] - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class ColumnClaims:
+    """The columns of one group, extended by zeros to 2^n entries, at one random point."""
+
+    point: list[Element]
+    values: list[Expression]
+
+
+@dataclass(frozen=True)
+class LookupClaims:
+    """What is left to check: each group's columns, and the table's multiplicities."""
+
+    groups: list[ColumnClaims]
+    multiplicities: ColumnClaims
+
+
+def powers(base: Element, count: int) -> list[Element]:
+    """1, base, ..., base^(count - 1)."""
+    result = [ONE]
+    while len(result) < count:
+        result.append(result[-1] * base)
+    return result[:count]
+
+
+def filled_part(lookup: Lookup, group: int, point: Sequence[Element], beta: Element) -> Element:
+    """Compressed contribution at `point` of the rows behind a group's end."""
+    behind = ONE - prefix_indicator(lookup.lengths[group], point)
+    row = ZERO
+    for power, value in zip(powers(beta, len(lookup.table.fill)), lookup.table.fill, strict=True):
+        row = row + power * Element(value)
+    return row * behind

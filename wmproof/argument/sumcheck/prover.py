@@ -1,0 +1,137 @@
+"""The sumcheck's prover: linear time, in place, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wmproof.argument.element import ONE, ZERO, Element
+from wmproof.argument.extension import elements_of, total_of
+from wmproof.argument.field import U32
+from wmproof.argument.multilinear import eq_table
+from wmproof.argument.prover_channel import ProverChannel
+from wmproof.argument.sumcheck.kernels import Terms, evaluate_round, fold, fold_and_evaluate
+from wmproof.argument.threads import over_ranges
+
+_LOW_BITS = 10
+
+
+class EqWeights:
+    """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product."""
+
+    def __init__(self, point: Sequence[Element]) -> None:
+        self._point = list(point)
+        self._low_tables: dict[int, U32] = {}
+
+    def after(self, bound: int) -> tuple[U32, U32]:
+        """Return (low, high) tables for the variables after the first `bound`."""
+        free = self._point[bound:]
+        split = max(0, len(free) - _LOW_BITS)
+        low_bits = len(free) - split
+        if low_bits not in self._low_tables:
+            self._low_tables[low_bits] = eq_table(free[split:])
+        return self._low_tables[low_bits], eq_table(free[:split])
+
+
+def interpolate(values: Sequence[Element], claim: Element, rho: Element) -> list[Element]:
+    """Return h's coefficients c_1..c_d.
+
+    Parameters
+    ----------
+    values : d elements
+        h(0), then for d > 1 the leading coefficient, then h(2), ..., h(d - 1).
+    claim : Element
+        (1 - rho) h(0) + rho h(1).
+    rho : Element
+        Not zero: a challenge is zero with probability 2^-124, and then this raises
+        ZeroDivisionError and the proof is begun again.
+    """
+    degree = len(values)
+    at_zero = values[0]
+    at_one = (claim - (ONE - rho) * at_zero) * rho.inverse()
+    if degree == 1:
+        return [at_one - at_zero]
+    leading = values[1]
+    if degree == 2:
+        return [at_one - at_zero - leading, leading]
+    nodes = [at_zero, at_one, *values[2:]]
+    # Take the leading term away, and interpolate the rest of degree d - 1 through d points.
+    lower = [value - leading * Element.of(t**degree) for t, value in enumerate(nodes)]
+    return [*_monomial_coefficients(lower)[1:], leading]
+
+
+def _monomial_coefficients(values: Sequence[Element]) -> list[Element]:
+    # Newton's divided differences at 0, 1, 2, ..., expanded.
+    differences = list(values)
+    for step in range(1, len(values)):
+        inverse = Element.of(step).inverse()
+        for t in range(len(values) - 1, step - 1, -1):
+            differences[t] = (differences[t] - differences[t - 1]) * inverse
+    coefficients = [ZERO] * len(values)
+    for t in range(len(values) - 1, -1, -1):
+        shifted = [ZERO, *coefficients[:-1]]
+        node = Element.of(t)
+        coefficients = [s - node * c for s, c in zip(shifted, coefficients, strict=True)]
+        coefficients[0] = coefficients[0] + differences[t]
+    return coefficients
+
+
+def prove(
+    channel: ProverChannel,
+    label: str,
+    claim: Element,
+    point: Sequence[Element],
+    tables: U32,
+    terms: Terms,
+) -> tuple[list[Element], list[Element]]:
+    """Prove ``claim = sum_x eq(point, x) F(x)``, F = sum_p prod_t tables[terms[p, t]].
+
+    Parameters
+    ----------
+    claim : Element
+        The true sum.
+    point : n elements of K
+    tables : uint32 (F, 4, >= 2^n), C-contiguous
+        Multilinears in Montgomery form; overwritten.
+    terms : int64 (P, d)
+
+    Returns
+    -------
+    r : n elements
+        The random point.
+    values : F elements
+        Every multilinear at r. They are not sent: what is said about them is the caller's part.
+    """
+    weights = EqWeights(point)
+    challenges: list[Element] = []
+    for i, rho in enumerate(point):
+        half = 1 << (len(point) - i - 1)
+        low, high = weights.after(i + 1)
+        if i == 0:
+            partial = over_ranges(
+                evaluate_round, half, tables, half, terms, low, high, align=low.shape[1]
+            )
+        else:
+            r = challenges[-1].montgomery()
+            partial = over_ranges(
+                fold_and_evaluate, half, tables, half, r, terms, low, high, align=low.shape[1]
+            )
+        values = elements_of(np.ascontiguousarray(total_of(partial).T))
+        coefficients = interpolate(values, claim, rho)
+        channel.send(f"{label}/round", coefficients)
+        challenges.append(channel.challenge(f"{label}/r"))
+        claim = _next_claim(claim, coefficients, challenges[-1], rho)
+    if point:
+        fold(0, 1, tables, 1, challenges[-1].montgomery())
+    return challenges, elements_of(np.ascontiguousarray(tables[:, :, 0].T))
+
+
+def _next_claim(
+    claim: Element, coefficients: Sequence[Element], r: Element, rho: Element
+) -> Element:
+    power = r
+    for coefficient in coefficients:
+        claim = claim + coefficient * (power - rho)
+        power = power * r
+    return claim

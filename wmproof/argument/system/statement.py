@@ -1,0 +1,169 @@
+"""What the protocol on top gives to the argument, and what both parties derive from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from wmproof.argument.channel import VerifierChannel
+from wmproof.argument.element import Element
+from wmproof.argument.ligero.claims import BLINDING_ROWS, PointClaim
+from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
+from wmproof.argument.ligero.pad_layout import PadLayout
+from wmproof.argument.prover_channel import ProverChannel
+from wmproof.argument.reed_solomon import Code
+from wmproof.argument.soundness import Parameters, Shape, argument_errors, choose_parameters
+from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
+
+PROTOCOL = "wmproof argument v1"
+MAGIC = b"wmproof argument 1\n"
+
+
+class Statement(Protocol):
+    """A statement about a committed witness, as the verifier sees it."""
+
+    @property
+    def digest(self) -> bytes:
+        """Hash of everything public: what is proved, of what."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows of the witness."""
+        ...
+
+    @property
+    def message_bits(self) -> int:
+        """Each row has 2^message_bits values."""
+        ...
+
+    def verify(self, channel: VerifierChannel) -> list[PointClaim]:
+        """Run the verifier; return what has to hold of the witness, at least one claim.
+
+        Points have (row bits + message_bits) elements, row bits from `padded_rows`. The sequence of
+        calls must not depend on what is received.
+        """
+        ...
+
+    def errors(self) -> Mapping[str, Fraction]:
+        """Soundness error of each part of the protocol."""
+        ...
+
+
+class ProvableStatement(Statement, Protocol):
+    """A statement together with its proof."""
+
+    def prove(self, channel: ProverChannel) -> Sequence[Sequence[Element]]:
+        """Run the prover; return the points of the verifier's claims, in its order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Security:
+    """How hard a false proof is to make.
+
+    Attributes
+    ----------
+    bits : float
+        Provable soundness of the whole argument.
+    grinding_bits : int
+        Proof of work in it; 0 for the interactive argument, where nothing can be retried.
+    """
+
+    bits: float = 100
+    grinding_bits: int = 16
+
+
+def padded_rows(rows: int) -> int:
+    """Rows with blinding: a whole aligned block of `BLINDING_ROWS` random rows comes last."""
+    return rows + -rows % BLINDING_ROWS + BLINDING_ROWS
+
+
+def row_bits(rows: int) -> int:
+    """Variables that index the rows of a statement's witness, blinding included."""
+    return (padded_rows(rows) - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Sizes and parameters that both parties derive from the statement alone.
+
+    Attributes
+    ----------
+    shape : Shape
+    parameters : Parameters
+    products : sequence of (int, int)
+        The pairs of pads whose products are committed.
+    message_sizes : sequence of int
+        Bytes of each message of the protocol and of the claims' sumcheck; all of them field
+        elements, but for nonces, which count as 0.
+    """
+
+    shape: Shape
+    parameters: Parameters
+    products: Sequence[tuple[int, int]]
+    message_sizes: Sequence[int]
+
+    @property
+    def pad_layout(self) -> PadLayout:
+        """Where pads lie."""
+        return PadLayout(self.parameters.pad_code, self.shape.pads, self.shape.products)
+
+    def encode(self) -> bytes:
+        """Canonical bytes of everything chosen, for the transcript."""
+        chosen = {"shape": asdict(self.shape), "parameters": asdict(self.parameters)}
+        return json.dumps(chosen, sort_keys=True, separators=(",", ":")).encode()
+
+
+class _Zeros:
+    def read(self, size: int) -> bytes:
+        return bytes(size)
+
+
+class _Rehearsal(VerifierTranscript):
+    """Hears zeros, and remembers how long each message is."""
+
+    def __init__(self) -> None:
+        super().__init__(_Zeros(), FiatShamirCoins("rehearsal"))
+        self.sizes: list[int] = []
+
+    def receive(self, label: str, size: int) -> bytes:
+        self.sizes.append(size)
+        return super().receive(label, size)
+
+    def check_grinding(self, label: str, bits: int) -> None:
+        self.sizes.append(0)
+
+
+def prepare(statement: Statement, security: Security) -> Setup:
+    """Derive sizes and parameters, by running the statement's verifier on zeros."""
+    transcript = _Rehearsal()
+    channel = VerifierChannel(transcript, rehearsal=True)
+    rows = padded_rows(statement.rows)
+    claims = statement.verify(channel)
+    EvaluationTest(channel, Code(statement.message_bits, 0), rows, claims)
+    system = channel.system
+    shape = Shape(
+        rows,
+        statement.message_bits,
+        len(claims),
+        system.pads,
+        len(system.products),
+        len(system.zeros),
+    )
+    parameters = choose_parameters(
+        shape,
+        statement.errors(),
+        security_bits=security.bits,
+        grinding_bits=security.grinding_bits,
+    )
+    # The last message is the combined row, whose tail was not known yet.
+    return Setup(shape, parameters, system.products, transcript.sizes[:-1])
+
+
+def error_table(statement: Statement, setup: Setup) -> dict[str, Fraction]:
+    """Soundness error of each part for the actual sizes."""
+    return argument_errors(setup.shape, setup.parameters, statement.errors())
