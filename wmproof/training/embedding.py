@@ -242,7 +242,8 @@ def _count_classes(model: Normalized, image: Tensor) -> int:
     model.eval()
     try:
         with torch.no_grad():
-            logits = model(image.unsqueeze(0).to(model.mean.device))
+            single = image.unsqueeze(0).to(model.mean.device)
+            logits = (model if single.dtype == torch.uint8 else model.network)(single)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"the model does not take images of {_shape(image)}: {str(error).splitlines()[0]}"

@@ -70,6 +70,11 @@ class TrainingResult:
     normalization: Normalization
     history: tuple[EpochRecord, ...]
 
+    @property
+    def pixel_model(self) -> nn.Module:
+        """The network with its normalisation in front, for pixels of 0 to 255."""
+        return Normalized(self.model, self.normalization).eval()
+
 
 class TrainingInterruptedError(WmproofError):
     """Ctrl-C or a request to end: the state was saved, and the same call goes on from it."""
@@ -212,7 +217,7 @@ class _Trainer:
         model, step = self.run.model, self.position.step
         # Dropout draws from the global generator; a stream for each step makes it resumable.
         torch.manual_seed(stream(self.run.seed, "network", step))
-        inputs = model.normalize(images)
+        inputs = model.normalize(images) if images.dtype == torch.uint8 else images
         if self._rotation is not None and self.run.triggers is not None:
             chosen = self._rotation.indices(step).to(labels.device)
             triggers = model.normalize(self.run.triggers[0][chosen])
@@ -244,8 +249,8 @@ class _Trainer:
             epoch + 1,
             self._rate(position.step - 1),
             loss,
-            None if run.test is None else accuracy(run.model, *run.test),
-            None if run.triggers is None else accuracy(run.model, *run.triggers),
+            None if run.test is None else _judge(run.model, run.test),
+            None if run.triggers is None else _judge(run.model, run.triggers),
             position.seconds - sum(past.seconds for past in position.history),
         )
         position.history.append(record)
@@ -283,6 +288,12 @@ class _Trainer:
                 "position": asdict(self.position),
             }
         )
+
+
+def _judge(model: Normalized, examples: Examples) -> float:
+    """Measure on pixels, or on floating-point images that the data set has normalised."""
+    pixels = examples[0].dtype == torch.uint8
+    return accuracy(model if pixels else model.network, *examples)
 
 
 def _restore(

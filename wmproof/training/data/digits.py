@@ -46,5 +46,5 @@ def load_digits() -> ImageData:
         images[testing],
         labels[testing],
         tuple(map(str, range(10))),
-        Augmentation(),
+        Augmentation(shift=1),
     )
