@@ -2,7 +2,7 @@
 
 from wmproof.errors import VerificationError, WmproofError
 from wmproof.key_check import check_public_key
-from wmproof.keygen import keygen, keygen_bounded, pkeygen
+from wmproof.keygen import pkeygen
 from wmproof.keys import (
     MarkingKey,
     PublicKey,
@@ -28,8 +28,6 @@ __all__ = [
     "VerificationKey",
     "WmproofError",
     "check_public_key",
-    "keygen",
-    "keygen_bounded",
     "load_marking_key",
     "load_public_key",
     "load_verification_key",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wmproof.checks import Check, Outcome, check, require, skipped
 from wmproof.errors import VerificationError
 from wmproof.keygen import DEFAULT_SECURITY
@@ -23,7 +26,7 @@ from wmproof.strength import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeyReport:
     """What the check of a public key found.
 
@@ -43,6 +46,8 @@ class KeyReport:
         Of such a claim: exact, against an accuser who chose the labels where the key lets him.
     hoeffding_bits : float
         Hoeffding's lower bound for labels that nobody chose.
+    coincide : ndarray of bool, shape (m,), or None
+        Opened triggers whose label is the reference model's answer; None without a reference.
     """
 
     checks: tuple[Check, ...]
@@ -52,6 +57,7 @@ class KeyReport:
     threshold: int
     strength_bits: float
     hoeffding_bits: float
+    coincide: NDArray[np.bool_] | None
 
     @property
     def holds(self) -> bool:
@@ -117,6 +123,7 @@ def examine_public_key(
         threshold=threshold,
         strength_bits=strength(hidden, threshold, vk.classes),
         hoeffding_bits=hoeffding_bits(hidden, threshold, vk.classes),
+        coincide=truth.coincide,
     )
 
 

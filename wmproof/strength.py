@@ -7,16 +7,21 @@ are exact binomial sums in log space; Hoeffding's bound is given beside them.
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wmproof.errors import InputError
 
 DEFAULT_TOLERANCE = Fraction(1, 10)
 _LN2 = math.log(2)
+# Sums in floating point are this close to the true number of bits.
+_ROUNDING = 1e-9
 
 
 def as_tolerance(value: str | float | Fraction) -> Fraction:
@@ -72,11 +77,18 @@ def log2_tail(trials: int, successes: int, chance: float) -> float:
 
 def _log_mass(trials: int, low: int, high: int, chance: float) -> float:
     """Return ln Pr[low <= Bin(trials, chance) <= high]."""
-    from scipy.special import gammaln, logsumexp
+    factorial = _log_factorials(1 << trials.bit_length())
+    k = np.arange(low, high + 1)
+    choose = factorial[trials] - factorial[k] - factorial[trials - k]
+    mass = choose + k * math.log(chance) + (trials - k) * math.log1p(-chance)
+    largest = mass.max()
+    return float(largest + np.log(np.exp(mass - largest).sum()))
 
-    k = np.arange(low, high + 1, dtype=np.float64)
-    choose = gammaln(trials + 1) - gammaln(k + 1) - gammaln(trials - k + 1)
-    return float(logsumexp(choose + k * math.log(chance) + (trials - k) * math.log1p(-chance)))
+
+@functools.cache
+def _log_factorials(count: int) -> NDArray[np.float64]:
+    """Return ln k! for k < count; a table, as SciPy's gammaln costs more to import than to use."""
+    return np.array([math.lgamma(k + 1) for k in range(count)])
 
 
 def strength_bits(triggers: int, hits: int, classes: int) -> float:
@@ -178,18 +190,19 @@ def cut_and_choose(triggers: int, hidden: int, *, bits: int, bad_opened: int = 0
     Pr[Bin(j, 1/2) <= bad_opened]; the first j that makes this at most 2**-bits is excluded, and
     all above it.
     """
-    excluded = bad_opened + 1
-    while excluded <= triggers and passing_bits(excluded, bad_opened) < bits:
-        excluded += 1
-    return CutAndChoose(triggers, hidden, bits, bad_opened, excluded - 1)
+    allowed = range(bad_opened + 1, triggers + 1)
+    count = bisect.bisect_left(
+        allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits - _ROUNDING
+    )
+    return CutAndChoose(triggers, hidden, bits, bad_opened, bad_opened + count)
 
 
 def hidden_at_least(triggers: int, bits: float) -> int:
     """Return the largest h with Pr[|T'| < h] <= 2**-bits, where |T'| is Bin(triggers, 1/2)."""
-    size = triggers // 2
-    while size > 0 and log2_tail(triggers, triggers - size + 1, 0.5) > -bits:
-        size -= 1
-    return size
+    likely = bisect.bisect_right(
+        range(triggers + 1), -bits, key=lambda size: log2_tail(triggers, triggers - size + 1, 0.5)
+    )
+    return max(0, likely - 1)
 
 
 def chosen_label_bits(hidden: int, hits: int, classes: int) -> float:

@@ -21,7 +21,7 @@ from wmproof._arrays import read_only
 from wmproof.drawing import draw_abstract
 from wmproof.errors import InputError
 
-MAX_TRIGGERS = 2**20
+MAX_TRIGGERS = 2**16
 MAX_CLASSES = 2**24
 MAX_IMAGE_BYTES = 2**26
 MAX_SET_BYTES = 2**31
@@ -147,7 +147,7 @@ def noise(count: int, shape: Shape) -> NDArray[np.uint8]:
     Parameters
     ----------
     count : int
-        l, 1 to 2**20.
+        l, 1 to 2**16.
     shape : tuple of int
         (H, W) or (C, H, W).
 

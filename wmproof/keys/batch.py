@@ -94,6 +94,25 @@ class BatchOpening:
         check_signature(self.signature, _SIGNATURE_TAG, self.body, signer=signer)
 
 
+@dataclass(frozen=True)
+class BatchHeader:
+    """What an opening says about itself: the key that it belongs to and the batch's number."""
+
+    key_digest: bytes
+    batch: int
+
+
+def parse_batch_header(data: bytes, where: str = "batch opening") -> BatchHeader:
+    """Read the header only; FormatError where the bytes do not begin like an opening."""
+    return _read_header(Reader(data, where))
+
+
+def _read_header(reader: Reader) -> BatchHeader:
+    reader.magic(MAGIC, VERSION, "batch opening")
+    digest = reader.take(32, "digest of the verification key")
+    return BatchHeader(digest, reader.integer(4, "batch number"))
+
+
 def parse_batch_opening(
     data: bytes, key: VerificationKey, where: str = "batch opening"
 ) -> BatchOpening:
@@ -107,21 +126,19 @@ def parse_batch_opening(
         Check ``verification-key``: it opens a batch of another key.
     """
     reader = Reader(data, where)
-    reader.magic(MAGIC, VERSION, "batch opening")
-    digest = reader.take(32, "digest of the verification key")
-    if digest != key.digest:
+    header = _read_header(reader)
+    if header.key_digest != key.digest:
         raise VerificationError(
             "verification-key",
             "the opening belongs to another verification key",
             where=where,
-            numbers={"opening": digest.hex(), "key": key.digest.hex()},
+            numbers={"opening": header.key_digest.hex(), "key": key.digest.hex()},
         )
-    batch = reader.integer(4, "batch number")
     try:
-        indices = key.batch_indices(batch)
+        indices = key.batch_indices(header.batch)
     except InputError as error:
         raise reader.error(error.what) from error
     opened = read_opened_triggers(reader, key, indices)
     signature = read_signature(reader)
     reader.end()
-    return BatchOpening(key, batch, opened, signature)
+    return BatchOpening(key, header.batch, opened, signature)

@@ -107,7 +107,7 @@ def draw_contact_sheet(
         else:
             _draw_name(draw, below, layout.tile[0], class_names[label], index, alarm=alarm)
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
+    sheet.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
