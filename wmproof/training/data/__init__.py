@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wmproof.errors import InputError
-from wmproof.training.data.image_data import ImageData
+
+if TYPE_CHECKING:
+    from wmproof.training.data.image_data import ImageData
 
 DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "stl10", "folder")
-
-__all__ = ["DATASETS", "ImageData", "load"]
 
 
 def load(
