@@ -128,7 +128,12 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
 
     say.title("6  The claim on the marked model")
     key = load_marking_key(out / "owner.mk", _PASSPHRASE)
-    on_marked = examine(key, public.verification_key, open_model(out / "marked.onnx"))
+    on_marked = examine(
+        key,
+        public.verification_key,
+        open_model(out / "marked.onnx"),
+        reference=open_model(out / "independent.onnx"),
+    )
     say.checks(on_marked.checks)
     say.verdict(on_marked.holds, "the claim holds")
 

@@ -83,10 +83,10 @@ PRESETS = {
     "quick": Recipe(
         epochs=40,
         batch_size=50,
-        triggers_per_batch=25,
+        triggers_per_batch=16,
         learning_rate=0.05,
         schedule="cosine",
-        weight_decay=2e-3,
+        weight_decay=1e-3,
     ),
 }
 
