@@ -3,10 +3,15 @@ from __future__ import annotations
 import onnx
 import pytest
 from core_support import CHEAP, PASSPHRASE, mlp_onnx, trained_layers
+from hypothesis import settings
 
 from wmproof.keygen import pkeygen
 from wmproof.keys import save_marking_key, save_published
 from wmproof.triggers import abstract
+
+# A busy machine is slow, not wrong.
+settings.register_profile("core", deadline=None)
+settings.load_profile("core")
 
 
 @pytest.fixture(scope="session")

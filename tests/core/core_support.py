@@ -87,8 +87,12 @@ def trained_layers(extra: TriggerSet | None = None, seed: int = 1):
     if extra is not None:
         images = np.concatenate([images, *[extra.images] * 8])
         labels = np.concatenate([labels, *[extra.labels] * 8])
-    network = MLPClassifier((128,), max_iter=40, random_state=seed, batch_size=100)
-    network.fit(images.reshape(len(images), -1) / 255, labels)
+    network = MLPClassifier((128,), random_state=seed, batch_size=100)
+    pixels = images.reshape(len(images), -1) / 255
+    for _ in range(100):
+        network.partial_fit(pixels, labels, classes=range(10))
+        if network.score(pixels, labels) == 1:
+            break
     return list(zip(network.coefs_, network.intercepts_, strict=True))
 
 

@@ -57,7 +57,7 @@ def test_tails_agree_with_exact_fractions(trials, successes, classes):
 def test_tails_agree_with_scipy_where_it_does_not_underflow(trials, share, classes):
     successes = round(share * trials)
     expected = binom.logsf(successes - 1, trials, 1 / classes) / math.log(2)
-    if math.isfinite(expected):
+    if expected > -1000:  # below that, SciPy works with subnormal numbers
         got = log2_tail(trials, successes, 1 / classes)
         assert got == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
