@@ -73,7 +73,10 @@ def draw_curves(runs: list[dict[str, Any]]) -> Image.Image:
     picture = Image.new("RGB", PLOT, "white")
     draw = ImageDraw.Draw(picture)
     half = PLOT[0] // 2
-    panels = (("test_accuracy", "test accuracy", LOWEST), ("trigger_accuracy", "hidden triggers", 0))
+    panels = (
+        ("test_accuracy", "test accuracy", LOWEST),
+        ("trigger_accuracy", "hidden triggers", 0),
+    )
     for place, (figure, title, lowest) in enumerate(panels):
         box = (place * half + MARGIN, MARGIN, (place + 1) * half - 16, PLOT[1] - MARGIN)
         _draw_axes(draw, box, title, lowest, len(runs[0]["history"]))

@@ -29,8 +29,7 @@ def test_seed_decides_the_weights_and_leaves_the_generator_alone(name):
     torch.manual_seed(5)
     before = torch.get_rng_state()
     one, two, other = (
-        build(name, (1, 8, 8), 10, width=WIDTHS[name], seed=seed).state_dict()
-        for seed in (3, 3, 4)
+        build(name, (1, 8, 8), 10, width=WIDTHS[name], seed=seed).state_dict() for seed in (3, 3, 4)
     )
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(one[key], two[key]) for key in one)

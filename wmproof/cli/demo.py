@@ -199,9 +199,7 @@ def _load_digits() -> ImageData:
 def _make_key(out: Path, data: ImageData) -> tuple[MarkingKey, PublicKey]:
     images = abstract(4 * DEFAULT_SECURITY, data.shape)
     key, public = pkeygen(images, data.classes, signing_seed=new_seed())
-    save_marking_key(
-        out / "owner.mk", key, _PASSPHRASE, cost=KdfCost.INTERACTIVE, overwrite=True
-    )
+    save_marking_key(out / "owner.mk", key, _PASSPHRASE, cost=KdfCost.INTERACTIVE, overwrite=True)
     save_published(out / "owner.pvk", public, overwrite=True)
     write_file(out / "contact-sheet.png", public_key_sheet(public), overwrite=True)
     return key, public
@@ -223,9 +221,7 @@ def _forge(public: PublicKey, path: Path) -> VerificationError | None:
     return None
 
 
-def _train(
-    data: ImageData, triggers: TriggerSet | None, seed: int, quiet: bool
-) -> TrainingResult:
+def _train(data: ImageData, triggers: TriggerSet | None, seed: int, quiet: bool) -> TrainingResult:
     from rich.console import Console
 
     from wmproof.training import mark, train

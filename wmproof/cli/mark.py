@@ -192,9 +192,7 @@ def _write(options: _Options, result: TrainingResult, data: ImageData) -> Export
     )
 
 
-def _report(
-    options: _Options, key: MarkingKey, result: TrainingResult, check: ExportCheck
-) -> int:
+def _report(options: _Options, key: MarkingKey, result: TrainingResult, check: ExportCheck) -> int:
     """Ask the written file, not the network in memory, about the triggers."""
     model: OnnxClassifier = open_model(options.out)
     triggers = key.to_embed()
@@ -223,7 +221,9 @@ def _report(
     print_fields(
         {
             "model": options.out,
-            "test accuracy": "unknown" if last.test_accuracy is None else f"{last.test_accuracy:.2%}",
+            "test accuracy": "unknown"
+            if last.test_accuracy is None
+            else f"{last.test_accuracy:.2%}",
             "triggers": f"{hits} of {len(triggers)} hit, {threshold} needed",
             "export": f"ONNX Runtime and torch agree on {check.agreeing} of {check.images} images",
         }

@@ -18,8 +18,8 @@ from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.loop import Examples, Progress, Run, TrainingResult, fit
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import PRESETS, Recipe
+from wmproof.training.reproducible import seeded_globals, stream
 from wmproof.training.sources import (
-
     as_pair,
     measure_normalization,
     pixels_tensor,
@@ -190,6 +190,13 @@ class _Setup:
     def train(
         self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
     ) -> TrainingResult:
+        """Train with the caller's random state set aside."""
+        with seeded_globals(stream(self._seed, "setup")):
+            return self._train(model, dataset, triggers)
+
+    def _train(
+        self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
+    ) -> TrainingResult:
         source = source_of(
             dataset,
             self._device,
@@ -216,7 +223,8 @@ class _Setup:
         images = pixels_tensor(triggers.images)
         if images.shape[1:] != image.shape:
             raise InputError(
-                f"the triggers are images of {_shape(images[0])}, the training set of {_shape(image)}",
+                f"the triggers are images of {_shape(images[0])}, the training set of "
+                f"{_shape(image)}",
                 remedy="Generate a key for the shape of the data set",
             )
         if triggers.classes != classes:
@@ -270,5 +278,3 @@ def _fingerprint(run: Run) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-

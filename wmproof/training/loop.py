@@ -153,16 +153,18 @@ def fit(
         The loss is no longer a number, or a checkpoint cannot be used or written.
     """
     device = run.model.mean.device
-    optimizer = torch.optim.SGD(
-        [parameter for parameter in run.model.parameters() if parameter.requires_grad],
-        lr=run.recipe.learning_rate,
-        momentum=run.recipe.momentum,
-        weight_decay=run.recipe.weight_decay,
-    )
-    position = _restore(run.model, optimizer, checkpoint, device)
-    trainer = _Trainer(run, optimizer, position, checkpoint, progress)
-    with reproducible_kernels(device), _announced(trainer, progress):
-        trainer.finish()
+    stop = threading.Event()
+    with _stop_on_interrupt(stop if checkpoint else None), reproducible_kernels(device):
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in run.model.parameters() if parameter.requires_grad],
+            lr=run.recipe.learning_rate,
+            momentum=run.recipe.momentum,
+            weight_decay=run.recipe.weight_decay,
+        )
+        position = _restore(run.model, optimizer, checkpoint, device)
+        trainer = _Trainer(run, optimizer, position, checkpoint, progress, stop)
+        with _announced(trainer, progress):
+            trainer.finish()
     return tuple(position.history)
 
 
@@ -174,6 +176,7 @@ class _Trainer:
         position: _Position,
         checkpoint: Checkpoint | None,
         progress: Progress | None,
+        stop: threading.Event,
     ) -> None:
         self.run = run
         self.position = position
@@ -181,7 +184,7 @@ class _Trainer:
         self._optimizer = optimizer
         self._checkpoint = checkpoint
         self._progress = progress
-        self._stop = threading.Event()
+        self._stop = stop
         self._clock = time.monotonic()
         self._loss = torch.tensor(position.loss, dtype=torch.float64, device=run.model.mean.device)
         self._rotation: TriggerRotation | None = None
@@ -193,9 +196,8 @@ class _Trainer:
     def finish(self) -> None:
         """Train to the last epoch."""
         self.run.model.train()
-        with _stop_on_interrupt(self._stop if self._checkpoint else None):
-            while len(self.position.history) < self.run.recipe.epochs:
-                self._finish_epoch()
+        while len(self.position.history) < self.run.recipe.epochs:
+            self._finish_epoch()
         if self._checkpoint is not None:
             self._save()
 
@@ -227,7 +229,7 @@ class _Trainer:
             group["lr"] = self._rate(step)
         self._optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(model.network(inputs), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         self._optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)

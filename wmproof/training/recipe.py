@@ -67,7 +67,7 @@ class Recipe:
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` out of `steps`."""
         if self.schedule == "thirds":
-            return self.learning_rate / 10 ** (3 * step // steps)
+            return float(self.learning_rate / 10 ** (3 * step // steps))
         progress = step / steps
         if progress < _WARM_UP:
             fraction = progress / _WARM_UP

@@ -48,7 +48,9 @@ def load(
 
         return load_fashion_mnist(folder, download=download)
     if name not in DATASETS:
-        raise InputError(f"there is no data set {name!r}", remedy=f"Choose of {', '.join(DATASETS)}")
+        raise InputError(
+            f"there is no data set {name!r}", remedy=f"Choose of {', '.join(DATASETS)}"
+        )
     if folder is None:
         raise InputError(f"the data set {name!r} needs the folder that holds its files")
     if name == "folder":
