@@ -1,9 +1,8 @@
-"""What the layer benchmarks share: timing, peak memory, and one JSON object on standard output."""
+"""What the argument's benchmarks share: timing, memory, and yardsticks measured in the same run."""
 
 from __future__ import annotations
 
 import json
-import platform
 import resource
 import time
 from collections.abc import Callable
@@ -11,46 +10,51 @@ from typing import Any
 
 import numpy as np
 
-from wmproof.argument.threads import thread_count
-
-Figures = dict[str, float | int | str]
+from wmproof.argument.field import U32, P
 
 
-def seconds(run: Callable[[], object], repeats: int = 5) -> float:
-    """Least time of some runs, after one that compiles and warms."""
-    run()
-    return min(first_seconds(run) for _ in range(repeats))
+def seconds(function: Callable[[], object], repeats: int = 5) -> float:
+    """Least time of a call, after one call that is not counted (it may compile)."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
-def first_seconds(run: Callable[[], object]) -> float:
-    """Time of one run as it comes, compilation or cache loading included."""
+def first_seconds(function: Callable[[], object]) -> float:
+    """Time of one call as it comes: with compilation, or loading of what was compiled."""
     start = time.perf_counter()
-    run()
+    function()
     return time.perf_counter() - start
 
 
-def peak_bytes() -> int:
-    """Most memory that this process has held at once."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def copy_seconds(size: int) -> float:
+    """Time to copy `size` bytes in memory: the yardstick for what only moves data."""
+    source = np.ones(size, np.uint8)
+    target = np.empty_like(source)
+    return seconds(lambda: np.copyto(target, source))
 
 
-def copy_bandwidth(size: int = 1 << 28) -> float:
-    """Bytes a second that one thread reads and writes while copying a large array."""
-    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
-    return 2 * size / seconds(lambda: np.copyto(target, source))
+def numpy_product_seconds(size: int) -> float:
+    """Time of `size` products mod p in plain NumPy: the yardstick for what computes."""
+    a = np.random.default_rng(0).integers(0, P, size, dtype=np.uint64)
+    return seconds(lambda: a * a % np.uint64(P))
 
 
-def report(name: str, figures: dict[str, Figures]) -> None:
-    """Print everything measured, with the machine it was measured on."""
-    result: dict[str, Any] = {
-        "benchmark": name,
-        "machine": {
-            "processor": platform.machine(),
-            "threads": thread_count(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
-        "figures": figures,
-        "peak_bytes": peak_bytes(),
-    }
-    print(json.dumps(result, indent=2))
+def random_field(shape: tuple[int, ...], seed: int = 0) -> U32:
+    """Seeded field elements, for measuring only."""
+    return np.random.default_rng(seed).integers(0, P, shape, dtype=np.uint32)
+
+
+def peak_megabytes() -> float:
+    """Largest resident size of this process so far."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def report(name: str, figures: dict[str, Any]) -> None:
+    """Print one JSON object."""
+    rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in figures.items()}
+    print(json.dumps({"benchmark": name, **rounded, "peak_megabytes": peak_megabytes()}, indent=2))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from _harness import Figures, first_seconds, report, seconds
 
+from benchmarks._harness import first_seconds, report, seconds
 from wmproof.argument import extension
 from wmproof.argument.field import P, random_elements, to_montgomery
 from wmproof.argument.inversion import batch_inverse
@@ -51,7 +51,7 @@ def main() -> None:
         "base_product": seconds(lambda: wide_a[0] * wide_b[0] % np.uint64(P)),
         "product_in_cache": seconds(lambda: numpy_product(wide_a, wide_b), 2),
     }
-    figures: dict[str, Figures] = {"first_call": {"seconds": cold}}
+    figures: dict[str, dict[str, float]] = {"first_call": {"seconds": cold}}
     for name, run in runs.items():
         time = seconds(run)
         figures[name] = {"nanoseconds": time / SIZE * 1e9}

@@ -6,8 +6,8 @@ import random
 import sys
 
 import numpy as np
-from _harness import Figures, copy_bandwidth, first_seconds, peak_bytes, report, seconds
 
+from benchmarks._harness import copy_seconds, first_seconds, peak_megabytes, report, seconds
 from wmproof.argument.field import random_elements
 from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.reed_solomon import Code
@@ -33,7 +33,7 @@ def main() -> None:
     """Measure and print; arguments are the logarithms of elements and of a row's length."""
     size_bits = int(sys.argv[1]) if len(sys.argv) > 1 else 26
     message_bits = int(sys.argv[2]) if len(sys.argv) > 2 else 15
-    figures: dict[str, Figures] = {"first_call": {"seconds": warm()}}
+    figures: dict[str, dict[str, float]] = {"first_call": {"seconds": warm()}}
     rows, code = 1 << (size_bits - message_bits), Code(message_bits, TAIL)
     block = np.random.default_rng(0).integers(0, 256, (rows, 1 << message_bits), np.uint8)
     matrix = MessageMatrix([block], random_elements((rows, TAIL)), code)
@@ -44,7 +44,7 @@ def main() -> None:
         "elements": block.size,
         "seconds": commit,
         "elements_per_second": block.size / commit,
-        "peak_bytes": peak_bytes(),
+        "peak_megabytes": peak_megabytes(),
         "codeword_bytes": codeword_bytes,
     }
     c, w = random_elements((4, rows)), random_elements((4, 1 << message_bits))
@@ -52,14 +52,15 @@ def main() -> None:
     project = seconds(lambda: matrix.project_columns(w))
     positions = sorted(random.Random(0).sample(range(code.length), TAIL))
     opening = seconds(lambda: committed[0].open_columns(positions))
-    bandwidth = copy_bandwidth()
-    figures["commit"]["to_one_copy_of_the_codewords"] = commit / (2 * codeword_bytes / bandwidth)
-    figures["memory"] = {"copy_bytes_per_second": bandwidth}
+    copying = copy_seconds(block.nbytes)
+    ratio = commit * block.nbytes / (codeword_bytes * copying)
+    figures["commit"]["ratio_to_copying_the_codewords"] = ratio
+    figures["copy_the_messages"] = {"seconds": copying}
     for name, time in (("combine_rows", combine), ("project_columns", project)):
         figures[name] = {
             "seconds": time,
             "elements_per_second": block.size / time,
-            "to_one_read": time / (block.nbytes / bandwidth),
+            "ratio_to_copying_the_messages": time / copying,
         }
     figures["open_columns"] = {"seconds": opening, "columns": TAIL}
     report("matrix", figures)

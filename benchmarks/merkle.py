@@ -6,13 +6,13 @@ import random
 import sys
 
 import numpy as np
-from _harness import Figures, report, seconds
 from blake3 import blake3
 
+from benchmarks._harness import report, seconds
 from wmproof.argument.merkle import SALT_BYTES, MerkleTree, leaf_hashes, verify_opening
 
 
-def measure(depth: int, height: int) -> Figures:
+def measure(depth: int, height: int) -> dict[str, float]:
     """All steps for 2^depth columns of `height` elements, 150 of them opened."""
     count = 1 << depth
     columns = np.ones((count, height), np.uint32)

@@ -6,14 +6,14 @@ import os
 import sys
 
 import numpy as np
-from _harness import Figures, first_seconds, report, seconds
 
+from benchmarks._harness import first_seconds, report, seconds
 from wmproof.argument import ntt
 from wmproof.argument.field import random_elements
 from wmproof.argument.reed_solomon import Code
 
 
-def transform(bits: int) -> Figures:
+def transform(bits: int) -> dict[str, float]:
     """Both directions at one size, beside complex FFTs of as many numbers."""
     size = 1 << bits
     data = random_elements(size * ntt.LANES)
@@ -33,7 +33,7 @@ def transform(bits: int) -> Figures:
     }
 
 
-def encoder(message_bits: int, tail: int) -> Figures:
+def encoder(message_bits: int, tail: int) -> dict[str, float]:
     """Codewords of sixteen rows of bytes."""
     code = Code(message_bits, tail)
     rows = np.random.default_rng(1).integers(0, 256, (16, 1 << message_bits), np.uint8)
@@ -49,7 +49,7 @@ def main() -> None:
     small = Code(4, 3)
     rows = np.zeros((1, 16), np.uint8)
     cold = first_seconds(lambda: small.encode(rows, np.zeros((1, 3), np.uint32)))
-    figures: dict[str, Figures] = {"first_call": {"seconds": cold}}
+    figures: dict[str, dict[str, float]] = {"first_call": {"seconds": cold}}
     for bits in range(9, top + 1, 2):
         figures[f"size_2^{bits}"] = transform(bits)
     figures[f"encode_2^{top - 2}"] = encoder(top - 2, 128)

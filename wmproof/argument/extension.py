@@ -13,11 +13,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 from numpy.typing import NDArray
 
 from wmproof.argument.element import DEGREE, Element
-from wmproof.argument.field import U32, P, add, from_montgomery, mont_reduce, sub, to_montgomery
+from wmproof.argument.field import (
+    U32,
+    P,
+    Scalar,
+    add,
+    from_montgomery,
+    mont_reduce,
+    sub,
+    to_montgomery,
+)
 from wmproof.argument.threads import over_ranges
 
 U64 = NDArray[np.uint64]
@@ -29,16 +38,25 @@ _ROW_PADDING = 272
 
 
 @njit(inline="always")
-def _triple(a: int) -> int:
+def _triple(a: Scalar) -> Scalar:
     return add(add(a, a), a)
 
 
 @njit(inline="always")
-def k_mul(a0: int, a1: int, a2: int, a3: int, b0: int, b1: int, b2: int, b3: int) -> Any:
+def k_mul(
+    a0: Scalar,
+    a1: Scalar,
+    a2: Scalar,
+    a3: Scalar,
+    b0: Scalar,
+    b1: Scalar,
+    b2: Scalar,
+    b3: Scalar,
+) -> Any:
     """Product in K of two elements given by coefficients: 16 products, 4 reductions."""
-    x0, x1, x2, x3 = uint64(a0), uint64(a1), uint64(a2), uint64(a3)
-    y0, y1, y2, y3 = uint64(b0), uint64(b1), uint64(b2), uint64(b3)
-    z1, z2, z3 = uint64(_triple(b1)), uint64(_triple(b2)), uint64(_triple(b3))
+    x0, x1, x2, x3 = np.uint64(a0), np.uint64(a1), np.uint64(a2), np.uint64(a3)
+    y0, y1, y2, y3 = np.uint64(b0), np.uint64(b1), np.uint64(b2), np.uint64(b3)
+    z1, z2, z3 = np.uint64(_triple(b1)), np.uint64(_triple(b2)), np.uint64(_triple(b3))
     return (
         mont_reduce(x0 * y0 + x1 * z3 + x2 * z2 + x3 * z1),
         mont_reduce(x0 * y1 + x1 * y0 + x2 * z3 + x3 * z2),
@@ -123,9 +141,9 @@ def v_sum(a: U32, i: int, n: int, sums: U64) -> None:
     """sums[c] += sum of a[c, i:i+n]: exact for up to 2^33 numbers below p."""
     for c in range(4):
         row = a[c, i : i + n]
-        total = uint64(0)
+        total = np.uint64(0)
         for x in range(n):
-            total += uint64(row[x])
+            total += np.uint64(row[x])
         sums[c] += total
 
 
@@ -148,7 +166,8 @@ def empty_tables(count: int, size: int) -> U32:
 def total_of(partial_sums: Sequence[U64]) -> U32:
     """Add the threads' coefficient sums (uint64, any one shape) and bring them below p."""
     reduced = [part % np.uint64(P) for part in partial_sums]
-    return (np.sum(reduced, axis=0, dtype=np.uint64) % np.uint64(P)).astype(np.uint32)
+    total = np.asarray(np.sum(reduced, axis=0, dtype=np.uint64)) % np.uint64(P)
+    return total.astype(np.uint32)
 
 
 def inner_product(a: U32, b: U32) -> Element:

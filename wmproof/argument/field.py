@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import njit
 from numpy.typing import NDArray
 
 U32: TypeAlias = NDArray[np.uint32]
+Scalar: TypeAlias = Any  # inside a kernel: uint32 or uint64, whatever Numba infers
 
 P = 2**31 - 2**24 + 1
 TWO_ADICITY = 24
@@ -38,43 +39,43 @@ _SHIFT = np.uint64(32)
 
 
 @njit(inline="always")
-def mont_reduce(t: int) -> int:
+def mont_reduce(t: Scalar) -> Scalar:
     """Return t / 2^32 mod p in [0, p), for a uint64 t < 4 p^2."""
-    low = uint32(uint32(t) * _P_INVERSE)
-    borrow = (uint64(low) * _P64) >> _SHIFT
+    low = np.uint32(np.uint32(t) * _P_INVERSE)
+    borrow = (np.uint64(low) * _P64) >> _SHIFT
     high = t >> _SHIFT
     # high - borrow lies in (-p, 2p).
-    difference = uint32(high - borrow)
-    non_negative = uint32(difference + _P32) if high < borrow else difference
-    return min(non_negative, uint32(non_negative - _P32))
+    difference = np.uint32(high - borrow)
+    non_negative = np.uint32(difference + _P32) if high < borrow else difference
+    return min(non_negative, np.uint32(non_negative - _P32))
 
 
 @njit(inline="always")
-def mont_mul(a: int, b: int) -> int:
+def mont_mul(a: Scalar, b: Scalar) -> Scalar:
     """Return a * b / 2^32 mod p, for uint32 a, b below p."""
-    product = uint64(a) * uint64(b)
-    low = uint32(uint32(product) * _P_INVERSE)
-    borrow = uint32((uint64(low) * _P64) >> _SHIFT)
-    difference = uint32(uint32(product >> _SHIFT) - borrow)
-    return min(difference, uint32(difference + _P32))
+    product = np.uint64(a) * np.uint64(b)
+    low = np.uint32(np.uint32(product) * _P_INVERSE)
+    borrow = np.uint32((np.uint64(low) * _P64) >> _SHIFT)
+    difference = np.uint32(np.uint32(product >> _SHIFT) - borrow)
+    return min(difference, np.uint32(difference + _P32))
 
 
 @njit(inline="always")
-def add(a: int, b: int) -> int:
+def add(a: Scalar, b: Scalar) -> Scalar:
     """Return a + b mod p."""
-    total = uint32(a + b)
-    return min(total, uint32(total - _P32))
+    total = np.uint32(a + b)
+    return min(total, np.uint32(total - _P32))
 
 
 @njit(inline="always")
-def sub(a: int, b: int) -> int:
+def sub(a: Scalar, b: Scalar) -> Scalar:
     """Return a - b mod p."""
-    difference = uint32(a - b)
-    return min(difference, uint32(difference + _P32))
+    difference = np.uint32(a - b)
+    return min(difference, np.uint32(difference + _P32))
 
 
 @njit(nogil=True, cache=True)
-def _scale_flat(values: U32, factor: int, out: U32) -> None:
+def _scale_flat(values: U32, factor: Scalar, out: U32) -> None:
     for i in range(values.shape[0]):
         out[i] = mont_mul(values[i], factor)
 

@@ -4,7 +4,8 @@ Variables are ordered from the most significant bit of the index down: entry x o
 values is the value at (x_1, ..., x_n), where x = sum_i x_i 2^(n-i). Binding the first variable
 therefore pairs entry i with entry i + 2^(n-1): two contiguous streams.
 
-For a point r in K^n, eq(r, x) = prod_i (r_i x_i + (1 - r_i)(1 - x_i)), and f(r) = sum_x eq(r, x) f(x).
+For a point r in K^n, eq(r, x) = prod_i (r_i x_i + (1 - r_i)(1 - x_i)), and
+f(r) = sum_x eq(r, x) f(x).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit, uint64
+from numba import njit
 
 from wmproof.argument.element import ONE, Element
 from wmproof.argument.extension import inner_product, v_scale, v_sub
@@ -91,9 +92,9 @@ def _weighted_blocks(start: int, stop: int, values: U32, low: U32, out: U32) -> 
         block = values[k * width : (k + 1) * width]
         for j in range(4):
             weights = low[j]
-            lower, upper = uint64(0), uint64(0)
+            lower, upper = np.uint64(0), np.uint64(0)
             for i in range(block.shape[0]):
-                product = uint64(weights[i]) * uint64(block[i])
+                product = np.uint64(weights[i]) * np.uint64(block[i])
                 lower += product & _LOW_WORD
                 upper += product >> _WORD
             out[j, k] = np.uint32((upper % _P * _R + lower) % _P)

@@ -36,16 +36,8 @@ class ProverChannel:
     def send(self, label: str, messages: Sequence[Element]) -> None:
         """Send messages in K, each under its own pad."""
         if self._pads is not None:
-            messages = [message + self._next_pad() for message in messages]
+            messages = [message + _next(self._pads) for message in messages]
         self.transcript.send_elements(label, messages)
-
-    def _next_pad(self) -> Element:
-        assert self._pads is not None
-        try:
-            return next(self._pads)
-        except StopIteration:
-            # A pad used twice would leak; running out means prover and verifier disagree.
-            raise WmproofError("the prover speaks more than its rehearsal announced") from None
 
     def grind(self, label: str) -> None:
         """Work before a challenge whose error is large."""
@@ -58,3 +50,11 @@ class ProverChannel:
     def challenges(self, label: str, count: int) -> list[Element]:
         """`count` challenges in K."""
         return self.transcript.challenges(label, count)
+
+
+def _next(pads: Iterator[Element]) -> Element:
+    try:
+        return next(pads)
+    except StopIteration:
+        # A pad used twice would leak; running out means prover and verifier disagree.
+        raise WmproofError("the prover speaks more than its rehearsal announced") from None

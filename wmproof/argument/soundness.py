@@ -3,8 +3,8 @@
 All bounds are proved ones: Reed-Solomon codes are used up to unique decoding, and no proximity-gap
 conjecture enters. An error is a probability; the sum over all parts bounds the interactive
 argument's error. Fiat-Shamir multiplies each round's error by the number of hash calls that an
-attacker makes; proof of work (`grinding_bits`) takes as many bits off that for the rounds behind it,
-which are the large ones: the column queries and the lookups' compression.
+attacker makes; proof of work (`grinding_bits`) takes as many bits off that for the rounds behind
+it, which are the large ones: the column queries and the lookups' compression.
 
 Not in the sum, because no finite field is to blame: collisions of BLAKE3, 128 bits.
 """

@@ -1,9 +1,11 @@
 """Claims about a committed matrix as one multilinear polynomial, and how they are batched.
 
-The matrix has 2^s rows (those behind the last are zero) of 2^m values: a multilinear polynomial W in
-s + m variables, rows first. With powers of a challenge gamma, claims W(i_j, c_j) = value_j sum up to
+The matrix has 2^s rows (those behind the last are zero) of 2^m values: a multilinear polynomial W
+in s + m variables, rows first. With powers of a challenge gamma, claims W(i_j, c_j) = value_j sum
+up to
 
-    sum_j gamma^j value_j = sum_c sum_j gamma^j eq(c_j, c) S_j(c),   S_j(c) = sum_i eq(i_j, i) W(i, c).
+    sum_j gamma^j value_j = sum_c sum_j gamma^j eq(c_j, c) S_j(c),
+    S_j(c) = sum_i eq(i_j, i) W(i, c).
 
 One sumcheck binds all variables, the columns first: S_j reads only the rows that claim j weighs. At
 the random column point r_c all claims are about the one vector T(i) = <eq(r_c, .), row i>, and

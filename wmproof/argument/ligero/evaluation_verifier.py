@@ -66,7 +66,7 @@ class EvaluationTest:
             )
 
     def compared(self, positions: list[int], columns: U32) -> tuple[U32, U32]:
-        """u's codeword at the positions, and the combination of the columns: Montgomery (4, Q)."""
+        """Codeword of u at the positions, and the combination of the columns: Montgomery (4, Q)."""
         size = self._code.message_length
         sent = self._code.evaluate_extension(
             np.ascontiguousarray(self._combined[:, :size]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
@@ -33,12 +35,12 @@ class PadMatrix:
     ----------
     layout : PadLayout
     pads : list of Element
-    products : list of (int, int)
+    products : sequence of (int, int)
         Pairs of pads whose products are committed too.
     """
 
     def __init__(
-        self, layout: PadLayout, pads: list[Element], products: list[tuple[int, int]]
+        self, layout: PadLayout, pads: list[Element], products: Sequence[tuple[int, int]]
     ) -> None:
         self._layout = layout
         code = layout.code

@@ -9,15 +9,15 @@ w_x = sum_j beta^j column_j[x], the claim holds if and only if, up to probabilit
 
     sum_x 1 / (a - w_x)  =  sum_y m_y / (a - t_y).
 
-Each side is a tree of fraction additions (n0 / d0) + (n1 / d1) = (n0 d1 + n1 d0) / (d0 d1), proved from
-the root down: a layer's claim, numerator + lambda * denominator at a point, is one sumcheck over its
-children, of which the two halves are joined by one more challenge. Witness leaves have numerator 1:
-their layer is the single product lambda (d0 + 1/lambda)(d1 + 1/lambda) - 1/lambda.
+Each side is a tree of fraction additions (n0 / d0) + (n1 / d1) = (n0 d1 + n1 d0) / (d0 d1), proved
+from the root down: a layer's claim, numerator + lambda * denominator at a point, is one sumcheck
+over its children, of which the two halves are joined by one more challenge. Witness leaves have
+numerator 1: their layer is the single product lambda (d0 + 1/lambda)(d1 + 1/lambda) - 1/lambda.
 
-Several groups of columns may use one table, and a group may have any length: up to the next power of
-two it counts as filled with one row of the table.
+Several groups of columns may use one table, and a group may have any length: up to the next power
+of two it counts as filled with one row of the table.
 
 Fractions are compared crosswise: as polynomials in a, so no denominator needs to be inverted, and
-that none vanishes is part of the error above. The multiplicities must be committed before a and beta
-are drawn; that is the caller's duty, and `system` sees to it.
+that none vanishes is part of the error above. The multiplicities must be committed before a and
+beta are drawn; that is the caller's duty, and `system` sees to it.
 """

@@ -1,8 +1,8 @@
 """The prover's tree of fractions.
 
 Level k holds the children of 2^k fractions as uint32 (4, 4, >= 2^k): left numerators, right
-numerators, left denominators, right denominators, each over K, which is how the sumcheck takes them.
-The leaves of a witness are made from its columns whenever they are needed, never stored.
+numerators, left denominators, right denominators, each over K, which is how the sumcheck takes
+them. The leaves of a witness are made from its columns whenever they are needed, never stored.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The sumcheck prover's inner loops: round polynomials, and folding in place.
 
 Tables are uint32 (F, 4, N): F multilinears over K, of which only the first entries count. Terms
-are int64 (P, d): product p multiplies the multilinears ``terms[p]``. eq weights of the variables that
-are still free are a tensor product, high (4, H) by low (4, L), of which L and H L divide the half.
+are int64 (P, d): product p multiplies the multilinears ``terms[p]``. eq weights of the variables
+that are still free are a tensor product, high (4, H) by low (4, L), of which L and H L divide the
+half.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bytes of a non-interactive proof, checked before anything is computed from them.
+r"""The bytes of a non-interactive proof, checked before anything is computed from them.
 
     magic       b"wmproof argument 1\\n"
     roots       32 bytes for the witness, 32 for the pads
@@ -25,7 +25,7 @@ Section = tuple[str, int, bool]
 
 
 def sections(setup: Setup) -> list[Section]:
-    """Name, length in bytes, and whether it consists of field elements, for all but the siblings."""
+    """Name, length in bytes and whether made of field elements, for all but the siblings."""
     parameters, layout = setup.parameters, setup.pad_layout
     nonce = NONCE_BYTES if parameters.grinding_bits else 0
     polynomials = layout.code.dimension + layout.linear_degree + layout.quotient_degree

@@ -6,7 +6,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel
@@ -66,7 +65,7 @@ def prove_to(
     transcript = ProverTranscript(_Tee(sink, record), record)
     transcript.bind("statement", statement.digest)
     transcript.bind("setup", setup.encode())
-    matrix = _witness_matrix(statement, setup, witness)
+    matrix = witness_matrix(statement, setup, witness)
     committed = matrix.commit()
     transcript.send("witness/root", committed.root)
     pads = draw_pads(setup.shape.pads)
@@ -98,9 +97,10 @@ def prove_to(
         transcript.send(f"{label}/siblings", b"".join(opening.siblings))
 
 
-def _witness_matrix(
+def witness_matrix(
     statement: Statement, setup: Setup, witness: Sequence[NDArray[Any]]
 ) -> MessageMatrix:
+    """The witness with its blinding rows and tails."""
     code = setup.parameters.witness_code
     blinding = random_elements((padded_rows(statement.rows) - statement.rows, code.message_length))
     tails = random_elements((setup.shape.rows, code.tail))

@@ -35,6 +35,8 @@ from wmproof.argument.system.statement import Setup, Statement
 from wmproof.argument.system.verifier import receive_tests
 from wmproof.argument.transcript import NONCE_BYTES, VerifierTranscript
 
+UNIT_MATRIX = [[int(i == j) for j in range(4)] for i in range(4)]
+
 
 class _FreshCoins:
     """Honest coins, written down."""
@@ -131,10 +133,9 @@ def _witness_columns(evaluation: EvaluationTest, positions: list[int], rows: int
 
 def _invertible(weights: U32) -> tuple[list[int], np.ndarray]:
     """Four columns of (4, B) weights that span K, and the inverse of their matrix mod p."""
-    rows = [
-        [int(x) for x in row] + [int(i == j) for j in range(4)] for i, row in enumerate(weights)
-    ]
-    count, chosen = weights.shape[1], []
+    rows = [[int(x) for x in row] + unit for row, unit in zip(weights, UNIT_MATRIX, strict=True)]
+    count = weights.shape[1]
+    chosen: list[int] = []
     for column in range(count):
         rank = len(chosen)
         pivot = next((i for i in range(rank, 4) if rows[i][column]), None)
