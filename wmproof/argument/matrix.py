@@ -166,6 +166,8 @@ class MessageMatrix:
         ndarray
             uint32 (4, 2^m + Q), K in Montgomery form.
         """
+        if coefficients.shape != (4, self.rows):
+            raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")
         messages = self.combine_messages(coefficients, 0)
         sums = np.zeros((4, self.code.tail), np.uint64)
         _combine(0, self.code.tail, self.tails, to_montgomery(coefficients), sums)
@@ -186,6 +188,8 @@ class MessageMatrix:
         ndarray
             uint32 (4, 2^m), K in Montgomery form.
         """
+        if len(coefficients) != 4:
+            raise InputError(f"coefficients over K have 4 rows, not {len(coefficients)}")
         row_stop = row_start + coefficients.shape[1]
         if not 0 <= row_start <= row_stop <= self.rows:
             raise InputError(f"rows {row_start} .. {row_stop} are not in a matrix of {self.rows}")
