@@ -212,6 +212,7 @@ class _Setup:
         if self._start == "scratch":
             reinitialize(network, self._seed)
         normalized = Normalized(network, normalization).to(self._device)
+        normalized.to(memory_format=torch.channels_last)
         image, _ = as_pair(dataset[0], 0)
         classes = _count_classes(normalized, image)
         run = Run(normalized, source, self._recipe, self._seed)
