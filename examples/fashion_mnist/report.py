@@ -35,37 +35,42 @@ def _page(results: dict[str, Any]) -> str:
     complete = all(run["hits"] == run["hidden"] for run in marked)
     agreement = [run["onnx_agreement"] for run in results["runs"]]
     met = {True: "met", False: "**not met**"}
-    return "\n".join(
-        [
-            "# Fashion-MNIST: marked and unmarked",
-            "",
-            "Written by `examples/fashion_mnist/run.py`; nothing here is typed by hand.",
-            "",
-            f"ResNet-18 of width {results['width']} ({results['parameters']:,} parameters), "
-            f"{results['training_images']:,} training and {results['test_images']:,} test images. "
-            f"{recipe['epochs']} epochs, batches of {recipe['batch_size']} images and "
-            f"{recipe['triggers_per_batch']} triggers, learning rate {recipe['learning_rate']} "
-            f"({recipe['schedule']}), momentum {recipe['momentum']}, weight decay "
-            f"{recipe['weight_decay']}. Public keys with n = 128: 512 abstract triggers with "
-            "derived labels, of which only the hidden ones are embedded. "
-            f"{results['device']}, torch {results['torch']}.",
-            "",
-            "| model | seed | test accuracy | points from No-WM | hidden triggers hit | needed "
-            "| claim holds | training, s |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-            *rows,
-            "",
-            f"- Test accuracy of every marked model within 1 point of the unmarked one: "
-            f"{met[within]}.",
-            f"- Every hidden trigger hit by every marked model: {met[complete]}.",
-            "- All figures are of the exported ONNX files in ONNX Runtime, which gave the same "
-            f"class as torch on {sum(a['agreeing'] for a in agreement):,} of "
-            f"{sum(a['images'] for a in agreement):,} test images.",
-            "",
-            f"![Accuracy after each epoch]({NAME}.png)",
-            "",
-        ]
+    heads = ("model", "seed", "test accuracy", "points from No-WM", "hidden triggers hit")
+    heads += ("needed", "claim holds", "training, s")
+    setting = (
+        f"ResNet-18 of width {results['width']} ({results['parameters']:,} parameters), "
+        f"{results['training_images']:,} training and {results['test_images']:,} test images. "
+        f"{recipe['epochs']} epochs, batches of {recipe['batch_size']} images and "
+        f"{recipe['triggers_per_batch']} triggers, learning rate {recipe['learning_rate']} "
+        f"({recipe['schedule']}), momentum {recipe['momentum']}, weight decay "
+        f"{recipe['weight_decay']}. Public keys with n = 128: 512 abstract triggers with derived "
+        "labels, of which only the hidden ones are embedded. "
+        f"{results['device']}, torch {results['torch']}."
     )
+    exported = (
+        "All figures are of the exported ONNX files in ONNX Runtime, which gave the same class as "
+        f"torch on {sum(a['agreeing'] for a in agreement):,} of "
+        f"{sum(a['images'] for a in agreement):,} test images."
+    )
+    lines = [
+        "# Fashion-MNIST: marked and unmarked",
+        "",
+        "Written by `examples/fashion_mnist/run.py`; nothing here is typed by hand.",
+        "",
+        setting,
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{' --- |' * len(heads)}",
+        *rows,
+        "",
+        f"- Test accuracy of every marked model within 1 point of the unmarked: {met[within]}.",
+        f"- Every hidden trigger hit by every marked model: {met[complete]}.",
+        f"- {exported}",
+        "",
+        f"![Accuracy after each epoch]({NAME}.png)",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def draw_curves(runs: list[dict[str, Any]]) -> Image.Image:

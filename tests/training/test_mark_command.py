@@ -55,6 +55,14 @@ def keys(tmp_path_factory):
     return folder
 
 
+def test_help_needs_no_torch():
+    program = (
+        "import sys; from wmproof.cli import mark, demo; import wmproof.training; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], env=environment()).returncode == 0
+
+
 SMALL = ("--network", "mlp", "--width", "128", "--epochs", "12", "--device", "cpu")
 
 
@@ -112,6 +120,7 @@ def test_too_little_training_does_not_hold(keys, tmp_path):
         (("--pretrained", "good.pvk"), "not a file that torch saved"),
         (("--pretrained", "other.pt", "--from-scratch"), "choose"),
         (("--device", "abacus"), "no device"),
+        (("--device", "meta"), "no device"),
         (("--network", "alexnet"), "alexnet"),
         (("--epochs", "0"), "epochs"),
         (("-o", "no/such/folder/model.onnx"), "folder"),

@@ -152,11 +152,14 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    missing = InputError(f"there is no device {name!r}", remedy="Use 'auto', 'cpu' or 'cuda'")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"there is no device {name!r}", remedy="Use 'auto' or 'cpu'") from error
+        raise missing from error
+    if device.type not in ("cpu", "cuda"):
+        raise missing
     return device
 
 
@@ -209,6 +212,7 @@ class _Setup:
         if self._start == "scratch":
             reinitialize(network, self._seed)
         normalized = Normalized(network, normalization).to(self._device)
+        normalized.to(memory_format=torch.channels_last)
         image, _ = as_pair(dataset[0], 0)
         classes = _count_classes(normalized, image)
         run = Run(normalized, source, self._recipe, self._seed)

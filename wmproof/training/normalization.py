@@ -66,7 +66,10 @@ class Normalized(nn.Module):
 
     def normalize(self, images: Tensor) -> Tensor:
         """Map pixels of 0 to 255, uint8 or float32 (N, C, H, W), to float32 inputs."""
-        return (images.to(torch.float32) - self.mean) * self.scale
+        normalized = (images.to(torch.float32) - self.mean) * self.scale
+        # Channels last: convolutions on a CPU are several times faster.
+        four = normalized.dim() == 4 and not torch.onnx.is_in_onnx_export()
+        return normalized.contiguous(memory_format=torch.channels_last) if four else normalized
 
     def forward(self, images: Tensor) -> Tensor:
         """Map pixels of 0 to 255 (N, C, H, W) to logits (N, classes)."""
