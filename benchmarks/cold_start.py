@@ -1,0 +1,52 @@
+"""First-ever compilation of all kernels, the cached second run, and a warm import; prints JSON."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmarks._harness import report
+
+PROVE_AND_VERIFY = """
+import sys
+sys.path.insert(0, "tests/argument")
+import numpy as np
+from lookup_statement import LookupProof, LookupStatement
+from wmproof.argument.system.prover import prove
+from wmproof.argument.system.verifier import verify_proof
+sizes = (1 << 12, 6, 6)
+statement = LookupProof(*sizes).with_rows(np.arange(1 << 12) % 64)
+verify_proof(LookupStatement(*sizes), prove(statement, statement.witness()))
+"""
+IMPORT = "import wmproof.argument.system.verifier"
+
+
+def run_seconds(code: str, cache: str) -> float:
+    """Time of a whole Python process."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "PYTHONPATH": "."}
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as cache:
+        first = run_seconds(PROVE_AND_VERIFY, cache)
+        second = min(run_seconds(PROVE_AND_VERIFY, cache) for _ in range(3))
+        warm_import = min(run_seconds(IMPORT, cache) for _ in range(3))
+    report(
+        "cold_start",
+        {
+            "first_run_seconds": first,
+            "second_run_seconds": second,
+            "warm_import_seconds": warm_import,
+            "ratio_first_to_second": first / second,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
