@@ -81,7 +81,7 @@ class PadLayout:
         return left, left + self.product_rows * self.code.message_length
 
     def linear_constraint(self, system: ConstraintSystem, gamma: Element) -> tuple[U32, Element]:
-        """Fold all linear constraints into one by powers of gamma.
+        """Fold all linear constraints into one by powers of gamma, from the first on.
 
         Returns
         -------
@@ -91,7 +91,8 @@ class PadLayout:
             (number of constraints) / |K|.
         """
         weights: dict[int, Element] = {}
-        target, power = ZERO, ONE
+        # From gamma on: the mask's sum could make up for a constraint of the known weight 1.
+        target, power = ZERO, gamma
 
         def weigh(cell: int, value: Element) -> None:
             weights[cell] = weights[cell] + value if cell in weights else value

@@ -124,7 +124,8 @@ class PadMatrix:
         rows = self._on_subgroup(self._rows.reshape(4 * layout.rows, -1), size)
         triples = layout.factor_rows()
         total = np.zeros((4, size), np.uint64)
-        for power, (x, y, z) in zip(powers(theta, len(triples)), triples, strict=True):
+        factors = powers(theta, len(triples) + 1)[1:]
+        for power, (x, y, z) in zip(factors, triples, strict=True):
             difference = multiply(rows[x], rows[y]).astype(np.uint64) + P - rows[z]
             total += scale((difference % P).astype(np.uint32), power)
         dividend = coefficients_on_subgroup((total % P).astype(np.uint32))

@@ -5,10 +5,11 @@ Three polynomials over K are sent in full and compared with the committed rows a
 
     proximity   u = s_0 + sum_i rho^i w_i                         degree < 2^m + Q
     linear      q = s_1 + sum_i a_i w_i,    sum_H q = target      degree < 2 * 2^m + Q - 1
-    quadratic   (X^w - 1) h = s_2 + sum_t theta^t (x_t y_t - z_t)
+    quadratic   (X^w - 1) h = s_2 + sum_(t>=1) theta^t (x_t y_t - z_t)
 
 s_1 sums to zero over H and s_2 vanishes on it; a mask that does not is fixed before the challenges,
-so it cannot make up for a constraint that is violated. Soundness: `soundness.pad_errors`.
+so it cannot make up for a constraint that is violated: all constraints weigh powers from the first
+on, so no weight was known when the masks were chosen. Soundness: `soundness.pad_query_error`.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ class PadTests:
             linear = linear + weight * value
         quadratic = quadratic_mask
         triples = self._layout.factor_rows()
-        for power, (x, y, z) in zip(powers(self._theta, len(triples)), triples, strict=True):
+        factors = powers(self._theta, len(triples) + 1)[1:]
+        for power, (x, y, z) in zip(factors, triples, strict=True):
             quadratic = quadratic + power * (body[x] * body[y] - body[z])
         return proximity, linear, quadratic
