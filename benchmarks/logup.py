@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 
 import numpy as np
@@ -34,7 +35,9 @@ def main(bits: int = 24, table_bits: int = 20) -> None:
         prove(channel, lookup, groups, multiplicities)
         return buffer.getvalue()
 
-    plain, padded = seconds(lambda: run(False)), seconds(lambda: run(True))
+    # In turn, so that both see the same machine.
+    pairs = [(seconds(lambda: run(False), 1), seconds(lambda: run(True), 1)) for _ in range(4)]
+    plain, padded = min(a for a, _ in pairs), min(b for _, b in pairs)
     proof = run(False)
 
     def check() -> None:
@@ -48,7 +51,7 @@ def main(bits: int = 24, table_bits: int = 20) -> None:
             "prove_seconds": plain,
             "nanoseconds_a_lookup": plain / (1 << bits) * 1e9,
             "prove_seconds_with_pads": padded,
-            "pads_overhead": padded / plain - 1,
+            "pads_overhead_median": statistics.median(b / a for a, b in pairs) - 1,
             "verify_seconds": seconds(check),
             "proof_bytes": len(proof),
             "ratio_to_copying_16_bytes_a_lookup": plain / copy_seconds(16 << bits),
