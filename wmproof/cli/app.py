@@ -1,0 +1,69 @@
+"""The command group, which loads a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+import click
+
+from wmproof import __version__
+from wmproof.cli.failures import run
+
+# name -> (module, attribute, what help says). Help must not import anything.
+_COMMANDS = {
+    "keygen": (
+        "wmproof.cli.keygen",
+        "keygen",
+        "Make a key: secret triggers and public commitments.",
+    ),
+    "check-key": ("wmproof.cli.check_key", "check_key", "Check a public key, without any secret."),
+    "mark": (
+        "wmproof.cli.mark",
+        "mark",
+        "Train a model, or train it further, so that it carries a key.",
+    ),
+    "verify": ("wmproof.cli.verify", "verify", "Verify that a model carries a key."),
+    "reveal": ("wmproof.cli.reveal", "reveal", "Open the next batch of a bounded key, once."),
+    "inspect": ("wmproof.cli.inspect", "inspect", "Say what a file is and what is in it."),
+    "compile": ("wmproof.cli.compile", "compile", "Turn an ONNX model into its integer circuit."),
+    "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists the commands of this installation without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in _COMMANDS if _is_installed(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS or not _is_installed(cmd_name):
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a fact about this package
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(_COMMANDS[name][0]) is not None
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 the claim holds, 1 it does not, 2 usage or bad input, 130 interrupted.",
+)
+@click.version_option(__version__, "-V", "--version", message="wmproof %(version)s")
+def cli() -> None:
+    """Prove in public that a neural network is yours."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; the one place where errors become messages."""
+    run(cli, arguments)

@@ -1,0 +1,142 @@
+"""Every failure of a command, as one message and one exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from wmproof.errors import InputError, VerificationError, WmproofError
+
+INTERRUPTED = 130
+_EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "sklearn": "train",
+    "matplotlib": "plots",
+}
+
+
+def run(command: click.Command, arguments: list[str] | None) -> NoReturn:
+    """Run a command and exit with its code; nothing gets past this function as a traceback.
+
+    `WMPROOF_DEBUG=1` shows the traceback all the same, for whoever mends a bug.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = _attempt(command, arguments)
+    except BrokenPipeError:
+        code = _abandon_output(0)
+    except OSError as error:
+        _abandon_output(2)
+        code = _report(_from_os_error(error), as_json=False)
+    sys.exit(code)
+
+
+def _attempt(command: click.Command, arguments: list[str]) -> int:
+    """Run, report and flush; only what breaks the output itself is raised."""
+    as_json = "--json" in arguments
+    try:
+        result = command.main(arguments, prog_name="wmproof", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except WmproofError as error:
+        code = _report(error, as_json=as_json)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        print("\ninterrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("WMPROOF_DEBUG"):
+            raise
+        code = _report(_translate(error), as_json=as_json)
+    sys.stdout.flush()
+    return code
+
+
+def _translate(error: Exception) -> WmproofError:
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_module(error)
+    if isinstance(error, MemoryError):
+        return InputError("there is not enough memory", remedy="Close other programs and try again")
+    if isinstance(error, OSError):
+        return _from_os_error(error)
+    return WmproofError(
+        f"an unexpected failure ({type(error).__name__}: {error})",
+        remedy="This is a bug in wmproof; run again with WMPROOF_DEBUG=1 and report what it shows",
+    )
+
+
+def _from_os_error(error: OSError) -> InputError:
+    where = str(error.filename) if error.filename else None
+    return InputError(f"the system refuses ({error.strerror or error})", where=where)
+
+
+def _missing_module(error: ModuleNotFoundError) -> WmproofError:
+    missing = (error.name or "").partition(".")[0]
+    if missing in _EXTRAS:
+        return InputError(
+            f"this needs the package {missing}, which is not installed",
+            remedy=f"Install the extra: pip install 'wmproof[{_EXTRAS[missing]}]'",
+        )
+    return InputError(f"the installation is incomplete ({error})", remedy="Install wmproof again")
+
+
+def _report(error: WmproofError, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": describe(error), "holds": _holds(error)}, indent=2))
+    else:
+        _print_error(error)
+    return error.exit_code
+
+
+def _holds(error: WmproofError) -> bool | None:
+    """False where a check failed; None where it could not be carried out."""
+    return False if isinstance(error, VerificationError) else None
+
+
+def describe(error: WmproofError) -> dict[str, Any]:
+    """Return an error as JSON knows it."""
+    fields: dict[str, Any] = {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "remedy": error.remedy,
+    }
+    if isinstance(error, VerificationError):
+        fields |= {"check": error.check, "numbers": error.numbers}
+    return fields
+
+
+def _print_error(error: WmproofError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    failed = isinstance(error, VerificationError)
+    text = Text("does not hold: " if failed else "error: ", style="bold red")
+    if isinstance(error, VerificationError):
+        text.append(f"[{error.check}] ", style="bold")
+    text.append(f"{error.where}: {error.what}" if error.where else error.what, style="not bold")
+    if error.remedy:
+        text.append(f"\n{error.remedy}", style="dim")
+    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+
+
+def _abandon_output(code: int) -> int:
+    """Point standard output nowhere, so that the interpreter's last flush cannot fail again."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return code

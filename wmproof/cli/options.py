@@ -1,0 +1,164 @@
+"""Options and questions that several commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wmproof._files import read_file
+from wmproof.errors import InputError, PassphraseError
+from wmproof.strength import as_tolerance
+from wmproof.triggers import Shape, parse_shape
+
+PASSPHRASE_VARIABLE = "WMPROOF_PASSPHRASE"  # noqa: S105 - the name of it
+SIGNING_VARIABLE = "WMPROOF_SIGNING_PASSPHRASE"
+_PASSPHRASE_LIMIT = 4096
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path)
+
+
+class _Shape(click.ParamType[Shape]):
+    name = "shape"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Shape:
+        try:
+            return value if isinstance(value, tuple) else parse_shape(str(value))
+        except InputError as error:
+            self.fail(error.what, param, ctx)
+
+
+class _Tolerance(click.ParamType[Fraction]):
+    name = "share"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
+        try:
+            return as_tolerance(value)
+        except InputError as error:
+            self.fail(error.what, param, ctx)
+
+
+SHAPE = _Shape()
+
+
+def json_option(command: _Command) -> _Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def force_option(command: _Command) -> _Command:
+    """Add --force."""
+    return click.option("--force", is_flag=True, help="Replace files that exist.")(command)
+
+
+def reference_option(command: _Command) -> _Command:
+    """Add --reference."""
+    return click.option(
+        "--reference",
+        type=FILE,
+        metavar="MODEL.onnx",
+        help="A model whose answers stand in for the ground truth.",
+    )(command)
+
+
+def tolerance_option(command: _Command) -> _Command:
+    """Add --tolerance."""
+    return click.option(
+        "--tolerance",
+        type=_Tolerance(),
+        default="0.1",
+        show_default=True,
+        help="The share of triggers that a model may miss.",
+    )(command)
+
+
+def signer_option(command: _Command) -> _Command:
+    """Add --signer."""
+    return click.option(
+        "--signer",
+        metavar="KEY",
+        help="Require a signature by this Ed25519 key: 64 hex digits, or a PEM or SSH file.",
+    )(command)
+
+
+def passphrase_option(command: _Command) -> _Command:
+    """Add --passphrase-file."""
+    return click.option(
+        "--passphrase-file",
+        type=FILE,
+        metavar="FILE",
+        help="Read the marking key's passphrase from a file; "
+        f"otherwise from ${PASSPHRASE_VARIABLE} or by asking.",
+    )(command)
+
+
+def signing_options(command: _Command) -> _Command:
+    """Add --sign-with."""
+    return click.option(
+        "--sign-with",
+        type=FILE,
+        metavar="KEY.pem",
+        help="Sign what is published with this Ed25519 private key (PEM or OpenSSH); "
+        f"its passphrase comes from ${SIGNING_VARIABLE} or by asking.",
+    )(command)
+
+
+def ask_passphrase(file: Path | None, *, confirm: bool = False) -> str:
+    """Find the passphrase of a marking key: in a file, in the environment, or by asking.
+
+    Raises
+    ------
+    PassphraseError
+        There is none, it is empty, or nobody can be asked.
+    """
+    if file is not None:
+        return _passphrase_from(file)
+    from_environment = os.environ.get(PASSPHRASE_VARIABLE)
+    if from_environment is not None:
+        if not from_environment:
+            raise PassphraseError("the passphrase is empty", where=f"${PASSPHRASE_VARIABLE}")
+        return from_environment
+    if not sys.stdin.isatty():
+        raise PassphraseError(
+            "no passphrase was given, and nobody can be asked for it",
+            remedy=f"Use --passphrase-file or set {PASSPHRASE_VARIABLE}",
+        )
+    answer: str = click.prompt(
+        "Passphrase of the marking key", hide_input=True, confirmation_prompt=confirm, err=True
+    )
+    return answer
+
+
+def _passphrase_from(file: Path) -> str:
+    """Read a passphrase file: UTF-8, one line, whose end is not part of the passphrase."""
+    try:
+        text = read_file(file, limit=_PASSPHRASE_LIMIT).decode()
+    except UnicodeDecodeError:
+        raise PassphraseError("the passphrase is not UTF-8 text", where=str(file)) from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or "\n" in text:
+        raise PassphraseError("the file must hold one line, the passphrase", where=str(file))
+    return text
+
+
+def read_signing_key(path: Path | None) -> bytes | None:
+    """Read the private key of --sign-with, asking for its passphrase if it has one."""
+    from wmproof.keys import load_signing_key
+
+    if path is None:
+        return None
+    given = os.environ.get(SIGNING_VARIABLE)
+    try:
+        return load_signing_key(path, given.encode() if given else None)
+    except PassphraseError:
+        if given or not sys.stdin.isatty():
+            raise
+    answer: str = click.prompt("Passphrase of the signing key", hide_input=True, err=True)
+    return load_signing_key(path, answer.encode())

@@ -1,0 +1,89 @@
+"""`wmproof reveal`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wmproof import verification
+from wmproof.cli.options import (
+    FILE,
+    ask_passphrase,
+    force_option,
+    json_option,
+    passphrase_option,
+    read_signing_key,
+    signing_options,
+)
+from wmproof.cli.output import print_fields, print_json
+
+
+@click.command()
+@click.argument("key", type=FILE, metavar="KEY.mk")
+@click.option(
+    "-o",
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Where the opening goes.  [default: KEY.batch-NUMBER.opening]",
+)
+@click.option(
+    "--again",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="Write the opening of a batch that was revealed before; spends nothing.",
+)
+@signing_options
+@passphrase_option
+@force_option
+@json_option
+def reveal(
+    key: Path,
+    out: Path | None,
+    again: int | None,
+    sign_with: Path | None,
+    passphrase_file: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Open the next batch of a bounded key, once.
+
+    The key file remembers it before the opening is written. Restoring an older copy of the key
+    file forgets it: never do that.
+    """
+
+    def target(batch: int) -> Path:
+        return out or key.with_name(f"{key.stem}.batch-{batch}.opening")
+
+    seed = read_signing_key(sign_with)
+    passphrase = ask_passphrase(passphrase_file)
+    if again is None:
+        opening = verification.reveal(key, target, passphrase, signing_seed=seed, overwrite=force)
+    else:
+        opening = verification.reveal_again(
+            key, again, target(again), passphrase, signing_seed=seed, overwrite=force
+        )
+    total = opening.verification_key.batches
+    written = target(opening.batch)
+    if as_json:
+        print_json(
+            {
+                "batch": opening.batch,
+                "batches": total,
+                "fresh": again is None,
+                "triggers": len(opening.opened),
+                "digest": opening.digest.hex(),
+                "signer": opening.signature.signer.hex() if opening.signature else None,
+                "file": str(written),
+            }
+        )
+        return
+    left = f"; {total - opening.batch} left" if again is None else ", revealed before"
+    print_fields(
+        {
+            "batch": f"{opening.batch} of {total}{left}",
+            "opens": f"{len(opening.opened)} triggers",
+            "publish": written,
+        }
+    )

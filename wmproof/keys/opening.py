@@ -1,0 +1,103 @@
+"""Opened commitments: some triggers of a key with their labels and randomness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmproof._arrays import read_only
+from wmproof._reader import Reader
+from wmproof.commitment import LABEL_BYTES, RANDOMNESS_BYTES, label_messages
+from wmproof.errors import InputError
+from wmproof.keys.verification_key import VerificationKey
+from wmproof.triggers import TriggerSet
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OpenedTriggers:
+    """(t_i, T_L,i, r_t,i, r_L,i) for some positions i of a key.
+
+    Parameters
+    ----------
+    indices : ndarray of int64, shape (m,)
+        Ascending positions in the key.
+    triggers : TriggerSet
+        m images with their labels.
+    trigger_randomness, label_randomness : ndarray of uint8, shape (m, 64)
+
+    Raises
+    ------
+    InputError
+        The shapes do not fit each other.
+    """
+
+    indices: NDArray[np.int64]
+    triggers: TriggerSet
+    trigger_randomness: NDArray[np.uint8]
+    label_randomness: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        count = len(self.triggers)
+        expected: dict[str, tuple[int, ...]] = {
+            "indices": (count,),
+            "trigger_randomness": (count, RANDOMNESS_BYTES),
+            "label_randomness": (count, RANDOMNESS_BYTES),
+        }
+        for name, shape in expected.items():
+            value = getattr(self, name)
+            if value.shape != shape:
+                raise InputError(f"{name} has shape {value.shape}, not {shape}")
+            object.__setattr__(self, name, read_only(value))
+
+    def __len__(self) -> int:
+        return len(self.triggers)
+
+    def __repr__(self) -> str:
+        return f"OpenedTriggers({self.triggers!r})"
+
+    def select(self, positions: NDArray[np.int64]) -> OpenedTriggers:
+        """Return the part at these positions of this object (not of the key)."""
+        return OpenedTriggers(
+            self.indices[positions],
+            self.triggers.select(positions),
+            self.trigger_randomness[positions],
+            self.label_randomness[positions],
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return images, labels and both randomnesses; the positions are known from elsewhere."""
+        return b"".join(
+            (
+                self.triggers.messages.tobytes(),
+                label_messages(self.triggers.labels).tobytes(),
+                self.trigger_randomness.tobytes(),
+                self.label_randomness.tobytes(),
+            )
+        )
+
+
+def read_opened_triggers(
+    reader: Reader, key: VerificationKey, indices: NDArray[np.int64]
+) -> OpenedTriggers:
+    """Read what `OpenedTriggers.to_bytes` wrote for these positions of a key.
+
+    Raises
+    ------
+    FormatError
+        The bytes end too early, or a label is no class of the key.
+    """
+    count = len(indices)
+    size = int(np.prod(key.image_shape))
+    images = reader.rows(count, size, "trigger images").reshape(count, *key.image_shape)
+    encoded = reader.rows(count, LABEL_BYTES, "labels")
+    labels = encoded.view(">u4").astype(np.int64).reshape(count)
+    if count and labels.max() >= key.classes:
+        raise reader.error(f"has a label that is not within 0 to {key.classes - 1}")
+    return OpenedTriggers(
+        indices,
+        TriggerSet(images, labels, key.classes),
+        reader.rows(count, RANDOMNESS_BYTES, "randomness of the triggers"),
+        reader.rows(count, RANDOMNESS_BYTES, "randomness of the labels"),
+    )

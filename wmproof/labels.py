@@ -1,0 +1,65 @@
+"""Labels that nobody chose: coins that fall after all trigger images are committed to.
+
+The known attack on the paper's own rule lets a lying accuser commit to adversarial examples with
+the labels that other people's models give them (Liu et al., USENIX Security 2024). Here
+``T_L,i = RO(root of all c_t, i) mod C``: to change one label the accuser must change an image
+commitment, and that changes all labels. `docs/formats.md` has the bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TAG = b"wmproof/derived-label/v1".ljust(32, b"\0")
+_SUFFIX = struct.Struct(">III")
+
+
+def merkle_root(leaves: NDArray[np.uint8]) -> bytes:
+    """Return the RFC 6962 (section 2.1) Merkle tree hash, SHA-256, of the rows.
+
+    Parameters
+    ----------
+    leaves : ndarray of uint8, shape (n, width), n >= 1
+    """
+    level = [hashlib.sha256(b"\0" + leaf.tobytes()).digest() for leaf in leaves]
+    # Pairing from the left and carrying an odd last node up gives RFC 6962's tree.
+    while len(level) > 1:
+        paired = [
+            hashlib.sha256(b"\1" + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=False)
+        ]
+        level = paired + level[len(paired) * 2 :]
+    return level[0]
+
+
+def derive_labels(
+    trigger_commitments: NDArray[np.uint8], *, key_id: bytes, classes: int
+) -> NDArray[np.int64]:
+    """Return the labels that the trigger commitments determine (PROTOCOL section 6).
+
+    A 512-bit digest is reduced modulo C, so that no class is likelier than 1/C + 2**-512.
+
+    Parameters
+    ----------
+    trigger_commitments : ndarray of uint8, shape (l, 32)
+        All c_t of the key, in order.
+    key_id : bytes
+        32 bytes.
+    classes : int
+        C, at least 2.
+
+    Returns
+    -------
+    ndarray of int64, shape (l,), values 0 to C - 1
+    """
+    count = len(trigger_commitments)
+    prefix = _TAG + key_id + merkle_root(trigger_commitments)
+    digests = (
+        hashlib.sha512(prefix + _SUFFIX.pack(classes, count, index)).digest()
+        for index in range(count)
+    )
+    return np.array([int.from_bytes(digest, "big") % classes for digest in digests], dtype=np.int64)
