@@ -1,0 +1,333 @@
+"""The training loop: one for marking, for unmarked models, and for whatever trains further."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from wmproof.errors import InputError, WmproofError
+from wmproof.training.checkpoint import Checkpoint
+from wmproof.training.evaluate import accuracy
+from wmproof.training.normalization import Normalization, Normalized
+from wmproof.training.recipe import Recipe
+from wmproof.training.reproducible import reproducible_kernels, stream
+from wmproof.training.sampling import TriggerRotation, batch_order
+from wmproof.training.sources import Source
+
+Examples = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch did; accuracies are in [0, 1] and measured in evaluation mode.
+
+    Parameters
+    ----------
+    epoch : int
+        From 1.
+    learning_rate : float
+        At the end of the epoch.
+    loss : float
+        Mean cross entropy over the training images and the triggers, while learning.
+    test_accuracy, trigger_accuracy : float or None
+        None without a test set, without triggers.
+    seconds : float
+        Not compared: two equal runs differ in it.
+    """
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    test_accuracy: float | None
+    trigger_accuracy: float | None
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained network and how it came about.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the CPU, in evaluation mode; maps normalised images to logits.
+    normalization : Normalization
+        What its images went through.
+    history : tuple[EpochRecord, ...]
+        One record an epoch.
+    """
+
+    model: nn.Module
+    normalization: Normalization
+    history: tuple[EpochRecord, ...]
+
+
+class TrainingInterruptedError(WmproofError):
+    """Ctrl-C or a request to end: the state was saved, and the same call goes on from it."""
+
+    exit_code = 130
+
+
+class Progress(Protocol):
+    """Who watches a run."""
+
+    def begin(self, epochs: int, steps_per_epoch: int, done_steps: int) -> None:
+        """Take note of a run that starts, or goes on after `done_steps` steps."""
+
+    def step(self) -> None:
+        """Take note of one batch."""
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Take note of one epoch."""
+
+    def end(self) -> None:
+        """Take note of the end, also by an error."""
+
+
+@dataclass
+class Run:
+    """All that the loop reads: what is trained, on what, and how.
+
+    Parameters
+    ----------
+    model : Normalized
+        On the device. Only parameters that require a gradient are trained.
+    source : Source
+        The training set.
+    recipe : Recipe
+        The hyper-parameters.
+    seed : int
+        Of orders, triggers, augmentation and dropout.
+    triggers, test : Examples or None
+        Pairs of uint8 (or normalised float32) images and labels.
+    """
+
+    model: Normalized
+    source: Source
+    recipe: Recipe
+    seed: int
+    triggers: Examples | None = None
+    test: Examples | None = None
+
+
+@dataclass
+class _Position:
+    """How far a run is: all that a checkpoint holds beside weights and momentum."""
+
+    step: int = 0
+    loss: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    history: list[EpochRecord] = field(default_factory=list)
+
+
+def fit(
+    run: Run, *, checkpoint: Checkpoint | None = None, progress: Progress | None = None
+) -> tuple[EpochRecord, ...]:
+    """Train `run.model` in place, from the checkpoint if there is one.
+
+    Returns
+    -------
+    tuple[EpochRecord, ...]
+        One record an epoch, those before an interruption included.
+
+    Raises
+    ------
+    TrainingInterruptedError
+        Ctrl-C, with a checkpoint. Without one, KeyboardInterrupt passes.
+    InputError
+        The loss is no longer a number, or a checkpoint cannot be used or written.
+    """
+    device = run.model.mean.device
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in run.model.parameters() if parameter.requires_grad],
+        lr=run.recipe.learning_rate,
+        momentum=run.recipe.momentum,
+        weight_decay=run.recipe.weight_decay,
+    )
+    position = _restore(run.model, optimizer, checkpoint, device)
+    trainer = _Trainer(run, optimizer, position, checkpoint, progress)
+    with reproducible_kernels(device), _announced(trainer, progress):
+        trainer.finish()
+    return tuple(position.history)
+
+
+class _Trainer:
+    def __init__(
+        self,
+        run: Run,
+        optimizer: torch.optim.SGD,
+        position: _Position,
+        checkpoint: Checkpoint | None,
+        progress: Progress | None,
+    ) -> None:
+        self.run = run
+        self.position = position
+        self.steps_per_epoch = len(self._order(0))
+        self._optimizer = optimizer
+        self._checkpoint = checkpoint
+        self._progress = progress
+        self._stop = threading.Event()
+        self._clock = time.monotonic()
+        self._loss = torch.tensor(position.loss, dtype=torch.float64, device=run.model.mean.device)
+        self._rotation: TriggerRotation | None = None
+        if run.triggers is not None:
+            self._rotation = TriggerRotation(
+                len(run.triggers[1]), run.recipe.triggers_per_batch, run.seed
+            )
+
+    def finish(self) -> None:
+        """Train to the last epoch."""
+        self.run.model.train()
+        with _stop_on_interrupt(self._stop if self._checkpoint else None):
+            while len(self.position.history) < self.run.recipe.epochs:
+                self._finish_epoch()
+        if self._checkpoint is not None:
+            self._save()
+
+    def _order(self, epoch: int) -> list[Tensor]:
+        return batch_order(len(self.run.source), self.run.recipe.batch_size, self.run.seed, epoch)
+
+    def _finish_epoch(self) -> None:
+        epoch = len(self.position.history)
+        first = self.position.step
+        order = self._order(epoch)[first - epoch * self.steps_per_epoch :]
+        for images, labels in self.run.source.batches(order, first):
+            self._learn(images, labels)
+            if self._progress is not None:
+                self._progress.step()
+            self._save_or_stop()
+        self._close_epoch(epoch)
+
+    def _learn(self, images: Tensor, labels: Tensor) -> None:
+        model, step = self.run.model, self.position.step
+        # Dropout draws from the global generator; a stream for each step makes it resumable.
+        torch.manual_seed(stream(self.run.seed, "network", step))
+        inputs = model.normalize(images)
+        if self._rotation is not None and self.run.triggers is not None:
+            chosen = self._rotation.indices(step).to(labels.device)
+            triggers = model.normalize(self.run.triggers[0][chosen])
+            inputs = torch.cat([inputs, triggers])
+            labels = torch.cat([labels, self.run.triggers[1][chosen]])
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate(step)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(model.network(inputs), labels)
+        loss.backward()
+        self._optimizer.step()
+        self._loss += loss.detach() * len(labels)
+        self.position.seen += len(labels)
+        self.position.step += 1
+
+    def _rate(self, step: int) -> float:
+        return self.run.recipe.rate(step, self.steps_per_epoch * self.run.recipe.epochs)
+
+    def _close_epoch(self, epoch: int) -> None:
+        position, run = self.position, self.run
+        loss = float(self._loss) / position.seen
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged in epoch {epoch + 1}",
+                remedy="Use a lower learning rate, or a network with batch normalisation",
+            )
+        self._read_clock()
+        record = EpochRecord(
+            epoch + 1,
+            self._rate(position.step - 1),
+            loss,
+            None if run.test is None else accuracy(run.model, *run.test),
+            None if run.triggers is None else accuracy(run.model, *run.triggers),
+            position.seconds - sum(past.seconds for past in position.history),
+        )
+        position.history.append(record)
+        self._loss.zero_()
+        position.seen = 0
+        if self._progress is not None:
+            self._progress.epoch(record)
+
+    def _read_clock(self) -> None:
+        now = time.monotonic()
+        self.position.seconds += now - self._clock
+        self._clock = now
+
+    def _save_or_stop(self) -> None:
+        if self._checkpoint is None or not (self._stop.is_set() or self._checkpoint.due()):
+            return
+        self._save()
+        if self._stop.is_set():
+            steps = self.steps_per_epoch * self.run.recipe.epochs
+            raise TrainingInterruptedError(
+                f"interrupted after {self.position.step} of {steps} steps; all of it is saved",
+                where=str(self._checkpoint.path),
+                remedy="Repeat the same command to go on from there",
+            )
+
+    def _save(self) -> None:
+        if self._checkpoint is None:
+            return
+        self._read_clock()
+        self.position.loss = float(self._loss)
+        self._checkpoint.save(
+            {
+                "model": self.run.model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "position": asdict(self.position),
+            }
+        )
+
+
+def _restore(
+    model: nn.Module,
+    optimizer: torch.optim.SGD,
+    checkpoint: Checkpoint | None,
+    device: torch.device,
+) -> _Position:
+    state: dict[str, Any] | None = checkpoint.load(device) if checkpoint is not None else None
+    if state is None:
+        return _Position()
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    position = _Position(**state["position"])
+    position.history = [EpochRecord(**record) for record in state["position"]["history"]]
+    return position
+
+
+@contextlib.contextmanager
+def _announced(trainer: _Trainer, progress: Progress | None) -> Iterator[None]:
+    if progress is None:
+        yield
+        return
+    progress.begin(trainer.run.recipe.epochs, trainer.steps_per_epoch, trainer.position.step)
+    try:
+        yield
+    finally:
+        progress.end()
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(stop: threading.Event | None) -> Iterator[None]:
+    """Let Ctrl-C ask for an end after the step; a second one ends at once."""
+    if stop is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
