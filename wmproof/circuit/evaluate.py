@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.circuit import kernels
+from wmproof.circuit.exactness import exact_slices
 from wmproof.circuit.ir import (
     Activation,
     Circuit,
@@ -36,9 +37,7 @@ from wmproof.circuit.limits import check_images, outside_table
 from wmproof.circuit.tables import MIN_TABLE_BITS, Table
 
 Bytes = NDArray[np.uint8]
-_EXACT_FLOAT32 = 2**24
 _WORKSPACE = 2**25  # bytes of unfolded columns at a time
-_MIN_SLICE = 48  # shorter products than this are no faster in float32
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ class _Product:
 
     term: Conv
     geometry: NDArray[np.int64]
-    kinds: list[tuple[slice, type]] = field(default_factory=list)
+    slices: list[slice] = field(default_factory=list)
     matrices: list[list[NDArray[Any]]] = field(default_factory=list)
 
 
@@ -235,7 +234,7 @@ class LinearPlan:
             + [
                 (part.stop - part.start) * math.prod(p.term.kernel)
                 for p in self._products
-                for part, _ in p.kinds
+                for part in p.slices
             ]
         )
         step = max(1, _WORKSPACE // (4 * places * max(lines, self.shape[0])))
@@ -245,9 +244,9 @@ class LinearPlan:
     def _sums(self, values: dict[int, Bytes], count: int) -> NDArray[Any]:
         """Sum of the terms without bias, (O, N * H * W): float32 if one product gives it all."""
         first = self._products[0]
-        if len(self._products) == 1 and len(first.kinds) == 1 and first.term.groups == 1:
-            part, _ = first.kinds[0]
-            return first.matrices[0][0] @ _columns(first, values[first.term.source], part, 0)
+        if len(self._products) == 1 and len(first.slices) == 1 and first.term.groups == 1:
+            x = values[first.term.source]
+            return first.matrices[0][0] @ _columns(first, x, first.slices[0], 0)
         z = np.zeros((self.shape[0], count * math.prod(self.shape[1:])), np.int32)
         for product in self._products:
             _add(product, values[product.term.source], z, self.shape)
@@ -261,40 +260,13 @@ def _plan(term: Conv, shape: Shape) -> _Product:
         return product
     outputs = shape[0] // term.groups
     weight = term.full_weight.reshape(shape[0], term.weight.shape[1], -1)
-    for part, dtype in _exact_slices(weight):
-        product.kinds.append((part, dtype))
+    slices = exact_slices(weight)
+    dtype = np.float64 if slices is None else np.float32
+    for part in slices or [slice(0, weight.shape[1])]:
+        product.slices.append(part)
         block = weight[:, part].reshape(shape[0], -1).astype(dtype)
         product.matrices.append([block[g : g + outputs] for g in range(0, shape[0], outputs)])
     return product
-
-
-def _exact_slices(weight: NDArray[np.int32]) -> list[tuple[slice, type]]:
-    """Slices of the input channels, and the float type in which their products are exact.
-
-    Every partial sum of products with bytes lies between 255 times the sum of the negative
-    weights and 255 times the sum of the positive ones, whatever the order of summation.
-    """
-    channels, taps = weight.shape[1:]
-    pieces = 1
-    while channels * taps >= pieces * min(_MIN_SLICE, channels * taps):
-        edges = np.unique(np.arange(pieces) * channels // pieces)
-        if _largest_sum(weight, edges) < _EXACT_FLOAT32:
-            ends = [*edges[1:], channels]
-            return [(slice(int(a), int(b)), np.float32) for a, b in zip(edges, ends, strict=True)]
-        pieces *= 2
-    return [(slice(0, channels), np.float64)]
-
-
-def _largest_sum(weight: NDArray[np.int32], edges: NDArray[np.int64]) -> int:
-    """255 times the largest one-signed sum of weights over any slice, for any output."""
-    worst = 0
-    rows = max(1, 2**22 // weight[0].size)
-    for first in range(0, len(weight), rows):
-        block = weight[first : first + rows]
-        for signed in (np.maximum(block, 0), np.minimum(block, 0)):
-            sums = np.add.reduceat(signed.sum(axis=2, dtype=np.int64), edges, axis=1)
-            worst = max(worst, int(np.abs(sums).max()))
-    return 255 * worst
 
 
 def _columns(product: _Product, x: Bytes, part: slice, group: int) -> NDArray[Any]:
@@ -308,12 +280,12 @@ def _columns(product: _Product, x: Bytes, part: slice, group: int) -> NDArray[An
 
 def _add(product: _Product, x: Bytes, z: NDArray[np.int32], shape: Shape) -> None:
     term = product.term
-    if not product.kinds:
+    if not product.slices:
         weight = np.ascontiguousarray(term.full_weight)
         kernels.depthwise(x, weight, product.geometry, z.reshape(shape[0], len(x), *shape[1:]))
         return
     outputs = shape[0] // term.groups
-    for (part, _), matrices in zip(product.kinds, product.matrices, strict=True):
+    for part, matrices in zip(product.slices, product.matrices, strict=True):
         for group, matrix in enumerate(matrices):
             rows = slice(group * outputs, (group + 1) * outputs)
             kernels.add_exact(z[rows], matrix @ _columns(product, x, part, group))
