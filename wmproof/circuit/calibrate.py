@@ -15,12 +15,11 @@ from functools import cache
 import numpy as np
 
 from wmproof.circuit import ir
-from wmproof.circuit.evaluate import Bytes, LinearPlan, move
+from wmproof.circuit.evaluate import move
 from wmproof.circuit.functions import FUNCTIONS, precise
 from wmproof.circuit.network import (
     Clamp,
     FloatActivation,
-    FloatConv,
     FloatInput,
     FloatLinear,
     FloatPad,
@@ -31,6 +30,7 @@ from wmproof.circuit.network import (
     Smooth,
     float_sources,
 )
+from wmproof.circuit.plan import Bytes, LinearPlan, Workspace
 from wmproof.circuit.quantise import (
     Encoding,
     channel_encoding,
@@ -91,7 +91,9 @@ class Settings:
         }
         for name, fine in checks.items():
             if not fine:
-                raise InputError(f"{name} = {getattr(self, name)} is out of range", where="settings")
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is out of range", where="settings"
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,7 @@ class _Pass:
         self._tables: list[Table] = []
         self._ranges: list[LayerRange] = []
         self._worst: dict[int, int] = {}
+        self._workspace = Workspace()
         self._last_use = _last_uses(network)
 
     def run(self) -> tuple[ir.Circuit, list[LayerRange]]:
@@ -190,11 +193,10 @@ class _Pass:
         self._encodings.append(Encoding(shape, np.zeros(node.shape)))
 
     def _movement(self, index: int, node: Movement) -> None:
-        if isinstance(node, FloatPad):
-            node = self._pad(node)
-        self._nodes.append(node)
-        self._values[index] = move(node, self._values)
-        self._encodings.append(_moved(node, self._encodings))
+        moving = self._pad(node) if isinstance(node, FloatPad) else node
+        self._nodes.append(moving)
+        self._values[index] = move(moving, self._values)
+        self._encodings.append(_moved(moving, self._encodings))
 
     def _pad(self, node: FloatPad) -> ir.Pad:
         encoding = self._encodings[node.source]
@@ -249,7 +251,7 @@ class _Pass:
         where = f"layer {name}"
         # The static bound comes first: int32 accumulators rely on it.
         ir.linear_shape(linear, [e.scale.shape for e in self._encodings], where)
-        plan = LinearPlan(linear, [e.scale.shape for e in self._encodings])
+        plan = LinearPlan(linear, [e.scale.shape for e in self._encodings], self._workspace)
         y, seen = plan.look_up(table, self._values)
         worst = max(-int(seen.min()), int(seen.max()) + 1)
         if worst > table.high:
@@ -321,10 +323,8 @@ class _Pass:
     def _measure(self, linear: FloatLinear, name: str) -> Floats:
         """Smallest and largest real value of each channel over the calibration images, (O, 2)."""
         factor = self._provisional_factor(linear)
-        rounded = quantise_linear(
-            linear, self._encodings, factor, np.zeros(linear.shape[0]), name
-        )
-        plan = LinearPlan(rounded, [e.scale.shape for e in self._encodings])
+        rounded = quantise_linear(linear, self._encodings, factor, np.zeros(linear.shape[0]), name)
+        plan = LinearPlan(rounded, [e.scale.shape for e in self._encodings], self._workspace)
         return plan.extremes(self._values) / factor[:, None]
 
     def _provisional_factor(self, linear: FloatLinear) -> Floats:
@@ -343,7 +343,7 @@ class _Pass:
             taps += term.weight.shape[1] * math.prod(term.kernel)
         weight_limit = min(_PROVISIONAL, 2.0**27 / (farthest * taps))
         bias_limit = 2.0**27 / np.maximum(np.abs(linear.bias).max(axis=(1, 2)), _TINY)
-        return np.minimum(weight_limit / largest, bias_limit)
+        return np.asarray(np.minimum(weight_limit / largest, bias_limit))
 
     def _output(self) -> ir.Linear:
         linear, name = self._network.output, "logits"
@@ -378,7 +378,7 @@ def _smooth_table(kind: str, low: float, high: float, settings: Settings) -> tup
 
 
 def _rounded_up(x: float) -> float:
-    """x rounded up to 4 bits, so that a reach which hardly grows does not grow at all."""
+    """X rounded up to 4 bits, so that a reach which hardly grows does not grow at all."""
     mantissa, exponent = math.frexp(x)
     return math.ldexp(math.ceil(mantissa * 16) / 16, exponent)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from wmproof.circuit import ir
 from wmproof.circuit.calibrate import Calibration, LayerRange, Settings
-from wmproof.circuit.evaluate import Bytes
+from wmproof.circuit.format import digest
 from wmproof.circuit.frontend.load import open_graph, read_model
 from wmproof.circuit.frontend.translate import translate
-from wmproof.circuit.format import digest
 from wmproof.circuit.limits import check_image_array
+from wmproof.circuit.plan import Bytes
 from wmproof.errors import InputError
 
 PIXEL_SCALES = {"raw": 1.0, "unit": 1 / 255}

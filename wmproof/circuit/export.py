@@ -67,7 +67,9 @@ class _Exporter:
             self._values.append(self._node(node))
             if activations and isinstance(node, ir.Input | ir.Activation | ir.Maximum):
                 self._committed(index, node)
-                outputs.append(_info(f"activation_{index}", TensorProto.UINT8, circuit.shapes[index]))
+                outputs.append(
+                    _info(f"activation_{index}", TensorProto.UINT8, circuit.shapes[index])
+                )
         z, _ = self._linear(circuit.output)
         z = self._op("Cast", z, to=TensorProto.INT64)
         shape = self._constant(np.array([0, circuit.classes], np.int64))
@@ -130,10 +132,10 @@ class _Exporter:
                 sources = [self._values[source] for source in node.sources]
                 return self._op("Concat", *sources, axis=node.axis + 1)
             case ir.Slice():
-                axes = self._ints(*range(1, len(node.starts) + 1))
+                which = self._ints(*range(1, len(node.starts) + 1))
                 bounds = [self._ints(*part) for part in (node.starts, node.stops)]
                 steps = self._ints(*node.steps)
-                return self._op("Slice", self._values[node.source], *bounds, axes, steps)
+                return self._op("Slice", self._values[node.source], *bounds, which, steps)
             case ir.Pad():
                 widths = self._ints(0, *node.before, 0, *node.after)
                 fill = self._scalar(node.value)
@@ -253,7 +255,9 @@ def _clamp_shift(table: Table) -> int | None:
     shift = width.bit_length() - 1
     start = -(1 << (shift - 1)) if shift else 0
     expected = [(table.low, 0)]
-    expected += [(start + (v << shift), v) for v in range(1, 256) if start + (v << shift) <= table.high]
+    expected += [
+        (start + (v << shift), v) for v in range(1, 256) if start + (v << shift) <= table.high
+    ]
     return shift if shift and list(table.steps) == expected else None
 
 

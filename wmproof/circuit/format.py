@@ -24,7 +24,20 @@ MAGIC = b"WMPROOF-CIRCUIT\n"
 VERSION = 1
 FILE_LIMIT = 2**32
 _HEADER_LIMIT = 2**26
-_DTYPES = {"i1": np.dtype("i1"), "i2": np.dtype("<i2"), "i4": np.dtype("<i4")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "i1": np.dtype("i1"),
+    "i2": np.dtype("<i2"),
+    "i4": np.dtype("<i4"),
+}
+# What foreign JSON can make the decoder stumble over.
+_WRONG_HEADER = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 _WIRING: dict[str, type[ir.Node]] = {
     "reshape": ir.Reshape,
     "transpose": ir.Transpose,
@@ -135,7 +148,14 @@ def decode(data: bytes) -> ir.Circuit:
         raise
     except InputError as error:
         raise FormatError(error.what, where=error.where or "circuit file") from None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise FormatError(f"the circuit file's header is wrong ({error!r})") from None
     if again != data:
         raise FormatError("the circuit file is not in canonical form")
@@ -158,7 +178,7 @@ class _Tensors:
             raise FormatError("the circuit file is cut off in its tensors")
         flat = np.frombuffer(self._data, dtype, count, self._offset)
         self._offset += count * dtype.itemsize
-        return flat.astype(np.int32).reshape(shape)
+        return np.asarray(flat, np.int32).reshape(shape)
 
 
 def _ints(values: Any) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
 
 
 def gelu(x: Decimal) -> Decimal:
-    """x Phi(x), the exact form (Hendrycks and Gimpel 2016)."""
+    """X Phi(x), the exact form (Hendrycks and Gimpel 2016)."""
     return x * (1 + erf(x / _TWO.sqrt())) / 2
 
 
@@ -81,12 +81,12 @@ def gelu_tanh(x: Decimal) -> Decimal:
 
 
 def silu(x: Decimal) -> Decimal:
-    """x sigmoid(x)."""
+    """X sigmoid(x)."""
     return x * sigmoid(x)
 
 
 def hard_swish(x: Decimal) -> Decimal:
-    """x clamp(x + 3, 0, 6) / 6."""
+    """X clamp(x + 3, 0, 6) / 6."""
     return x * min(max(x + 3, Decimal(0)), Decimal(6)) / 6
 
 
@@ -96,7 +96,7 @@ def softplus(x: Decimal) -> Decimal:
 
 
 def elu(x: Decimal) -> Decimal:
-    """x for x > 0, exp(x) - 1 below (alpha = 1)."""
+    """X for x > 0, exp(x) - 1 below (alpha = 1)."""
     if x > 0:
         return x
     return Decimal(-1) if x < -_FAR else x.exp() - 1

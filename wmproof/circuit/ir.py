@@ -62,9 +62,7 @@ class Conv:
     @property
     def pointwise(self) -> bool:
         """Whether every output element sees exactly the elements at its own place."""
-        return (
-            self.kernel == (1, 1) and self.strides == (1, 1) and self.pads == (0, 0, 0, 0)
-        )
+        return self.kernel == (1, 1) and self.strides == (1, 1) and self.pads == (0, 0, 0, 0)
 
     def output_shape(self, source_shape: Shape) -> Shape:
         """Shape (O, H', W') of the term for a source of shape (I, H, W); raises `InputError`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
     """Columns of a convolution: out[(c, i, j), (n, h, w)] = x[n, first + c, ...], 0 outside.
 
@@ -43,7 +43,7 @@ def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
             out[line, place + end : place + width] = 0
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def depthwise(x: Array, weight: Array, geometry: Array, out: Array) -> None:
     """Add a convolution with one input channel for each group to out (O, N, H', W') int32.
 
@@ -69,15 +69,15 @@ def depthwise(x: Array, weight: Array, geometry: Array, out: Array) -> None:
                         out[o, n, h, w] += factor * np.int32(x[n, c, row, column0 + w * sw])
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def add_exact(total: Array, part: Array) -> None:
-    """total += part, int32 and float arrays (O, M); the floats hold integers."""
+    """Total += part, int32 and float arrays (O, M); the floats hold integers."""
     for o in prange(total.shape[0]):
         for k in range(total.shape[1]):
             total[o, k] += np.int32(part[o, k])
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def look_up(z: Array, bias: Array, table: Array, low: int, y: Array, ranges: Array) -> None:
     """y[n, o, p] = table[z[o, n * P + p] + bias[o, p] - low], and the range of z.
 

@@ -80,7 +80,11 @@ def quantise_linear(
             raise InputError("an offset is absurdly large beside its scale", where=f"layer {name}")
         if offset.any():
             total = total + _constant_part(
-                term, weight, offset.astype(np.int64), linear.shape, encodings[term.source].scale.shape
+                term,
+                weight,
+                offset.astype(np.int64),
+                linear.shape,
+                encodings[term.source].scale.shape,
             )
         terms.append(
             ir.Conv(
@@ -156,9 +160,7 @@ def _constant_part(
     return np.asarray((total + half) >> _FRACTION)
 
 
-def _coverage(
-    term: FloatConv, shape: ir.Shape, source_shape: ir.Shape
-) -> NDArray[np.int64] | None:
+def _coverage(term: FloatConv, shape: ir.Shape, source_shape: ir.Shape) -> NDArray[np.int64] | None:
     """For each tap and output place, whether the tap lies inside; None if all always do."""
     if term.pads == (0, 0, 0, 0):
         return None

@@ -72,10 +72,12 @@ def _node(circuit: Circuit, node: Node, values: list[Array], images: NDArray[np.
             z = linear(node.linear, values)
             if z.min() < table.low or z.max() > table.high:
                 raise outside_table(node, table, z)
-            return table.values[z - table.low].astype(np.int64)
+            y: Array = table.values[z - table.low].astype(np.int64)
+            return y
         case Maximum():
             a, b = values[node.a], values[node.b]
-            return b + np.maximum(a - b, 0)
+            m: Array = b + np.maximum(a - b, 0)
+            return m
         case Reshape():
             return values[node.source].reshape(count, *node.shape)
         case Transpose():
@@ -91,7 +93,7 @@ def _node(circuit: Circuit, node: Node, values: list[Array], images: NDArray[np.
 
 
 def linear(form: Linear, values: list[Array]) -> Array:
-    """bias + sum of convolutions, int64 (N, O, H, W)."""
+    """Bias + sum of convolutions, int64 (N, O, H, W)."""
     z: Array = form.bias.astype(np.int64)[None]
     for term in form.terms:
         z = z + convolve(term, values[term.source])

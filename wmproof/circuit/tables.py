@@ -57,12 +57,12 @@ class Table:
     @property
     def low(self) -> int:
         """Smallest z."""
-        return -(2 ** (self.bits - 1))
+        return -(1 << (self.bits - 1))
 
     @property
     def high(self) -> int:
         """Largest z."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << (self.bits - 1)) - 1
 
     @cached_property
     def values(self) -> NDArray[np.uint8]:
@@ -112,7 +112,7 @@ def leaky_table(bits: int, shift: int, slope: Decimal) -> Table:
     zero = leaky_zero_point(slope)
 
     def value(z: Decimal) -> Decimal:
-        x = z / 2**shift
+        x = z / (1 << shift)
         return zero + (x if x > 0 else slope * x)
 
     return _from_function(f"leaky_relu {slope}", bits, value, (Decimal(0),))

@@ -24,8 +24,8 @@ def relu(builder: Builder, arguments: Arguments) -> Tensor:
 
 def clip(builder: Builder, arguments: Arguments) -> Tensor:
     """Clip to constants: ReLU6, Hardtanh."""
-    low = arguments.float("min", -math.inf)
-    high = arguments.float("max", math.inf)
+    low = arguments.number("min", -math.inf)
+    high = arguments.number("max", math.inf)
     if arguments.has(1):
         low = float(arguments.constant(1).reshape(-1)[0])
     if arguments.has(2):
@@ -37,7 +37,7 @@ def clip(builder: Builder, arguments: Arguments) -> Tensor:
 
 def leaky_relu(builder: Builder, arguments: Arguments) -> Tensor:
     """LeakyRelu."""
-    return _leaky(builder, arguments.tensor(), arguments.float("alpha", 0.01))
+    return _leaky(builder, arguments.tensor(), arguments.number("alpha", 0.01))
 
 
 def prelu(builder: Builder, arguments: Arguments) -> Tensor:
@@ -56,8 +56,8 @@ def _leaky(builder: Builder, value: Tensor, slope: float) -> Tensor:
 
 def hard_sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
     """HardSigmoid: alpha x + beta clipped to [0, 1]."""
-    gain = np.array(arguments.float("alpha", 0.2))
-    start = np.array(arguments.float("beta", 0.5))
+    gain = np.array(arguments.number("alpha", 0.2))
+    start = np.array(arguments.number("beta", 0.5))
     line = shifted(scaled(builder.affine(arguments.tensor()), gain), start)
     return builder.activation(line, Clamp(0.0, 1.0))
 
@@ -71,8 +71,8 @@ def gelu(builder: Builder, arguments: Arguments) -> Tensor:
 
 def elu(builder: Builder, arguments: Arguments) -> Tensor:
     """Elu with alpha = 1."""
-    if arguments.float("alpha", 1.0) != 1.0:
-        raise InputError(f"has alpha = {arguments.float('alpha', 1.0)}; 1 is handled")
+    if arguments.number("alpha", 1.0) != 1.0:
+        raise InputError(f"has alpha = {arguments.number('alpha', 1.0)}; 1 is handled")
     return builder.activation(arguments.tensor(), Smooth("elu"))
 
 
@@ -92,8 +92,8 @@ def hard_swish(builder: Builder, arguments: Arguments) -> Tensor:
 
 
 def silu(builder: Builder, arguments: Arguments) -> Tensor:
-    """x sigmoid(x), also called Swish."""
-    if arguments.float("alpha", 1.0) != 1.0:
+    """X sigmoid(x), also called Swish."""
+    if arguments.number("alpha", 1.0) != 1.0:
         raise InputError("has a slope other than 1")
     return builder.activation(arguments.tensor(), Smooth("silu"))
 

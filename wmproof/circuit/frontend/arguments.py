@@ -46,11 +46,11 @@ class Arguments:
             raise InputError(f"attribute {name} is missing")
         return tuple(int(v) for v in value)
 
-    def int(self, name: str, default: int) -> int:
+    def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
         return int(self.attributes.get(name, default))
 
-    def float(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float) -> float:
         """A float attribute."""
         return float(self.attributes.get(name, default))
 

@@ -72,12 +72,14 @@ class Builder:
 
     def bytes(self, value: Tensor) -> Bytes:
         """The value as bytes: requantised if it is a linear map."""
-        if isinstance(value, Bytes):
-            return value
-        if isinstance(value, Padded):
-            top, left, bottom, right = value.pads
-            return self.pad(self.bytes(value.inner), (0, top, left), (0, bottom, right), 0.0)
-        return self.activation(value, Clamp())
+        match value:
+            case Bytes():
+                return value
+            case Padded():
+                top, left, bottom, right = value.pads
+                return self.pad(self.bytes(value.inner), (0, top, left), (0, bottom, right), 0.0)
+            case _:
+                return self.activation(value, Clamp())
 
     def pad(
         self, value: Bytes, before: tuple[int, ...], after: tuple[int, ...], fill: float
@@ -115,7 +117,8 @@ class Builder:
         `layer` gives weight and geometry; `bias` is (O,).
         """
         if isinstance(value, Padded):
-            value, layer = value.inner, _with_pads(layer, value.pads)
+            layer = _with_pads(layer, value.pads)
+            value = value.inner
         if isinstance(value, Affine) and not value.steps:
             merged = compose(layer, bias, value.linear, self.shapes)
             if merged is not None:

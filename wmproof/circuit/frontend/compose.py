@@ -126,7 +126,7 @@ def _average_after_pointwise(
 
 
 def row_products(matrix: Floats, vector: Floats) -> Floats:
-    """matrix @ vector, each entry the correctly rounded sum of its rounded products."""
+    """Matrix @ vector, each entry the correctly rounded sum of its rounded products."""
     if not vector.any():
         return np.zeros(len(matrix))
     return np.array([math.fsum(row * vector) for row in matrix])

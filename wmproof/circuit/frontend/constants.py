@@ -17,20 +17,61 @@ from onnx.reference import ReferenceEvaluator
 from wmproof.errors import InputError
 
 FOLDABLE = frozenset(
-    "Add And Cast Ceil Clip Concat Constant ConstantOfShape Div Equal Expand Flatten Floor Gather "
-    "GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Neg Not Or Pad "
-    "Range Reciprocal Relu Reshape Shape Size Slice Split Sqrt Squeeze Sub Tile Transpose "
-    "Unsqueeze Where".split()
+    {
+        "Add",
+        "And",
+        "Cast",
+        "Ceil",
+        "Clip",
+        "Concat",
+        "Constant",
+        "ConstantOfShape",
+        "Div",
+        "Equal",
+        "Expand",
+        "Flatten",
+        "Floor",
+        "Gather",
+        "GatherND",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "Pad",
+        "Range",
+        "Reciprocal",
+        "Relu",
+        "Reshape",
+        "Shape",
+        "Size",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+    }
 )
 
 
-def fold(
-    node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int
-) -> list[NDArray[Any]]:
+def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) -> list[NDArray[Any]]:
     """Outputs of a node all of whose inputs are constants; raises `InputError` if it cannot."""
     if node.op_type not in FOLDABLE:
         raise InputError("is computed from constants by an operator that is not folded")
-    names = [name if value is not None else "" for name, value in zip(node.input, inputs, strict=True)]
+    names = [
+        name if value is not None else "" for name, value in zip(node.input, inputs, strict=True)
+    ]
     feeds = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
     graph = helper.make_graph(
         [node],

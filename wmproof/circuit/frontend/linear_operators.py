@@ -24,7 +24,7 @@ def conv(builder: Builder, arguments: Arguments) -> Affine:
     strides = pair(arguments.ints("strides", (1, 1)))
     dilations = pair(arguments.ints("dilations", (1, 1)))
     pads = window_pads(arguments, (height, width), kernel, strides, dilations)
-    groups = arguments.int("group", 1)
+    groups = arguments.integer("group", 1)
     layer = FloatConv(-1, weight, kernel, np.zeros(0), strides, pads, dilations, groups)
     linear = builder.convolve(value, layer, bias)
     return Affine(linear, (), (1, *linear.shape))
@@ -67,14 +67,14 @@ def window_pads(
 
 def gemm(builder: Builder, arguments: Arguments) -> Affine:
     """Gemm with a constant matrix: alpha * A B + beta * C."""
-    if arguments.int("transA", 0):
+    if arguments.integer("transA", 0):
         raise InputError("transA would mix the images of a batch")
-    matrix = floats(arguments.constant(1)) * arguments.float("alpha", 1.0)
-    if not arguments.int("transB", 0):
+    matrix = floats(arguments.constant(1)) * arguments.number("alpha", 1.0)
+    if not arguments.integer("transB", 0):
         matrix = matrix.T
     bias = np.zeros(len(matrix))
     if arguments.has(2):
-        given = floats(arguments.constant(2)) * arguments.float("beta", 1.0)
+        given = floats(arguments.constant(2)) * arguments.number("beta", 1.0)
         bias = np.broadcast_to(given, (1, len(matrix)))[0]
     return dense(builder, arguments.tensor(), matrix, bias)
 
@@ -124,11 +124,11 @@ def _dense_rows(builder: Builder, value: Bytes, matrix: Floats, bias: Floats) ->
 def batch_normalization(builder: Builder, arguments: Arguments) -> Affine:
     """BatchNormalization with its running statistics."""
     scale, shift, mean, variance = (floats(arguments.constant(i)) for i in (1, 2, 3, 4))
-    if arguments.int("training_mode", 0):
+    if arguments.integer("training_mode", 0):
         raise InputError("is exported in training mode", remedy="Export after model.eval()")
     if (variance < 0).any():
         raise InputError("has a negative running variance")
-    gain = scale / np.sqrt(variance + arguments.float("epsilon", 1e-5))
+    gain = scale / np.sqrt(variance + arguments.number("epsilon", 1e-5))
     value = arguments.tensor()
     shape = (-1, *(1 for _ in value.shape[2:]))
     result = scaled(builder.affine(value), gain.reshape(shape))
@@ -166,57 +166,56 @@ def _constant_operand(array: Floats, value: Tensor) -> Floats:
     return array[0] if array.ndim == len(value.shape) else array
 
 
-def _operands(arguments: Arguments) -> tuple[Tensor | None, Tensor | None, Floats | None, bool]:
-    """(left tensor, right tensor, constant, whether the constant is on the left)."""
-    left, right = arguments.inputs[:2]
-    if isinstance(left, Constant):
-        value = arguments.tensor(1)
-        return value, None, _constant_operand(floats(left.array), value), True
-    value = arguments.tensor(0)
-    if isinstance(right, Constant):
-        return value, None, _constant_operand(floats(right.array), value), False
-    return value, arguments.tensor(1), None, False
+def _constant_side(arguments: Arguments) -> int | None:
+    """Which of the two inputs is a constant, if one is."""
+    for side in (0, 1):
+        if isinstance(arguments.inputs[side], Constant):
+            return side
+    return None
+
+
+def _with_constant(builder: Builder, arguments: Arguments, side: int) -> tuple[Affine, Floats]:
+    """The tensor as a linear map, and the constant on `side`."""
+    value = arguments.tensor(1 - side)
+    constant = _constant_operand(floats(arguments.constant(side)), value)
+    return builder.affine(value), constant
 
 
 def add(builder: Builder, arguments: Arguments) -> Affine:
     """Sum with a constant or of two tensors (a residual connection)."""
-    left, right, constant, _ = _operands(arguments)
-    assert left is not None
-    if constant is not None:
-        return shifted(builder.affine(left), constant)
-    assert right is not None
-    return _sum(builder, left, right)
+    side = _constant_side(arguments)
+    if side is None:
+        return _sum(builder, arguments.tensor(0), arguments.tensor(1))
+    return shifted(*_with_constant(builder, arguments, side))
 
 
 def subtract(builder: Builder, arguments: Arguments) -> Affine:
     """Difference with a constant or of two tensors."""
-    left, right, constant, constant_first = _operands(arguments)
-    assert left is not None
+    side = _constant_side(arguments)
     minus = np.array(-1.0)
-    if constant is None:
-        assert right is not None
-        return _sum(builder, left, scaled(builder.affine(right), minus))
-    if constant_first:
-        return shifted(scaled(builder.affine(left), minus), constant)
-    return shifted(builder.affine(left), -constant)
+    if side is None:
+        right = scaled(builder.affine(arguments.tensor(1)), minus)
+        return _sum(builder, arguments.tensor(0), right)
+    affine, constant = _with_constant(builder, arguments, side)
+    return shifted(scaled(affine, minus), constant) if side == 0 else shifted(affine, -constant)
 
 
 def multiply(builder: Builder, arguments: Arguments) -> Affine:
     """Product with a constant."""
-    left, right, constant, _ = _operands(arguments)
-    if constant is None or left is None or right is not None:
+    side = _constant_side(arguments)
+    if side is None:
         raise InputError("multiplies two tensors that both depend on the image")
-    return scaled(builder.affine(left), constant)
+    return scaled(*_with_constant(builder, arguments, side))
 
 
 def divide(builder: Builder, arguments: Arguments) -> Affine:
     """Quotient by a constant."""
-    left, _, constant, constant_first = _operands(arguments)
-    if constant is None or left is None or constant_first:
+    if _constant_side(arguments) != 1:
         raise InputError("divides by something that depends on the image")
+    affine, constant = _with_constant(builder, arguments, 1)
     if not np.all(constant):
         raise InputError("divides by zero")
-    return scaled(builder.affine(left), 1.0 / constant)
+    return scaled(affine, 1.0 / constant)
 
 
 def negate(builder: Builder, arguments: Arguments) -> Affine:
@@ -244,7 +243,7 @@ def pad(builder: Builder, arguments: Arguments) -> Tensor:
     value = arguments.tensor()
     rank = len(value.shape)
     before, after = _pad_widths(arguments, rank)
-    fill = arguments.float("value", 0.0)
+    fill = arguments.number("value", 0.0)
     if arguments.has(2) and arguments.constant(2).size:
         fill = float(arguments.constant(2).reshape(-1)[0])
     if before[0] or after[0]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
 from wmproof.circuit import ir
-from wmproof.circuit.frontend.arguments import Arguments, normal_axis, not_batch, planar
+from wmproof.circuit.frontend.arguments import Arguments, not_batch, planar
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.linear_operators import pair, window_pads
 from wmproof.circuit.frontend.shape_operators import reshaped, sliced
@@ -21,10 +22,10 @@ def average_pool(builder: Builder, arguments: Arguments) -> Tensor:
     """AveragePool; windows that count fewer elements at the border are made region by region."""
     value = arguments.tensor()
     window = _Window.read(arguments, planar(value.shape)[1:])
-    counts_border = bool(arguments.int("count_include_pad", 0))
+    counts_border = bool(arguments.integer("count_include_pad", 0))
     if counts_border and any(window.extra):
         raise InputError("averages in ceil_mode while counting its border")
-    if any(window.pads) and not counts_border or any(window.extra):
+    if (any(window.pads) and not counts_border) or any(window.extra):
         return _average_regions(builder, builder.bytes(value), window)
     return _average(builder, value, window)
 
@@ -46,7 +47,7 @@ class _Window:
         dilations = pair(arguments.ints("dilations", (1, 1)))
         pads = window_pads(arguments, size, kernel, strides, dilations)
         plain = cls(kernel, strides, dilations, pads)
-        if not arguments.int("ceil_mode", 0):
+        if not arguments.integer("ceil_mode", 0):
             return plain
         return replace(plain, extra=(plain._ceil(0, size[0]), plain._ceil(1, size[1])))
 
@@ -145,16 +146,14 @@ def reduce_mean(builder: Builder, arguments: Arguments) -> Tensor:
     shape = tuple(
         1 if axis in axes else size
         for axis, size in enumerate(value.shape)
-        if arguments.int("keepdims", 1) or axis not in axes
+        if arguments.integer("keepdims", 1) or axis not in axes
     )
     if any(not_batch(axis) == 1 for axis in axes) or rank != 4 or len(axes) != 2:
         value = _kept_first(builder, builder.bytes(value), kept, axes)
     return reshaped(builder, _global_average(builder, value), shape)
 
 
-def _kept_first(
-    builder: Builder, value: Bytes, kept: list[int], axes: tuple[int, ...]
-) -> Bytes:
+def _kept_first(builder: Builder, value: Bytes, kept: list[int], axes: tuple[int, ...]) -> Bytes:
     """The elements as (kept, reduced, 1)."""
     if not axes:
         raise InputError("averages over no axis")
@@ -167,7 +166,7 @@ def _kept_first(
 
 def max_pool(builder: Builder, arguments: Arguments) -> Bytes:
     """MaxPool: first along the axis that leaves fewer comparisons for the other."""
-    if len(arguments.inputs) > 1 and arguments.int("storage_order", 0):
+    if len(arguments.inputs) > 1 and arguments.integer("storage_order", 0):
         raise InputError("returns indices")
     value = builder.bytes(arguments.tensor())
     _, height, width = planar(value.shape)
@@ -189,15 +188,13 @@ def _maximum_along(
     builder: Builder, value: Bytes, axis: int, window: _Window, outputs: int
 ) -> Bytes:
     stride, dilation = window.strides[axis], window.dilations[axis]
-    best: Bytes | None = None
+    seen = []
     for tap in range(window.kernel[axis]):
         ranges = [slice(0, size, 1) for size in value.shape[1:]]
         first = tap * dilation
         ranges[1 + axis] = slice(first, first + (outputs - 1) * stride + 1, stride)
-        seen = sliced(builder, value.node, ranges)
-        best = seen if best is None else builder.maximum(best, seen)
-    assert best is not None
-    return best
+        seen.append(sliced(builder, value.node, ranges))
+    return reduce(builder.maximum, seen)
 
 
 def global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:

@@ -24,7 +24,7 @@ def identity(builder: Builder, arguments: Arguments) -> Value:
 
 def cast(builder: Builder, arguments: Arguments) -> Value:
     """Cast to a float type; anything else would round."""
-    target = arguments.int("to", 1)
+    target = arguments.integer("to", 1)
     value = arguments.inputs[0]
     if target not in {1, 10, 11, 16} and not isinstance(value, Answer):
         raise InputError(f"casts to ONNX type {target}, which is not a float type")
@@ -47,7 +47,7 @@ def reshape(builder: Builder, arguments: Arguments) -> Tensor:
     """Reshape with 0 and -1 as ONNX defines them."""
     value = arguments.tensor()
     wanted = [int(v) for v in arguments.constant(1).reshape(-1)]
-    if not arguments.int("allowzero", 0):
+    if not arguments.integer("allowzero", 0):
         wanted = [value.shape[i] if v == 0 else v for i, v in enumerate(wanted)]
     if wanted.count(-1) == 1:
         rest = math.prod(v for v in wanted if v != -1)
@@ -58,7 +58,7 @@ def reshape(builder: Builder, arguments: Arguments) -> Tensor:
 def flatten(builder: Builder, arguments: Arguments) -> Tensor:
     """Flatten from axis 1."""
     value = arguments.tensor()
-    axis = normal_axis(arguments.int("axis", 1), len(value.shape))
+    axis = normal_axis(arguments.integer("axis", 1), len(value.shape))
     if axis != 1:
         raise InputError(f"flattens at axis {axis}; only axis 1 keeps the batch")
     return reshaped(builder, value, (1, math.prod(value.shape)))
@@ -104,7 +104,7 @@ def transpose(builder: Builder, arguments: Arguments) -> Tensor:
 def concat(builder: Builder, arguments: Arguments) -> Tensor:
     """Concat along any axis but the batch."""
     values = [builder.bytes(arguments.tensor(i)) for i in range(len(arguments.inputs))]
-    axis = not_batch(normal_axis(arguments.int("axis", 1), len(values[0].shape)))
+    axis = not_batch(normal_axis(arguments.integer("axis", 1), len(values[0].shape)))
     sources = tuple(value.node for value in values)
     return builder.move(ir.Concat(builder.name, sources, axis - 1))
 

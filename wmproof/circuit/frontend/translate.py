@@ -93,14 +93,14 @@ class _Translation:
             for array in folded:
                 check_finite(array, f"constant {node.output[0]}")
             return [Constant(array) for array in folded]
-        if node.op_type not in OPERATORS or node.domain not in {"", "ai.onnx", "wmproof"}:
-            if node.op_type != "ArgMax":
-                raise InputError("this operator has no integer form here")
+        known = node.op_type in OPERATORS or node.op_type == "ArgMax"
+        if not known or node.domain not in {"", "ai.onnx"}:
+            raise InputError("this operator has no integer form here")
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         arguments = Arguments(tuple(inputs), attributes, self._graph.opset)
         if any(isinstance(v, Answer) for v in inputs):
             return [_after_answer(node, arguments)]
-        if node.op_type == "ArgMax" or node.op_type in _ORDER_KEEPING and self._ends(node):
+        if node.op_type == "ArgMax" or (node.op_type in _ORDER_KEEPING and self._ends(node)):
             return [_answer(node, arguments)]
         if self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
@@ -162,10 +162,10 @@ def _answer(node: onnx.NodeProto, arguments: Arguments) -> Answer:
     value: Tensor = arguments.tensor()
     rank = len(value.shape)
     default = 0 if node.op_type == "ArgMax" else (-1 if arguments.opset >= 13 else 1)
-    axis = normal_axis(arguments.int("axis", default), rank)
+    axis = normal_axis(arguments.integer("axis", default), rank)
     if node.op_type not in {"Sigmoid", "Tanh"} and value.shape[axis] != math.prod(value.shape):
         raise InputError(f"works along axis {axis}, which is not the classes' axis")
-    if arguments.int("select_last_index", 0):
+    if arguments.integer("select_last_index", 0):
         raise InputError("gives ties to the last class; the lowest index wins here")
     if isinstance(value, Padded):
         raise InputError("answers with padded logits")
