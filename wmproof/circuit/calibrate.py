@@ -30,7 +30,7 @@ from wmproof.circuit.network import (
     Smooth,
     float_sources,
 )
-from wmproof.circuit.plan import Bytes, LinearPlan, Workspace
+from wmproof.circuit.plan import Bytes, LinearPlan
 from wmproof.circuit.quantise import (
     Encoding,
     channel_encoding,
@@ -47,6 +47,7 @@ from wmproof.circuit.tables import (
     leaky_table,
     leaky_zero_point,
 )
+from wmproof.circuit.workers import Workspace
 from wmproof.errors import InputError
 
 _PROVISIONAL = 2.0**8

@@ -24,7 +24,8 @@ from wmproof.circuit.ir import (
     node_sources,
 )
 from wmproof.circuit.limits import check_images, outside_table
-from wmproof.circuit.plan import Bytes, LinearPlan, Workspace
+from wmproof.circuit.plan import Bytes, LinearPlan
+from wmproof.circuit.workers import Workspace
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Evaluator:
         Images at a time; memory grows with it, speed hardly.
     """
 
-    def __init__(self, circuit: Circuit, *, batch: int = 32) -> None:
+    def __init__(self, circuit: Circuit, *, batch: int = 64) -> None:
         self.circuit = circuit
         self._batch = batch
         workspace, shapes = Workspace(), list(circuit.shapes)
@@ -122,7 +123,7 @@ class Evaluator:
                     table = self.circuit.tables[node.table]
                     committed, seen = self._plans[index].look_up(table, values)
                     if seen[:, :, 0].min() < table.low or seen[:, :, 1].max() > table.high:
-                        raise outside_table(node, table, seen.transpose(1, 0, 2), first)
+                        raise outside_table(node, table, seen, first)
                     _widen(ranges, index, seen)
                     values[index] = committed
                 case Maximum():
@@ -135,11 +136,11 @@ class Evaluator:
             for source in node_sources(node):
                 if self._last_use[source] == index:
                     values.pop(source, None)
-        return np.ascontiguousarray(self._output.totals(values).T)
+        return self._output.totals(values)[:, :, 0]
 
 
 def _widen(ranges: dict[int, NDArray[np.int64]], index: int, seen: NDArray[np.int64]) -> None:
-    low, high = seen[:, :, 0].min(axis=1), seen[:, :, 1].max(axis=1)
+    low, high = seen[:, :, 0].min(axis=0), seen[:, :, 1].max(axis=0)
     if index in ranges:
         low = np.minimum(low, ranges[index][:, 0])
         high = np.maximum(high, ranges[index][:, 1])

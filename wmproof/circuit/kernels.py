@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
     """Columns of a convolution: out[(c, i, j), (n, h, w)] = x[n, first + c, ...], 0 outside.
 
@@ -24,7 +24,7 @@ def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
     """
     kh, kw, sh, sw, top, left, dh, dw, height, width = geometry
     count, _, rows, columns = x.shape
-    for index in prange(out.shape[0] * count):
+    for index in range(out.shape[0] * count):
         line, n = index // count, index % count
         c, tap = first + line // (kh * kw), line % (kh * kw)
         row0, column0 = (tap // kw) * dh - top, (tap % kw) * dw - left
@@ -43,7 +43,7 @@ def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
             out[line, place + end : place + width] = 0
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def depthwise(x: Array, weight: Array, geometry: Array, out: Array) -> None:
     """Add a convolution with one input channel for each group to out (O, N, H', W') int32.
 
@@ -52,7 +52,7 @@ def depthwise(x: Array, weight: Array, geometry: Array, out: Array) -> None:
     kh, kw, sh, sw, top, left, dh, dw, height, width = geometry
     count, channels, rows, columns = x.shape
     outputs = weight.shape[0]
-    for index in prange(outputs * count):
+    for index in range(outputs * count):
         o, n = index // count, index % count
         c = o // (outputs // channels)
         for i in range(kh):
@@ -69,24 +69,24 @@ def depthwise(x: Array, weight: Array, geometry: Array, out: Array) -> None:
                         out[o, n, h, w] += factor * np.int32(x[n, c, row, column0 + w * sw])
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def add_exact(total: Array, part: Array) -> None:
     """Total += part, int32 and float arrays (O, M); the floats hold integers."""
-    for o in prange(total.shape[0]):
+    for o in range(total.shape[0]):
         for k in range(total.shape[1]):
             total[o, k] += np.int32(part[o, k])
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def look_up(z: Array, bias: Array, table: Array, low: int, y: Array, ranges: Array) -> None:
     """y[n, o, p] = table[z[o, n * P + p] + bias[o, p] - low], and the range of z.
 
     `z` is int32 or float (O, N * P), `bias` int32 (O, 1) or (O, P), `y` uint8 (N, O, P), `ranges`
-    int64 (O, N, 2): smallest and largest z + bias. Where they leave the table y is meaningless.
+    int64 (N, O, 2): smallest and largest z + bias. Where they leave the table y is meaningless.
     """
     count, outputs, places = y.shape
     high = len(table) - 1
-    for index in prange(outputs * count):
+    for index in range(outputs * count):
         o, n = index // count, index % count
         smallest, largest = np.int64(2**40), -np.int64(2**40)
         spread = 1 if bias.shape[1] > 1 else 0
@@ -94,4 +94,4 @@ def look_up(z: Array, bias: Array, table: Array, low: int, y: Array, ranges: Arr
             value = np.int64(z[o, n * places + p]) + bias[o, p * spread]
             smallest, largest = min(smallest, value), max(largest, value)
             y[n, o, p] = table[min(max(value - low, 0), high)]
-        ranges[o, n, 0], ranges[o, n, 1] = smallest, largest
+        ranges[n, o, 0], ranges[n, o, 1] = smallest, largest

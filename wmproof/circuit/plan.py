@@ -19,24 +19,10 @@ from wmproof.circuit import kernels
 from wmproof.circuit.exactness import exact_slices
 from wmproof.circuit.ir import Conv, Linear, Shape
 from wmproof.circuit.tables import MIN_TABLE_BITS, Table
+from wmproof.circuit.workers import Workspace, for_each, worker_count
 
 Bytes = NDArray[np.uint8]
 _WORKSPACE = 2**23  # bytes of unfolded columns at a time: they should stay in the cache
-
-
-class Workspace:
-    """Buffers that are used again: touching fresh memory costs as much as the products."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[str, NDArray[np.uint8]] = {}
-
-    def array(self, name: str, shape: Shape, dtype: Any) -> NDArray[Any]:
-        """An array with arbitrary content, valid until `name` is asked for again."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if name not in self._buffers or self._buffers[name].nbytes < size:
-            self._buffers[name] = np.empty(size, np.uint8)
-        view: NDArray[Any] = self._buffers[name][:size].view(dtype).reshape(shape)
-        return view
 
 
 @dataclass
@@ -62,37 +48,43 @@ class LinearPlan:
         self._bias = linear.bias.reshape(self.shape[0], -1)
 
     def look_up(self, table: Table, values: Mapping[int, Bytes]) -> tuple[Bytes, NDArray[np.int64]]:
-        """Activations y uint8 (N, O, H, W), and the range of z for each channel and image."""
+        """Activations y uint8 (N, O, H, W), and the range of z, int64 (O, N, 2)."""
         outputs, height, width = self.shape
         count = len(values[self._linear.terms[0].source])
         y = np.empty((count, outputs, height * width), np.uint8)
-        seen = np.empty((outputs, count, 2), np.int64)
-        for rows in self._blocks(count):
+        seen = np.empty((count, outputs, 2), np.int64)
+
+        def block(rows: slice) -> None:
             z = self._sums({k: v[rows] for k, v in values.items()}, rows.stop - rows.start)
-            part = np.empty((outputs, rows.stop - rows.start, 2), np.int64)
-            kernels.look_up(z, self._bias, table.values, table.low, y[rows], part)
-            seen[:, rows] = part
+            kernels.look_up(z, self._bias, table.values, table.low, y[rows], seen[rows])
+
+        for_each(block, self._blocks(count))
         return y.reshape(count, *self.shape), seen
 
     def totals(self, values: Mapping[int, Bytes]) -> NDArray[np.int64]:
-        """Accumulators with their bias, int64 (O, N * H * W), for small maps such as logits."""
+        """Accumulators with their bias, int64 (N, O, H * W), for small maps such as logits."""
+        places = math.prod(self.shape[1:])
         count = len(values[self._linear.terms[0].source])
-        parts = []
-        for rows in self._blocks(count):
+        totals = np.empty((count, self.shape[0], places), np.int64)
+
+        def block(rows: slice) -> None:
             images = rows.stop - rows.start
-            z = self._sums({k: v[rows] for k, v in values.items()}, images).astype(np.int64)
-            bias = np.broadcast_to(self._bias, (self.shape[0], math.prod(self.shape[1:])))
-            parts.append(z + np.tile(bias, images))
-        return np.concatenate(parts, axis=1)
+            z = self._sums({k: v[rows] for k, v in values.items()}, images)
+            # int64 before the bias: a float32 sum is exact, but its sum with the bias need not be.
+            wide = z.astype(np.int64).reshape(self.shape[0], images, places)
+            totals[rows] = wide.transpose(1, 0, 2) + self._bias
+
+        for_each(block, self._blocks(count))
+        return totals
 
     def extremes(self, values: Mapping[int, Bytes]) -> NDArray[np.int64]:
         """Smallest and largest accumulator of each channel over all images, int64 (O, 2)."""
         anything = Table("extremes", MIN_TABLE_BITS, ((-(2 ** (MIN_TABLE_BITS - 1)), 0),))
         _, seen = self.look_up(anything, values)
-        return np.stack([seen[:, :, 0].min(axis=1), seen[:, :, 1].max(axis=1)], axis=1)
+        return np.stack([seen[:, :, 0].min(axis=0), seen[:, :, 1].max(axis=0)], axis=1)
 
     def _blocks(self, count: int) -> Iterator[slice]:
-        """Batches of images whose unfolded columns fit into the workspace."""
+        """Blocks of images, enough for all workers, whose columns fit into the workspace."""
         places = math.prod(self.shape[1:])
         lines = max(
             [1]
@@ -102,7 +94,8 @@ class LinearPlan:
                 for part in p.slices
             ]
         )
-        step = max(1, _WORKSPACE // (4 * places * max(lines, self.shape[0])))
+        fitting = _WORKSPACE // (4 * places * max(lines, self.shape[0]))
+        step = max(1, min(fitting, -(-count // worker_count())))
         for first in range(0, count, step):
             yield slice(first, min(count, first + step))
 
