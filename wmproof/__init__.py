@@ -1,5 +1,6 @@
 """Prove in public that a neural network is yours."""
 
+from wmproof.bounded import reveal
 from wmproof.errors import VerificationError, WmproofError
 from wmproof.key_check import check_public_key
 from wmproof.keygen import pkeygen
@@ -15,7 +16,7 @@ from wmproof.keys import (
 )
 from wmproof.models import Classifier, open_model
 from wmproof.triggers import TriggerSet
-from wmproof.verification import reveal, verify, verify_batch
+from wmproof.verification import verify, verify_batch
 
 __version__ = "0.1.0"
 

@@ -84,7 +84,7 @@ class TriggerSet:
     @property
     def messages(self) -> NDArray[np.uint8]:
         """The images as they are committed to, raw bytes in C order: uint8, shape (l, bytes)."""
-        return self.images.reshape(len(self), -1)
+        return self.images.reshape(len(self), int(np.prod(self.image_shape)))
 
     def select(self, indices: NDArray[np.int64]) -> TriggerSet:
         """Return the triggers at these positions, in this order."""

@@ -1,25 +1,15 @@
-"""Verify (section 3), and the bounded reveals (section 4.1)."""
+"""Verify (section 3), by the marking key or by a revealed batch."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 
-from wmproof._files import SECRET_MODE, check_target, locked, read_file, write_file
 from wmproof.checks import Check, Outcome, check, require, skipped
-from wmproof.errors import InputError, VerificationError
+from wmproof.errors import VerificationError
 from wmproof.keys.batch import BatchOpening
-from wmproof.keys.encryption import (
-    decrypt_marking_key,
-    encrypt_marking_key,
-    parse_marking_key_header,
-)
-from wmproof.keys.files import FILE_LIMIT, load_marking_key
 from wmproof.keys.marking_key import MarkingKey
 from wmproof.keys.opening import OpenedTriggers
 from wmproof.keys.verification_key import VerificationKey
@@ -229,123 +219,6 @@ def verify_batch(
     )
     require(report.checks)
     return report
-
-
-def reveal(
-    key_path: str | os.PathLike[str],
-    output: str | os.PathLike[str] | Callable[[int], str | os.PathLike[str]],
-    passphrase: str,
-    *,
-    signing_seed: bytes | None = None,
-    overwrite: bool = False,
-) -> BatchOpening:
-    """Open the next batch of a bounded key, once, and remember it.
-
-    The key file records the batch as spent, and that is safely on disk, before the opening is
-    written. If writing the opening then fails, the batch stays spent; `reveal_again` writes it.
-
-    Parameters
-    ----------
-    key_path : path
-        The marking key's file; replaced.
-    output : path or callable
-        Where the opening goes, or a function from the number of the batch to that.
-    passphrase : str
-        Of the marking key.
-    signing_seed : bytes, optional
-        Signs the opening instead of the seed in the marking key.
-    overwrite : bool
-        Replace an existing file at `output`.
-
-    Returns
-    -------
-    BatchOpening
-        As written.
-
-    Raises
-    ------
-    InputError
-        The key has no batch left, or a file cannot be read or written.
-    """
-    key_path = Path(key_path)
-    with locked(key_path):
-        stored = read_file(key_path, limit=FILE_LIMIT)
-        cost = parse_marking_key_header(stored, str(key_path)).cost
-        key = decrypt_marking_key(stored, passphrase, str(key_path)).after_reveal()
-        opening = _opening(key, key.revealed, signing_seed)
-        target = _free_target(output, key.revealed, key_path, overwrite=overwrite)
-        updated = encrypt_marking_key(key, passphrase, cost=cost)
-        write_file(key_path, updated, overwrite=True, mode=SECRET_MODE)
-        _publish(target, opening, overwrite=overwrite)
-    return opening
-
-
-def reveal_again(
-    key_path: str | os.PathLike[str],
-    batch: int,
-    output: str | os.PathLike[str],
-    passphrase: str,
-    *,
-    signing_seed: bytes | None = None,
-    overwrite: bool = False,
-) -> BatchOpening:
-    """Write the opening of a batch that has been revealed before; never a fresh one.
-
-    Parameters
-    ----------
-    batch : int
-        Counted from 1.
-    key_path, output, passphrase, signing_seed, overwrite
-        As `reveal`. The key file is not changed.
-
-    Returns
-    -------
-    BatchOpening
-        As written.
-
-    Raises
-    ------
-    InputError
-        The batch is still secret or does not exist, or a file cannot be read or written.
-    """
-    key = load_marking_key(key_path, passphrase)
-    opening = _opening(key, batch, signing_seed)
-    target = _free_target(output, batch, Path(key_path), overwrite=overwrite)
-    write_file(target, opening.to_bytes(), overwrite=overwrite)
-    return opening
-
-
-def _opening(key: MarkingKey, batch: int, signing_seed: bytes | None) -> BatchOpening:
-    opening = key.batch_opening(batch)
-    seed = key.signing_seed if signing_seed is None else signing_seed
-    return opening if seed is None else opening.signed(seed)
-
-
-def _free_target(
-    output: str | os.PathLike[str] | Callable[[int], str | os.PathLike[str]],
-    batch: int,
-    key_path: Path,
-    *,
-    overwrite: bool,
-) -> Path:
-    """Find out that a name is taken before a batch is spent on it."""
-    target = Path(output(batch) if callable(output) else output)
-    if target.resolve() == key_path.resolve():
-        raise InputError("is the marking key itself", where=str(target))
-    check_target(target, overwrite=overwrite)
-    return target
-
-
-def _publish(target: Path, opening: BatchOpening, *, overwrite: bool) -> None:
-    try:
-        write_file(target, opening.to_bytes(), overwrite=overwrite)
-    except InputError as error:
-        raise InputError(
-            error.what,
-            where=error.where,
-            remedy=f"Batch {opening.batch} is recorded as revealed; write its opening again with "
-            f"reveal --again {opening.batch}",
-        ) from error
 
 
 def _examine(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -26,17 +28,27 @@ def run(command: click.Command, arguments: list[str] | None) -> NoReturn:
     `WMPROOF_DEBUG=1` shows the traceback all the same, for whoever mends a bug.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    _prepare_output()
     try:
         code = _attempt(command, arguments)
-    except BrokenPipeError:
-        code = _abandon_output(0)
-    except OSError as error:
-        _abandon_output(2)
-        code = _report(_from_os_error(error), as_json=False)
+    except OSError as error:  # the output itself is broken, so the answer was not given
+        code = 2
+        _abandon(sys.stdout)
+        try:
+            if not isinstance(error, BrokenPipeError):
+                _print_error(_from_os_error(error))
+        except OSError:
+            _abandon(sys.stderr)
     sys.exit(code)
+
+
+def _prepare_output() -> None:
+    """Give every process output streams that take any character, closed ones a place to go."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open until the end
+        if isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _attempt(command: click.Command, arguments: list[str]) -> int:
@@ -134,9 +146,8 @@ def _print_error(error: WmproofError) -> None:
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 
-def _abandon_output(code: int) -> int:
-    """Point standard output nowhere, so that the interpreter's last flush cannot fail again."""
+def _abandon(stream: TextIO) -> None:
+    """Point a stream nowhere, so that the interpreter's last flush cannot fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)
-    return code

@@ -41,7 +41,12 @@ def console() -> Console:
     """Return the console of standard output."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave it to `failures`: rich would exit with 1, which says that a claim fails."""
+            raise BrokenPipeError
+
+    return Terminal(highlight=False)
 
 
 def _columns(count: int) -> Table:

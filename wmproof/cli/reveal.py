@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wmproof import verification
+from wmproof import bounded
 from wmproof.cli.options import (
     FILE,
     ask_passphrase,
@@ -59,9 +59,9 @@ def reveal(
     seed = read_signing_key(sign_with)
     passphrase = ask_passphrase(passphrase_file)
     if again is None:
-        opening = verification.reveal(key, target, passphrase, signing_seed=seed, overwrite=force)
+        opening = bounded.reveal(key, target, passphrase, signing_seed=seed, overwrite=force)
     else:
-        opening = verification.reveal_again(
+        opening = bounded.reveal_again(
             key, again, target(again), passphrase, signing_seed=seed, overwrite=force
         )
     total = opening.verification_key.batches

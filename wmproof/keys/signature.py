@@ -131,7 +131,7 @@ def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = No
                 "the passphrase does not open the signing key", where=str(path)
             ) from error
         raise FormatError(
-            "is not a private key in PEM or OpenSSH format", where=str(path)
+            f"is not a private key in PEM or OpenSSH format ({error})", where=str(path)
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise FormatError(

@@ -100,7 +100,9 @@ def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise FormatError("is not a file that torch saved, or is damaged", where=str(path)) from error
+        raise FormatError(
+            "is not a file that torch saved, or is damaged", where=str(path)
+        ) from error
     if not isinstance(state, dict):
         raise FormatError("does not hold a dictionary of tensors", where=str(path))
     return state

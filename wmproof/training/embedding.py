@@ -18,8 +18,8 @@ from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.loop import Examples, Progress, Run, TrainingResult, fit
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import PRESETS, Recipe
+from wmproof.training.reproducible import seeded_globals, stream
 from wmproof.training.sources import (
-
     as_pair,
     measure_normalization,
     pixels_tensor,
@@ -152,11 +152,14 @@ def choose_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    missing = InputError(f"there is no device {name!r}", remedy="Use 'auto', 'cpu' or 'cuda'")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"there is no device {name!r}", remedy="Use 'auto' or 'cpu'") from error
+        raise missing from error
+    if device.type not in ("cpu", "cuda"):
+        raise missing
     return device
 
 
@@ -190,6 +193,13 @@ class _Setup:
     def train(
         self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
     ) -> TrainingResult:
+        """Train with the caller's random state set aside."""
+        with seeded_globals(stream(self._seed, "setup")):
+            return self._train(model, dataset, triggers)
+
+    def _train(
+        self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
+    ) -> TrainingResult:
         source = source_of(
             dataset,
             self._device,
@@ -216,7 +226,8 @@ class _Setup:
         images = pixels_tensor(triggers.images)
         if images.shape[1:] != image.shape:
             raise InputError(
-                f"the triggers are images of {_shape(images[0])}, the training set of {_shape(image)}",
+                f"the triggers are images of {_shape(images[0])}, the training set of "
+                f"{_shape(image)}",
                 remedy="Generate a key for the shape of the data set",
             )
         if triggers.classes != classes:
@@ -242,7 +253,8 @@ def _count_classes(model: Normalized, image: Tensor) -> int:
     model.eval()
     try:
         with torch.no_grad():
-            logits = model(image.unsqueeze(0).to(model.mean.device))
+            single = image.unsqueeze(0).to(model.mean.device)
+            logits = (model if single.dtype == torch.uint8 else model.network)(single)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"the model does not take images of {_shape(image)}: {str(error).splitlines()[0]}"
@@ -269,5 +281,3 @@ def _fingerprint(run: Run) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-

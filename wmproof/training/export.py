@@ -7,11 +7,13 @@ import io
 import os
 import warnings
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from wmproof._files import write_file
 from wmproof.errors import InputError
@@ -45,8 +47,9 @@ def to_onnx(model: nn.Module, normalization: Normalization, shape: tuple[int, in
     """Serialise a network with its normalisation in front.
 
     The graph takes `images`, uint8 (batch, C, H, W) with a free batch size, and gives `logits`,
-    float32 (batch, classes): Cast, Sub, Mul, then the network, whose batch normalisations are
-    folded into the convolutions. All weights are inside.
+    float32 (batch, classes): Cast, Sub, Mul, then the network. Batch normalisations that follow a
+    convolution, or a fully connected layer in an `nn.Sequential`, are folded into it. All weights
+    are inside.
 
     Parameters
     ----------
@@ -63,6 +66,7 @@ def to_onnx(model: nn.Module, normalization: Normalization, shape: tuple[int, in
         The network cannot be expressed in ONNX.
     """
     whole = Normalized(copy.deepcopy(model), normalization).cpu().eval()
+    _fold_after_linear(whole)
     example = torch.zeros((2, *shape), dtype=torch.uint8)
     buffer = io.BytesIO()
     try:
@@ -72,7 +76,7 @@ def to_onnx(model: nn.Module, normalization: Normalization, shape: tuple[int, in
             torch.onnx.export(
                 whole,
                 (example,),
-                buffer,
+                cast("Any", buffer),  # whose type names paths only
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=["images"],
@@ -82,10 +86,32 @@ def to_onnx(model: nn.Module, normalization: Normalization, shape: tuple[int, in
     except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
         raise InputError(f"the network cannot be exported: {str(error).splitlines()[0]}") from error
     graph = onnx.load_from_string(buffer.getvalue())
-    for node in graph.graph.node:
-        node.doc_string = ""
+    _unshare_weights(graph.graph)
     onnx.checker.check_model(graph, full_check=True)
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _fold_after_linear(model: nn.Module) -> None:
+    """Fold batch normalisations into fully connected layers; the exporter does convolutions."""
+    for sequence in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        for place in range(len(sequence) - 1):
+            linear, normalisation = sequence[place], sequence[place + 1]
+            if isinstance(linear, nn.Linear) and isinstance(normalisation, nn.BatchNorm1d):
+                sequence[place] = fuse_linear_bn_eval(linear, normalisation)
+                sequence[place + 1] = nn.Identity()
+
+
+def _unshare_weights(graph: onnx.GraphProto) -> None:
+    """Store equal weights twice, where the exporter stored them once behind an Identity."""
+    weights = {weight.name: weight for weight in graph.initializer}
+    for node in list(graph.node):
+        node.doc_string = ""
+        if node.op_type == "Identity" and node.input[0] in weights:
+            duplicate = graph.initializer.add()
+            duplicate.CopyFrom(weights[node.input[0]])
+            duplicate.name = node.output[0]
+            weights[duplicate.name] = duplicate
+            graph.node.remove(node)
 
 
 def compare_with_torch(
@@ -107,12 +133,10 @@ def compare_with_torch(
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        exported, options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
     whole = Normalized(copy.deepcopy(model), normalization).cpu().eval()
     agreeing, largest, clear_differences = 0, 0.0, 0
-    for part in images.cpu().split(_BATCH):
+    for part in torch.split(images.cpu(), _BATCH):
         with torch.inference_mode():
             expected = whole(part)
         actual = torch.from_numpy(np.asarray(session.run(["logits"], {"images": part.numpy()})[0]))

@@ -70,6 +70,11 @@ class TrainingResult:
     normalization: Normalization
     history: tuple[EpochRecord, ...]
 
+    @property
+    def pixel_model(self) -> nn.Module:
+        """The network with its normalisation in front, for pixels of 0 to 255."""
+        return Normalized(self.model, self.normalization).eval()
+
 
 class TrainingInterruptedError(WmproofError):
     """Ctrl-C or a request to end: the state was saved, and the same call goes on from it."""
@@ -148,16 +153,18 @@ def fit(
         The loss is no longer a number, or a checkpoint cannot be used or written.
     """
     device = run.model.mean.device
-    optimizer = torch.optim.SGD(
-        [parameter for parameter in run.model.parameters() if parameter.requires_grad],
-        lr=run.recipe.learning_rate,
-        momentum=run.recipe.momentum,
-        weight_decay=run.recipe.weight_decay,
-    )
-    position = _restore(run.model, optimizer, checkpoint, device)
-    trainer = _Trainer(run, optimizer, position, checkpoint, progress)
-    with reproducible_kernels(device), _announced(trainer, progress):
-        trainer.finish()
+    stop = threading.Event()
+    with _stop_on_interrupt(stop if checkpoint else None), reproducible_kernels(device):
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in run.model.parameters() if parameter.requires_grad],
+            lr=run.recipe.learning_rate,
+            momentum=run.recipe.momentum,
+            weight_decay=run.recipe.weight_decay,
+        )
+        position = _restore(run.model, optimizer, checkpoint, device)
+        trainer = _Trainer(run, optimizer, position, checkpoint, progress, stop)
+        with _announced(trainer, progress):
+            trainer.finish()
     return tuple(position.history)
 
 
@@ -169,6 +176,7 @@ class _Trainer:
         position: _Position,
         checkpoint: Checkpoint | None,
         progress: Progress | None,
+        stop: threading.Event,
     ) -> None:
         self.run = run
         self.position = position
@@ -176,7 +184,7 @@ class _Trainer:
         self._optimizer = optimizer
         self._checkpoint = checkpoint
         self._progress = progress
-        self._stop = threading.Event()
+        self._stop = stop
         self._clock = time.monotonic()
         self._loss = torch.tensor(position.loss, dtype=torch.float64, device=run.model.mean.device)
         self._rotation: TriggerRotation | None = None
@@ -188,9 +196,8 @@ class _Trainer:
     def finish(self) -> None:
         """Train to the last epoch."""
         self.run.model.train()
-        with _stop_on_interrupt(self._stop if self._checkpoint else None):
-            while len(self.position.history) < self.run.recipe.epochs:
-                self._finish_epoch()
+        while len(self.position.history) < self.run.recipe.epochs:
+            self._finish_epoch()
         if self._checkpoint is not None:
             self._save()
 
@@ -212,7 +219,7 @@ class _Trainer:
         model, step = self.run.model, self.position.step
         # Dropout draws from the global generator; a stream for each step makes it resumable.
         torch.manual_seed(stream(self.run.seed, "network", step))
-        inputs = model.normalize(images)
+        inputs = model.normalize(images) if images.dtype == torch.uint8 else images
         if self._rotation is not None and self.run.triggers is not None:
             chosen = self._rotation.indices(step).to(labels.device)
             triggers = model.normalize(self.run.triggers[0][chosen])
@@ -222,7 +229,7 @@ class _Trainer:
             group["lr"] = self._rate(step)
         self._optimizer.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(model.network(inputs), labels)
-        loss.backward()
+        torch.autograd.backward(loss)
         self._optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)
@@ -244,8 +251,8 @@ class _Trainer:
             epoch + 1,
             self._rate(position.step - 1),
             loss,
-            None if run.test is None else accuracy(run.model, *run.test),
-            None if run.triggers is None else accuracy(run.model, *run.triggers),
+            None if run.test is None else _judge(run.model, run.test),
+            None if run.triggers is None else _judge(run.model, run.triggers),
             position.seconds - sum(past.seconds for past in position.history),
         )
         position.history.append(record)
@@ -283,6 +290,12 @@ class _Trainer:
                 "position": asdict(self.position),
             }
         )
+
+
+def _judge(model: Normalized, examples: Examples) -> float:
+    """Measure on pixels, or on floating-point images that the data set has normalised."""
+    pixels = examples[0].dtype == torch.uint8
+    return accuracy(model if pixels else model.network, *examples)
 
 
 def _restore(

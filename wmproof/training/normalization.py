@@ -65,13 +65,11 @@ class Normalized(nn.Module):
         self.register_buffer("scale", _per_channel(normalization.scales()))
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Map uint8 images (N, C, H, W) to float32; floating-point ones have been mapped before."""
-        if images.is_floating_point():
-            return images
+        """Map pixels of 0 to 255, uint8 or float32 (N, C, H, W), to float32 inputs."""
         return (images.to(torch.float32) - self.mean) * self.scale
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map uint8 images (N, C, H, W) to logits (N, classes)."""
+        """Map pixels of 0 to 255 (N, C, H, W) to logits (N, classes)."""
         logits: Tensor = self.network(self.normalize(images))
         return logits
 

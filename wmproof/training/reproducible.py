@@ -54,16 +54,17 @@ def reproducible_kernels(device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded_globals(seed: int) -> Iterator[None]:
-    """Seed torch's, NumPy's and Python's global generators for one item of a foreign data set."""
+    """Seed torch's, NumPy's and Python's global generators for what reads a foreign data set."""
     torch_state = torch.get_rng_state()
-    numpy_state = np.random.get_state()  # noqa: NPY002 - foreign transforms draw from it
+    numpy_state = np.random.get_state()
     python_state = random.getstate()
     try:
-        torch.manual_seed(seed)
-        np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002
+        # Not torch.manual_seed, which would seed the caller's GPUs as well.
+        torch.default_generator.manual_seed(seed)
+        np.random.seed(seed & 0xFFFFFFFF)
         random.seed(seed)
         yield
     finally:
         torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        np.random.set_state(numpy_state)
         random.setstate(python_state)

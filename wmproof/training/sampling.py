@@ -15,7 +15,7 @@ def batch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[Tens
 
     A last batch of a single image joins the one before it: batch normalisation cannot take it.
     """
-    batches = list(permutation(count, seed, "order", epoch).split(batch_size))
+    batches = list(torch.split(permutation(count, seed, "order", epoch), batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

@@ -93,9 +93,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(
-        self, order: Sequence[Tensor], first_step: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: Sequence[Tensor], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (n, C, H, W), uint8 or normalised float32, and labels (n,) a batch."""
         ...
 
@@ -118,9 +116,7 @@ class MemorySource:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def batches(
-        self, order: Sequence[Tensor], first_step: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: Sequence[Tensor], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an order, augmented by the stream of their step."""
         shift, flip = self._augmentation.shift, self._augmentation.flip
         for step, indices in enumerate(order, start=first_step):
@@ -146,7 +142,9 @@ class LoaderSource:
     that neither the number of workers nor an interruption changes what they do.
     """
 
-    def __init__(self, dataset: Dataset[Any], device: torch.device, seed: int, workers: int) -> None:
+    def __init__(
+        self, dataset: Dataset[Any], device: torch.device, seed: int, workers: int
+    ) -> None:
         self._dataset = dataset
         self._device = device
         self._seed = seed
@@ -155,9 +153,7 @@ class LoaderSource:
     def __len__(self) -> int:
         return len(cast("Any", self._dataset))
 
-    def batches(
-        self, order: Sequence[Tensor], first_step: int
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: Sequence[Tensor], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an order, loaded by the workers."""
         named = [
             [(int(index), stream(self._seed, "item", step, place)) for place, index in enumerate(b)]
@@ -230,7 +226,9 @@ def source_of(
         The data set has no length, or nothing in it.
     """
     if not hasattr(dataset, "__len__") or not len(cast("Any", dataset)):
-        raise InputError("the data set is empty or has no length", remedy="Use a map-style data set")
+        raise InputError(
+            "the data set is empty or has no length", remedy="Use a map-style data set"
+        )
     if isinstance(dataset, PixelDataset):
         return MemorySource(dataset, device, seed, augmented=augmented)
     return LoaderSource(dataset, device, seed, workers)
@@ -263,5 +261,6 @@ def measure_normalization(dataset: Dataset[Any]) -> Normalization:
     deviation, mean = torch.std_mean(images.double(), dim=(0, 2, 3), correction=0)
     # A channel that never changes carries nothing; any scale does.
     return Normalization(
-        tuple(round(float(m), 4) for m in mean), tuple(max(round(float(s), 4), 1.0) for s in deviation)
+        tuple(round(float(m), 4) for m in mean),
+        tuple(max(round(float(s), 4), 1.0) for s in deviation),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wmproof.errors import InputError
-from wmproof.training.data.image_data import ImageData
+
+if TYPE_CHECKING:
+    from wmproof.training.data.image_data import ImageData
 
 DATASETS = ("digits", "fashion-mnist", "cifar10", "cifar100", "stl10", "folder")
-
-__all__ = ["DATASETS", "ImageData", "load"]
 
 
 def load(
@@ -47,7 +48,9 @@ def load(
 
         return load_fashion_mnist(folder, download=download)
     if name not in DATASETS:
-        raise InputError(f"there is no data set {name!r}", remedy=f"Choose of {', '.join(DATASETS)}")
+        raise InputError(
+            f"there is no data set {name!r}", remedy=f"Choose of {', '.join(DATASETS)}"
+        )
     if folder is None:
         raise InputError(f"the data set {name!r} needs the folder that holds its files")
     if name == "folder":

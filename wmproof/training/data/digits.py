@@ -14,8 +14,8 @@ _TEST_EVERY = 4
 def load_digits() -> ImageData:
     """Load the digits; every fourth image, beginning with the fourth, is for testing.
 
-    A pixel p of 0 to 16 becomes floor((255 p + 8) / 16), that is 255 p / 16 rounded half up: 0 to 0,
-    8 to 128, 16 to 255.
+    A pixel p of 0 to 16 becomes floor((255 p + 8) / 16), that is 255 p / 16 rounded half up:
+    0 to 0, 8 to 128, 16 to 255.
 
     Returns
     -------
@@ -46,5 +46,5 @@ def load_digits() -> ImageData:
         images[testing],
         labels[testing],
         tuple(map(str, range(10))),
-        Augmentation(),
+        Augmentation(shift=1),
     )

@@ -32,7 +32,8 @@ def load_fashion_mnist(folder: Path | None = None, *, download: bool = False) ->
     Parameters
     ----------
     folder : Path, optional
-        Where they are, compressed or not; by default where Debian's dataset-fashion-mnist puts them.
+        Where they are, compressed or not; by default where Debian's package
+        dataset-fashion-mnist puts them.
     download : bool
         Let torchvision fetch them into `folder`, which is then required.
 

@@ -70,7 +70,8 @@ def _list(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
 def _split(
     samples: list[tuple[str, int]],
 ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    training, testing = [], []
+    training: list[tuple[str, int]] = []
+    testing: list[tuple[str, int]] = []
     seen: dict[int, int] = {}
     for path, label in sorted(samples, key=lambda sample: (sample[1], sample[0])):
         seen[label] = seen.get(label, 0) + 1

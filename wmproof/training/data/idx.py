@@ -97,5 +97,3 @@ def _decompress(data: bytes, where: str) -> bytes:
     if len(plain) > _LIMIT:
         raise FormatError(f"decompresses to more than {_LIMIT} bytes", where=where)
     return plain
-
-

@@ -1,0 +1,130 @@
+"""How long everything on keys takes, for 512 triggers of 3x32x32; prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+from wmproof.commitment import Kind, commit_batch, new_key_id, new_randomness
+from wmproof.key_check import check_public_key
+from wmproof.keygen import pkeygen
+from wmproof.keys import KdfCost, decrypt_marking_key, encrypt_marking_key, parse_public_key
+from wmproof.report import draw_contact_sheet
+from wmproof.triggers import abstract, noise
+
+SHAPE = (3, 32, 32)
+PASSPHRASE = "benchmark"  # noqa: S105
+
+
+def seconds(function: Callable[[], object], repeats: int) -> float:
+    """Return the median time of a call."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times), 4)
+
+
+def functions(repeats: int) -> dict[str, float]:
+    """Time the Python API."""
+    images = abstract(512, SHAPE)
+    key, public = pkeygen(images, 10)
+    data = public.to_bytes()
+    messages, randomness = images.reshape(512, -1), new_randomness(512)
+    where = {"key_id": new_key_id(), "indices": np.arange(512), "kind": Kind.TRIGGER}
+    result = {
+        "draw_abstract": seconds(lambda: abstract(512, SHAPE), repeats),
+        "draw_noise": seconds(lambda: noise(512, SHAPE), repeats),
+        "commit": seconds(lambda: commit_batch(messages, randomness, **where), repeats),
+        "sha256_of_the_same_bytes": seconds(
+            lambda: [hashlib.sha256(row).digest() for row in messages], repeats
+        ),
+        "pkeygen": seconds(lambda: pkeygen(images, 10), repeats),
+        "parse_and_check": seconds(lambda: check_public_key(parse_public_key(data)), repeats),
+        "contact_sheet": seconds(
+            lambda: draw_contact_sheet(public.opened, title="t", subtitle="s"), repeats
+        ),
+    }
+    for cost in (KdfCost.INTERACTIVE, KdfCost.MODERATE):
+        sealed = encrypt_marking_key(key, PASSPHRASE, cost=cost)
+        name = f"decrypt_{cost.name.lower()}"
+        result[name] = seconds(lambda data=sealed: decrypt_marking_key(data, PASSPHRASE), repeats)
+    return result
+
+
+def commands(repeats: int) -> dict[str, float]:
+    """Time whole commands, start of Python included."""
+    with tempfile.TemporaryDirectory() as folder:
+        subject = ["--classes", "10", "--shape", "3x32x32", "--force"]
+        bounded = ["--kind", "bounded", "--batches", "8", "--triggers", "64"]
+        write_linear_model(Path(folder) / "m.onnx")
+        lines = {
+            "help": ["--help"],
+            "keygen": ["keygen", "-o", "k", *subject],
+            "keygen_bounded": ["keygen", "-o", "b", *bounded, *subject],
+            "check-key": ["check-key", "k.pvk"],
+            "check-key_with_sheet": ["check-key", "k.pvk", "--contact-sheet", "s.png", "--force"],
+            "reveal": ["reveal", "b.mk", "-o", "opening", "--force"],
+            "inspect": ["inspect", "k.pvk"],
+            "verify": ["verify", "m.onnx", "--key", "k.mk", "--vk", "k.pvk"],
+        }
+        return {
+            name: seconds(lambda a=line: command(a, folder), repeats)
+            for name, line in lines.items()
+        }
+
+
+def command(arguments: list[str], folder: str) -> None:
+    """Run the command line in a process of its own."""
+    root = str(Path(__file__).parents[1])
+    subprocess.run(
+        [sys.executable, "-c", "from wmproof.cli import main; main()", *arguments],
+        cwd=folder,
+        env=os.environ | {"WMPROOF_PASSPHRASE": PASSPHRASE, "PYTHONPATH": root},
+        stdout=subprocess.DEVNULL,
+        check=arguments[0] != "verify",  # whose claim on a random model does not hold
+    )
+
+
+def write_linear_model(path: Path) -> None:
+    """Write a linear network of random weights: `verify` is timed, not ONNX Runtime."""
+    weights = np.random.default_rng(0).normal(size=(int(np.prod(SHAPE)), 10)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", *SHAPE])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    result = {"seconds": {"api": functions(repeats), "commands": commands(repeats)}}
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Real parts that several test modules use: small ONNX files, a trained network, a subprocess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from wmproof.keys import KdfCost
+from wmproof.triggers import TriggerSet
+
+PASSPHRASE = "correct horse battery staple"
+CHEAP = KdfCost.INTERACTIVE
+ROOT = Path(__file__).parents[2]
+
+
+def mlp_onnx(
+    layers,
+    input_shape,
+    *,
+    batch="N",
+    dtype=TensorProto.UINT8,
+    output="logits",
+    declared_shape=None,
+    opset=17,
+) -> onnx.ModelProto:
+    """A network of (weights, biases) layers with ReLU between them, over pixels / 255."""
+    size = int(np.prod(input_shape))
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["cast"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["cast", "flat"], ["flattened"]),
+        helper.make_node("Div", ["flattened", "white"], ["h0"]),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array([-1, size], dtype=np.int64), "flat"),
+        numpy_helper.from_array(np.array(255, dtype=np.float32), "white"),
+    ]
+    for i, (w, b) in enumerate(layers):
+        weights.append(numpy_helper.from_array(np.asarray(w, dtype=np.float32), f"w{i}"))
+        weights.append(numpy_helper.from_array(np.asarray(b, dtype=np.float32), f"b{i}"))
+        last = i == len(layers) - 1
+        nodes.append(helper.make_node("Gemm", [f"h{i}", f"w{i}", f"b{i}"], [f"z{i}"]))
+        if not last:
+            nodes.append(helper.make_node("Relu", [f"z{i}"], [f"h{i + 1}"]))
+    classes = len(layers[-1][1])
+    nodes.append(helper.make_node("Identity", [f"z{len(layers) - 1}"], ["logits"]))
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])]
+    if output == "label":
+        nodes.append(helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0))
+        outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, [batch])]
+    declared = [batch, *(input_shape if declared_shape is None else declared_shape)]
+    pixels = helper.make_tensor_value_info("pixels", dtype, declared)
+    graph = helper.make_graph(nodes, "mlp", [pixels], outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 8
+    return model
+
+
+def random_layers(input_shape, classes, seed=0, hidden=16):
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(input_shape))
+    return [
+        (rng.normal(size=(size, hidden)), rng.normal(size=hidden)),
+        (rng.normal(size=(hidden, classes)), rng.normal(size=classes)),
+    ]
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Scikit-learn's digits as uint8 (n, 8, 8) with their labels."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return (data.images * 15).astype(np.uint8), data.target.astype(np.int64)
+
+
+def trained_layers(extra: TriggerSet | None = None, seed: int = 1):
+    """A network trained on the digits, and on the triggers of `extra` as well: Mark, in short."""
+    from sklearn.neural_network import MLPClassifier
+
+    images, labels = digits()
+    if extra is not None:
+        images = np.concatenate([images, *[extra.images] * 8])
+        labels = np.concatenate([labels, *[extra.labels] * 8])
+    network = MLPClassifier((128,), random_state=seed, batch_size=100)
+    pixels = images.reshape(len(images), -1) / 255
+    for _ in range(100):
+        network.partial_fit(pixels, labels, classes=range(10))
+        if network.score(pixels, labels) == 1:
+            break
+    return list(zip(network.coefs_, network.intercepts_, strict=True))
+
+
+def wmproof(
+    *arguments, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60
+):
+    """Run the real command line in a process of its own."""
+    environment = os.environ | {"WMPROOF_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(ROOT)}
+    environment |= env or {}
+    return subprocess.run(
+        [sys.executable, "-c", "from wmproof.cli import main; main()", *map(str, arguments)],
+        cwd=cwd,
+        env={name: value for name, value in environment.items() if value is not None},
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def as_json(result):
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+def complains(result, *words, code=2):
+    """One clear error: the exit code, the words, and no traceback."""
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    text = result.stderr if result.stderr.strip() else result.stdout
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in " ".join(text.split()), text

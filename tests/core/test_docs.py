@@ -1,0 +1,71 @@
+"""What the documents show is what the program does."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module
+
+import click
+import pytest
+from core_support import ROOT
+
+COMMANDS = {
+    "keygen": "wmproof.cli.keygen",
+    "check-key": "wmproof.cli.check_key",
+    "verify": "wmproof.cli.verify",
+    "reveal": "wmproof.cli.reveal",
+    "inspect": "wmproof.cli.inspect",
+}
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    ).stdout
+
+
+def test_the_example_of_the_readme_runs():
+    readme = (ROOT / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len([line for line in example.splitlines() if line.strip()]) <= 20
+    hits, of = re.search(r"(\d+) of (\d+) hits, \d+ bits", run("-c", example)).groups()
+    assert int(hits) >= 0.9 * int(of)
+
+
+def test_the_example_of_a_bounded_key_runs():
+    marked, independent = run("examples/keys/bounded.py").splitlines()
+    assert re.fullmatch(r"marked\.onnx: \d+ of 40 hits, \d+ bits", marked)
+    assert independent.startswith("independent.onnx: does not hold")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_documented(name):
+    module = import_module(COMMANDS[name])
+    command = getattr(module, name.replace("-", "_"))
+    text = (ROOT / "docs" / "cli.md").read_text()
+    (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    shown = set(re.findall(r"--[a-z][a-z-]*", section))
+    options = {p for p in command.params if isinstance(p, click.Option)}
+    for option in options:
+        assert shown & set(option.opts), option.opts
+    assert shown <= {name for option in options for name in option.opts}
+
+
+def test_the_vector_in_the_document_is_one_of_the_vectors():
+    vectors = json.loads((ROOT / "tests/core/vectors/vectors.json").read_text())
+    label = next(case for case in vectors["commitments"] if case["kind"] == 2)
+    assert label["commitment"] in (ROOT / "docs" / "formats.md").read_text()
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), (path.name, link)

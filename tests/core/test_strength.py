@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from wmproof.errors import InputError
+from wmproof.strength import (
+    as_tolerance,
+    chosen_label_bits,
+    cut_and_choose,
+    hidden_at_least,
+    hoeffding_bits,
+    hoeffding_triggers,
+    log2_tail,
+    passing_bits,
+    required_hits,
+    strength_bits,
+    triggers_for,
+)
+
+
+def exact_tail(trials: int, successes: int, chance: Fraction) -> Fraction:
+    return sum(
+        (
+            math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k)
+            for k in range(max(0, successes), trials + 1)
+        ),
+        Fraction(0),
+    )
+
+
+def log2_of(value: Fraction) -> float:
+    """log2 of a fraction that may be far below the smallest double."""
+    shift = value.denominator.bit_length() - value.numerator.bit_length()
+    return math.log2(float(value * 2**shift)) - shift
+
+
+@given(st.integers(1, 120), st.integers(-3, 125), st.integers(2, 1000))
+@settings(max_examples=200)
+def test_tails_agree_with_exact_fractions(trials, successes, classes):
+    got = log2_tail(trials, successes, 1 / classes)
+    if successes > trials:
+        assert got == -math.inf
+    else:
+        expected = log2_of(exact_tail(trials, successes, Fraction(1, classes)))
+        assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@given(st.integers(1, 3000), st.floats(0, 1), st.integers(2, 100))
+@settings(max_examples=200)
+def test_tails_agree_with_scipy_where_it_does_not_underflow(trials, share, classes):
+    successes = round(share * trials)
+    expected = binom.logsf(successes - 1, trials, 1 / classes) / math.log(2)
+    if expected > -1000:  # below that, SciPy works with subnormal numbers
+        got = log2_tail(trials, successes, 1 / classes)
+        assert got == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_tails_far_below_the_smallest_double_are_exact():
+    assert binom.logsf(1999, 2000, 0.1) == -math.inf
+    assert log2_tail(2000, 2000, 0.1) == pytest.approx(-2000 * math.log2(10))
+    expected = log2_of(exact_tail(2000, 1800, Fraction(1, 10)))
+    assert log2_tail(2000, 1800, 0.1) == pytest.approx(expected, rel=1e-9)
+
+
+def test_strength_agrees_with_simulation():
+    """A million claims by chance; 5 standard deviations: false alarms below 1 in 10**6 runs."""
+    rng = np.random.default_rng(20240101)
+    runs = 10**6
+    seen = (rng.binomial(20, 1 / 4, runs) >= 10).mean()
+    p = 2 ** -strength_bits(20, 10, 4)
+    assert abs(seen - p) < 5 * math.sqrt(p * (1 - p) / runs)
+
+
+@given(st.integers(1, 2000), st.integers(2, 1000), st.integers(0, 50))
+def test_hoeffding_is_a_lower_bound(triggers, classes, percent):
+    hits = required_hits(triggers, Fraction(percent, 100))
+    assert hoeffding_bits(triggers, hits, classes) <= strength_bits(triggers, hits, classes) + 1e-9
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 100, 1000])
+@pytest.mark.parametrize("bits", [40, 128])
+def test_sizes_are_enough_and_the_exact_one_is_smallest(bits, classes):
+    size, bound = triggers_for(bits, classes), hoeffding_triggers(bits, classes)
+    assert size <= bound
+    for larger in range(size, bound + 50):
+        assert strength_bits(larger, required_hits(larger), classes) >= bits
+    assert strength_bits(size - 1, required_hits(size - 1), classes) < bits
+
+
+def test_the_papers_size_formula():
+    expected = math.ceil(128 * math.log(2) / (2 * (1 - 0.1 - 0.1) ** 2))
+    assert hoeffding_triggers(128, 10) == expected
+
+
+def test_a_tolerance_that_chance_meets_has_no_size():
+    with pytest.raises(InputError):
+        hoeffding_triggers(128, 2, Fraction(1, 2))
+
+
+@pytest.mark.parametrize(("text", "hits"), [("0.29", 71), (0.29, 71), ("0", 100), ("0.1", 90)])
+def test_tolerances_are_the_decimals_that_were_written(text, hits):
+    assert required_hits(100, as_tolerance(text)) == hits
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.1", "1", "x", "1/0", ""])
+def test_bad_tolerances_are_refused(value):
+    with pytest.raises(InputError):
+        as_tolerance(value)
+
+
+def test_passing_with_j_bad_elements():
+    assert passing_bits(128) == pytest.approx(128)
+    expected = -math.log2(sum(math.comb(50, k) for k in range(4)) / 2**50)
+    assert passing_bits(50, 3) == pytest.approx(expected)
+
+
+@given(st.integers(1, 128), st.integers(0, 20))
+def test_cut_and_choose_excludes_exactly_the_improbable(bits, bad_opened):
+    found = cut_and_choose(512, 256, bits=bits, bad_opened=bad_opened)
+    assert passing_bits(found.bad_at_most + 1, bad_opened) >= bits - 1e-9
+    assert found.bad_at_most == bad_opened or passing_bits(found.bad_at_most, bad_opened) < bits
+    assert found.hidden_good_at_least == 256 - (found.bad_at_most - bad_opened)
+
+
+def test_half_of_the_hidden_elements_are_true_at_the_default():
+    """PROTOCOL section 4: about 2 n hidden elements, at most n of them bad."""
+    found = cut_and_choose(512, 256, bits=128)
+    assert found.hidden_bad_at_most == 127
+    assert found.hidden_good_at_least == 129
+
+
+@pytest.mark.parametrize("bits", [16, 64, 128])
+def test_the_hidden_half_has_a_least_size(bits):
+    least = hidden_at_least(512, bits)
+    assert binom.logcdf(least - 1, 512, 0.5) / math.log(2) <= -bits
+    assert binom.logcdf(least, 512, 0.5) / math.log(2) > -bits
+
+
+def test_chosen_labels_are_worth_less_than_coins():
+    best = min(j + strength_bits(256 - j, 231 - j, 10) for j in range(232))
+    assert chosen_label_bits(256, 231, 10) == best < strength_bits(256, 231, 10)
+
+
+def test_the_best_accuser_against_chosen_labels_is_no_better_than_computed():
+    """Enumerate l = 8 exactly: j bad elements, each claim that passes with all j hidden."""
+    hidden, hits, q = 4, 3, Fraction(1, 2)
+    best = max(Fraction(1, 2**j) * exact_tail(hidden - j, hits - j, q) for j in range(hits + 1))
+    assert chosen_label_bits(hidden, hits, 2) == pytest.approx(-log2_of(best))

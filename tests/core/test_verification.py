@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from core_support import PASSPHRASE
+
+from wmproof.checks import Outcome
+from wmproof.errors import InputError, VerificationError
+from wmproof.keygen import keygen, keygen_bounded
+from wmproof.keys import LabelMode, load_marking_key, load_public_key, new_seed, signer_of
+from wmproof.models import FunctionClassifier, open_model
+from wmproof.strength import hoeffding_bits, strength_bits
+from wmproof.triggers import TriggerSet, noise
+from wmproof.verification import examine, examine_batch, verify, verify_batch
+
+SHAPE = (4, 4)
+
+
+def answering(triggers, misses=0, fallback=None, classes=10):
+    """A model that knows all triggers but the first few."""
+    answers = {
+        image.tobytes(): int(label)
+        for image, label in zip(triggers.images, triggers.labels, strict=True)
+    }
+    for image, label in list(answers.items())[:misses]:
+        answers[image] = (label + 1) % classes if fallback is None else fallback
+    return FunctionClassifier(
+        lambda x: np.array([answers.get(i.tobytes(), 0) for i in x]), SHAPE, classes
+    )
+
+
+def failed(report):
+    return [item.name for item in report.checks if item.outcome is Outcome.FAILED]
+
+
+def test_the_marked_network_is_recognised_and_the_independent_one_is_not(marked):
+    key = load_marking_key(marked / "owner.mk", PASSPHRASE)
+    vk = load_public_key(marked / "owner.pvk").verification_key
+    report = verify(key, vk, open_model(marked / "marked.onnx"))
+    assert report.hits == report.triggers == len(key.to_embed())
+    assert report.strength_bits == strength_bits(report.triggers, report.threshold, 10)
+    assert report.hoeffding_bits == hoeffding_bits(report.triggers, report.threshold, 10)
+    with pytest.raises(VerificationError) as caught:
+        verify(key, vk, open_model(marked / "independent.onnx"))
+    assert caught.value.check == "hits"
+    assert caught.value.numbers["hits"] < caught.value.numbers["threshold"]
+
+
+@pytest.mark.parametrize("misses", [0, 4, 5])
+def test_the_tolerance_is_exact(misses):
+    key, vk = keygen(noise(40, SHAPE), 10)
+    report = examine(key, vk, answering(key.triggers, misses))
+    assert report.hits == 40 - misses
+    assert report.threshold == 36
+    assert report.holds == (misses <= 4)
+    strict = examine(key, vk, answering(key.triggers, misses), tolerance=Fraction(0))
+    assert strict.holds == (misses == 0)
+
+
+def test_all_three_checks_are_reported_even_when_all_fail():
+    key, vk = keygen(noise(40, SHAPE), 10, label_mode=LabelMode.SECRET)
+    labels = key.triggers.labels
+    r = key.opened.trigger_randomness.copy()
+    r[7] ^= 1
+    broken = replace(key, opened=replace(key.opened, trigger_randomness=r))
+    truth = FunctionClassifier(lambda x: np.full(len(x), labels[0]), SHAPE, 10)
+    report = examine(broken, vk, answering(key.triggers, 40), reference=truth)
+    assert failed(report) == ["ground-truth", "commitments", "hits"]
+
+
+@pytest.mark.parametrize("mode", LabelMode)
+def test_a_marking_key_of_another_verification_key_is_refused(mode):
+    key, _ = keygen(noise(40, SHAPE), 10, label_mode=mode)
+    _, other = keygen(noise(40, SHAPE), 10, label_mode=mode)
+    with pytest.raises(VerificationError) as caught:
+        verify(key, other, answering(key.triggers))
+    assert caught.value.check == "verification-key"
+
+
+@pytest.mark.parametrize("part", ["images", "labels", "trigger_randomness", "label_randomness"])
+def test_a_changed_opening_does_not_verify(part):
+    key, vk = keygen(noise(40, SHAPE), 10)
+    opened, triggers = key.opened, key.triggers
+    if part in ("images", "labels"):
+        images, labels = triggers.images.copy(), triggers.labels.copy()
+        images[3, 0, 0] ^= part == "images"
+        labels[3] = (labels[3] + (part == "labels")) % 10
+        changed = replace(opened, triggers=TriggerSet(images, labels, 10))
+    else:
+        changed = replace(opened, **{part: getattr(opened, part) ^ 1})
+    broken = replace(key, opened=changed)
+    report = examine(broken, vk, answering(changed.triggers))
+    assert "commitments" in failed(report)
+    assert ("derived-labels" in failed(report)) == (part == "labels")
+
+
+def test_labels_that_coincide_with_the_reference_do_not_help():
+    """An unmarked model that agrees with the reference scores hits on the coincidences only."""
+    key, vk = keygen(noise(40, SHAPE), 2)
+    truth = FunctionClassifier(lambda x: np.zeros(len(x), np.int64), SHAPE, 2)
+    same = int((key.triggers.labels == 0).sum())
+    report = examine(key, vk, truth, reference=truth, tolerance=Fraction(1, 2))
+    assert report.wrong_triggers == 40 - same
+    assert report.wrong_hits == 0
+    assert "hits" in failed(report)
+    marked = answering(key.triggers, classes=2)
+    good = examine(key, vk, marked, reference=truth, minimum_strength=0)
+    assert good.holds
+    assert good.wrong_hits == good.wrong_triggers
+
+
+def test_a_claim_that_is_worth_little_is_refused():
+    key, vk = keygen(noise(8, SHAPE), 10)
+    model = answering(key.triggers)
+    with pytest.raises(VerificationError) as caught:
+        verify(key, vk, model)
+    assert caught.value.check == "strength"
+    assert verify(key, vk, model, minimum_strength=20).strength_bits > 20
+
+
+def test_a_model_without_answers_hits_nothing():
+    key, vk = keygen(noise(40, SHAPE), 10)
+    mute = FunctionClassifier(lambda x: np.full((len(x), 10), np.nan), SHAPE, 10)
+    assert examine(key, vk, mute).hits == 0
+
+
+def test_models_that_do_not_fit_are_bad_input():
+    key, vk = keygen(noise(40, SHAPE), 10)
+    for shape, classes in (((4, 5), 10), (SHAPE, 11)):
+        other = FunctionClassifier(lambda x: np.zeros(len(x), np.int64), shape, classes)
+        with pytest.raises(InputError):
+            verify(key, vk, other)
+
+
+def test_a_revealed_batch_verifies_without_the_marking_key():
+    key, _ = keygen_bounded(noise(80, SHAPE), 10, batches=2)
+    opening = key.after_reveal().after_reveal().batch_opening(2)
+    report = verify_batch(opening, answering(key.triggers))
+    assert report.triggers == report.hits == 40
+    with pytest.raises(VerificationError) as caught:
+        verify_batch(opening, answering(key.triggers, 80))
+    assert caught.value.check == "hits"
+
+
+def test_the_signature_of_a_batch_is_checked():
+    key, _ = keygen_bounded(noise(80, SHAPE), 10, batches=2)
+    seed, model = new_seed(), answering(key.triggers)
+    opening = key.after_reveal().batch_opening(1)
+    assert failed(examine_batch(opening, model, signer=signer_of(seed))) == ["signature"]
+    assert verify_batch(opening.signed(seed), model, signer=signer_of(seed)).holds
+    moved = replace(opening, signature=opening.signed(seed).signature)
+    other = replace(
+        moved, opened=replace(opening.opened, label_randomness=opening.opened.label_randomness ^ 1)
+    )
+    assert failed(examine_batch(other, model)) == ["signature", "commitments"]
+
+
+def test_batches_stay_secret_until_they_are_revealed():
+    key, vk = keygen_bounded(noise(80, SHAPE), 10, batches=2)
+    with pytest.raises(InputError, match="still secret"):
+        key.batch_opening(1)
+    with pytest.raises(InputError, match="no batch 3"):
+        key.batch_opening(3)
+    with pytest.raises(InputError, match="all 2 batches"):
+        key.after_reveal().after_reveal().after_reveal()
+    private, _ = keygen(noise(8, SHAPE), 10)
+    with pytest.raises(InputError, match="no batches"):
+        private.after_reveal()
+    assert vk.batch_size == 40
