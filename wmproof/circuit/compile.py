@@ -83,3 +83,8 @@ def compile_model(
     chosen = settings or Settings()
     circuit, layers = Calibration(network, calibration, chosen).run()
     return Compilation(circuit, tuple(layers), chosen)
+
+
+def model_input_shape(model: Path | bytes) -> ir.Shape:
+    """(C, H, W) of the images that an ONNX classifier takes; errors as `compile_model`."""
+    return open_graph(read_model(model)).input_shape

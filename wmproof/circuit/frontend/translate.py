@@ -32,7 +32,7 @@ OPERATORS: dict[str, Operator] = {
     **POOL_OPERATORS,
 }
 # These do not change which class is largest, so a graph that ends in them has its logits before.
-_ORDER_KEEPING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh"})
+_ENDINGS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax"})
 
 
 def translate(graph: OnnxGraph, pixel_scale: float) -> Network:
@@ -93,15 +93,17 @@ class _Translation:
             for array in folded:
                 check_finite(array, f"constant {node.output[0]}")
             return [Constant(array) for array in folded]
-        known = node.op_type in OPERATORS or node.op_type == "ArgMax"
-        if not known or node.domain not in {"", "ai.onnx"}:
+        ending = node.op_type in _ENDINGS
+        if node.domain not in {"", "ai.onnx"} or not (ending or node.op_type in OPERATORS):
             raise InputError("this operator has no integer form here")
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         arguments = Arguments(tuple(inputs), attributes, self._graph.opset)
         if any(isinstance(v, Answer) for v in inputs):
             return [_after_answer(node, arguments)]
-        if node.op_type == "ArgMax" or (node.op_type in _ORDER_KEEPING and self._ends(node)):
+        if ending and self._ends(node):
             return [_answer(node, arguments)]
+        if node.op_type not in OPERATORS:
+            raise InputError("has an integer form only as the last operator")
         if self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         return [OPERATORS[node.op_type](self._builder, arguments)]
@@ -180,7 +182,6 @@ def _after_answer(node: onnx.NodeProto, arguments: Arguments) -> Answer:
         "Squeeze",
         "Cast",
         "Reshape",
-        "Softmax",
     }:
         raise InputError("works on the answer; only the answer itself may be the output")
     return value
