@@ -75,7 +75,7 @@ class Settings:
     """
 
     shift: int = 10
-    headroom: float = 1.25
+    headroom: float = 1.5
     table_headroom: float = 2.0
     channel_floor: float = 1.0
     min_table_bits: int = 20

@@ -92,7 +92,7 @@ def _read_npz(path: Path, shape: Shape) -> ImageSet:
     try:
         with np.load(path, allow_pickle=False) as archive:
             images = archive["images"]
-            labels = archive["labels"] if "labels" in archive else None
+            labels = archive.get("labels")
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"is not an .npz file with `images` ({error})", where=str(path)) from None
     if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):

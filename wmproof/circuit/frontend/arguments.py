@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.circuit.frontend.values import Answer, Constant, Tensor, Value
+from wmproof.circuit.frontend.values import Answer, Constant, Gathered, Tensor, Value
 from wmproof.circuit.ir import Shape
 from wmproof.errors import InputError
 
@@ -28,6 +28,8 @@ class Arguments:
     def tensor(self, index: int = 0) -> Tensor:
         """Input `index`, which must depend on the image."""
         value = self.inputs[index] if self.has(index) else None
+        if isinstance(value, Gathered):
+            raise InputError("its input rearranges elements as only a dense layer could take")
         if value is None or isinstance(value, Constant | Answer):
             raise InputError(f"its input {index} must be computed from the image")
         return value

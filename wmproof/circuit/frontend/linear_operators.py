@@ -69,7 +69,9 @@ def gemm(builder: Builder, arguments: Arguments) -> Affine:
     """Gemm with a constant matrix: alpha * A B + beta * C."""
     if arguments.integer("transA", 0):
         raise InputError("transA would mix the images of a batch")
-    matrix = floats(arguments.constant(1)) * arguments.number("alpha", 1.0)
+    matrix = floats(arguments.constant(1))
+    if arguments.number("alpha", 1.0) != 1.0:
+        matrix = matrix * arguments.number("alpha", 1.0)
     if not arguments.integer("transB", 0):
         matrix = matrix.T
     bias = np.zeros(len(matrix))

@@ -15,12 +15,25 @@ from wmproof.circuit.frontend.activation_operators import ACTIVATION_OPERATORS
 from wmproof.circuit.frontend.arguments import Arguments, normal_axis
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.constants import fold
+from wmproof.circuit.frontend.gathered import (
+    GATHERED_OPERATORS,
+    absorb,
+    gathered,
+    starts_gathering,
+)
 from wmproof.circuit.frontend.linear_operators import LINEAR_OPERATORS
 from wmproof.circuit.frontend.load import OnnxGraph, check_finite
 from wmproof.circuit.frontend.patterns import recognise
 from wmproof.circuit.frontend.pool_operators import POOL_OPERATORS
 from wmproof.circuit.frontend.shape_operators import SHAPE_OPERATORS
-from wmproof.circuit.frontend.values import Answer, Bytes, Constant, Padded, Tensor, Value
+from wmproof.circuit.frontend.values import (
+    Answer,
+    Constant,
+    Gathered,
+    Padded,
+    Tensor,
+    Value,
+)
 from wmproof.circuit.network import FloatLinear, Network
 from wmproof.errors import InputError
 
@@ -94,12 +107,16 @@ class _Translation:
                 check_finite(array, f"constant {node.output[0]}")
             return [Constant(array) for array in folded]
         ending = node.op_type in _ENDINGS
-        if node.domain not in {"", "ai.onnx"} or not (ending or node.op_type in OPERATORS):
+        known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
+        if node.domain not in {"", "ai.onnx"} or not known:
             raise InputError("this operator has no integer form here")
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         arguments = Arguments(tuple(inputs), attributes, self._graph.opset)
         if any(isinstance(v, Answer) for v in inputs):
             return [_after_answer(node, arguments)]
+        gathers = starts_gathering(node.op_type, arguments)
+        if gathers or any(isinstance(v, Gathered) for v in inputs):
+            return [self._gathered(node, arguments)]
         if ending and self._ends(node):
             return [_answer(node, arguments)]
         if node.op_type not in OPERATORS:
@@ -107,6 +124,13 @@ class _Translation:
         if self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         return [OPERATORS[node.op_type](self._builder, arguments)]
+
+    def _gathered(self, node: onnx.NodeProto, arguments: Arguments) -> Value:
+        if node.op_type == "Gemm":
+            return absorb(self._builder, arguments)
+        if node.op_type not in GATHERED_OPERATORS:
+            raise InputError("works on elements rearranged as only a dense layer could take them")
+        return GATHERED_OPERATORS[node.op_type](gathered(self._builder, arguments))
 
     def _uses_other_outputs(self, node: onnx.NodeProto) -> bool:
         return any(self._uses[name] for name in node.output[1:])
@@ -127,7 +151,7 @@ class _Translation:
     def _logits(self, value: Value) -> FloatLinear:
         if isinstance(value, Answer):
             value = value.inner
-        if isinstance(value, Constant):
+        if isinstance(value, Constant | Gathered):
             raise InputError("the output does not depend on the image", where="ONNX model")
         classes = math.prod(value.shape)
         if classes < 2 or max(value.shape) != classes:
@@ -185,6 +209,3 @@ def _after_answer(node: onnx.NodeProto, arguments: Arguments) -> Answer:
     }:
         raise InputError("works on the answer; only the answer itself may be the output")
     return value
-
-
-__all__ = ["OPERATORS", "Bytes", "translate"]

@@ -80,6 +80,26 @@ class Padded:
 
 
 @dataclass(frozen=True, eq=False)
+class Gathered:
+    """Elements that are bias + sum over taps of weight * (value of the node's element `index`).
+
+    `index` (int64) and `weight` (float64) are (taps, *shape), `bias` is of the tensor's shape, in
+    which the batch, of 1, is axis `batch`.
+    """
+
+    node: int
+    index: NDArray[np.int64]
+    weight: Floats
+    bias: Floats
+    batch: int
+
+    @property
+    def shape(self) -> Shape:
+        """Shape with the batch."""
+        return self.bias.shape
+
+
+@dataclass(frozen=True, eq=False)
 class Answer:
     """The logits behind a final Softmax, Sigmoid or ArgMax, which does not change the answer."""
 
@@ -88,4 +108,4 @@ class Answer:
 
 
 Tensor: TypeAlias = Bytes | Affine | Padded
-Value: TypeAlias = Constant | Tensor | Answer
+Value: TypeAlias = Constant | Tensor | Gathered | Answer
