@@ -1,0 +1,137 @@
+"""Random small networks over the operator list: three evaluators, the same bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from circuit_graphs import Graph, assert_close_to_float, assert_same_bits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wmproof.circuit.compile import compile_model
+from wmproof.circuit.format import decode, encode
+
+ACTIVATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("Relu", {}),
+    ("Relu", {}),
+    ("LeakyRelu", {"alpha": 0.125}),
+    ("Sigmoid", {}),
+    ("Tanh", {}),
+    ("HardSwish", {}),
+    ("HardSigmoid", {}),
+    ("Gelu", {}),
+]
+
+
+def _convolution(draw: st.DrawFn, graph: Graph) -> None:
+    channels, height, width = graph.shape
+    kernel = (
+        draw(st.integers(1, min(3, height)), label="kh"),
+        draw(st.integers(1, min(3, width)), label="kw"),
+    )
+    dilation = draw(st.integers(1, 2)) if min(height, width) >= 5 else 1
+    pads = tuple(draw(st.integers(0, 2)) for _ in range(4))
+    outputs = draw(st.integers(1, 6))
+    group = 1
+    if draw(st.booleans()) and channels > 1:
+        group, outputs = channels, channels * draw(st.integers(1, 2))
+    strides = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    graph.conv(
+        outputs, kernel, strides=strides, pads=pads, dilations=(dilation, dilation), group=group
+    )
+
+
+def _activation(draw: st.DrawFn, graph: Graph) -> None:
+    kind, attributes = draw(st.sampled_from(ACTIVATIONS))
+    graph.op(kind, **attributes)
+
+
+def _max_pool(draw: st.DrawFn, graph: Graph) -> None:
+    if min(graph.shape[1:]) >= 3:
+        size = draw(st.integers(2, 3))
+        graph.op(
+            "MaxPool",
+            kernel_shape=[size, size],
+            strides=[draw(st.integers(1, 2))] * 2,
+            pads=[draw(st.integers(0, 1))] * 4,
+            ceil_mode=draw(st.integers(0, 1)),
+        )
+        graph.conv_shape_from_runtime()
+
+
+def _average_pool(draw: st.DrawFn, graph: Graph) -> None:
+    if min(graph.shape[1:]) >= 3:
+        size = draw(st.integers(2, 3))
+        graph.op(
+            "AveragePool",
+            kernel_shape=[size, size],
+            strides=[draw(st.integers(1, 2))] * 2,
+            pads=[draw(st.integers(0, 1))] * 4,
+            count_include_pad=draw(st.integers(0, 1)),
+        )
+        graph.conv_shape_from_runtime()
+
+
+def _residual(draw: st.DrawFn, graph: Graph) -> None:
+    start = graph.last
+    graph.conv(graph.shape[0])
+    if draw(st.booleans()):
+        graph.batch_norm()
+    graph.op(draw(st.sampled_from(["Add", "Sub"])), graph.last, start)
+
+
+def _concat(draw: st.DrawFn, graph: Graph) -> None:
+    start, shape = graph.last, graph.shape
+    graph.conv(draw(st.integers(1, 3)))
+    _activation(draw, graph)
+    graph.op("Concat", start, graph.last, axis=1)
+    graph.shape = (shape[0] + graph.shape[0], *shape[1:])
+
+
+def _batch_norm(draw: st.DrawFn, graph: Graph) -> None:
+    graph.batch_norm()
+
+
+BLOCKS = [
+    _convolution,
+    _convolution,
+    _activation,
+    _activation,
+    _max_pool,
+    _average_pool,
+    _residual,
+    _concat,
+    _batch_norm,
+]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Graph:
+    """A classifier of 2 to 6 random blocks."""
+    shape = (draw(st.integers(1, 3)), draw(st.integers(4, 8)), draw(st.integers(4, 8)))
+    graph = Graph(shape, seed=draw(st.integers(0, 2**16)))
+    graph.normalise()
+    for block in draw(st.lists(st.sampled_from(BLOCKS), min_size=2, max_size=6)):
+        block(draw, graph)
+    if draw(st.booleans()):
+        graph.op("GlobalAveragePool")
+        graph.shape = (graph.shape[0], 1, 1)
+    graph.classify(draw(st.integers(2, 5)))
+    return graph
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(networks())
+def test_three_evaluators_one_result(graph: Graph) -> None:
+    images = graph.images(16)
+    model = graph.model()
+    compilation = compile_model(model, images)
+    assert_same_bits(compilation, images)
+    assert_close_to_float(compilation, model, images, tolerance=0.35)
+    data = encode(compilation.circuit)
+    assert encode(decode(data)) == data

@@ -1,0 +1,1 @@
+"""The integer circuit: ONNX -> exact integers; see docs/circuit.md."""

@@ -1,0 +1,171 @@
+"""Fast exact evaluation: the same bits as `reference`, at the speed of float32 matrix products.
+
+See `plan` for why float products are exact here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmproof.circuit.ir import (
+    Activation,
+    Circuit,
+    Concat,
+    Input,
+    Maximum,
+    Pad,
+    Reshape,
+    Slice,
+    Transpose,
+    Wiring,
+    node_sources,
+)
+from wmproof.circuit.limits import check_images, outside_table
+from wmproof.circuit.plan import Bytes, LinearPlan
+from wmproof.circuit.workers import Workspace
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a batch of images gives.
+
+    Parameters
+    ----------
+    logits : int64 array (N, classes)
+    committed : dict of int to uint8 array (N, *shape)
+        The bytes of each committing node: the prover's witness. Empty if not asked for.
+    ranges : dict of int to int64 array (O, 2)
+        Smallest and largest accumulator of each channel of each activation node.
+    """
+
+    logits: NDArray[np.int64]
+    committed: dict[int, Bytes]
+    ranges: dict[int, NDArray[np.int64]]
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """The classes, the lowest index winning ties; int64 (N,)."""
+        return np.asarray(self.logits.argmax(axis=1), np.int64)
+
+
+class Evaluator:
+    """Evaluates one circuit on many images.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    batch : int
+        Images at a time; memory grows with it, speed hardly.
+    """
+
+    def __init__(self, circuit: Circuit, *, batch: int = 64) -> None:
+        self.circuit = circuit
+        self._batch = batch
+        workspace, shapes = Workspace(), list(circuit.shapes)
+        self._plans = {
+            index: LinearPlan(node.linear, shapes, workspace)
+            for index, node in enumerate(circuit.nodes)
+            if isinstance(node, Activation)
+        }
+        self._output = LinearPlan(circuit.output, shapes, workspace)
+        self._last_use = {
+            source: index
+            for index, node in enumerate(circuit.nodes)
+            for source in node_sources(node)
+        }
+        self._last_use |= {term.source: len(circuit.nodes) for term in circuit.output.terms}
+
+    def __call__(self, images: Bytes, *, keep: bool = True) -> Evaluation:
+        """Evaluate images, uint8 (N, C, H, W).
+
+        Parameters
+        ----------
+        images : uint8 array (N, C, H, W)
+        keep : bool
+            Whether to return the committed bytes of every node.
+
+        Raises
+        ------
+        InputError
+            If the images have another shape or type, or an accumulator leaves its table.
+        """
+        check_images(self.circuit, images)
+        total = len(images)
+        logits = np.empty((total, self.circuit.classes), np.int64)
+        committed = {
+            index: np.empty((total, *self.circuit.shapes[index]), np.uint8)
+            for index in (self.circuit.committed() if keep else ())
+        }
+        ranges: dict[int, NDArray[np.int64]] = {}
+        for first in range(0, total, self._batch):
+            rows = slice(first, first + self._batch)
+            kept = {index: array[rows] for index, array in committed.items()}
+            logits[rows] = self._run(images[rows], kept, ranges, first)
+        return Evaluation(logits, committed, ranges)
+
+    def _run(
+        self,
+        images: Bytes,
+        kept: dict[int, Bytes],
+        ranges: dict[int, NDArray[np.int64]],
+        first: int,
+    ) -> NDArray[np.int64]:
+        values: dict[int, Bytes] = {}
+        for index, node in enumerate(self.circuit.nodes):
+            match node:
+                case Input():
+                    values[index] = np.ascontiguousarray(images)
+                    committed = images
+                case Activation():
+                    table = self.circuit.tables[node.table]
+                    committed, seen = self._plans[index].look_up(table, values)
+                    if seen[:, :, 0].min() < table.low or seen[:, :, 1].max() > table.high:
+                        raise outside_table(node, table, seen, first)
+                    _widen(ranges, index, seen)
+                    values[index] = committed
+                case Maximum():
+                    values[index] = np.maximum(values[node.a], values[node.b])
+                    committed = values[index] - values[node.b]
+                case _:
+                    values[index] = move(node, values)
+            if index in kept:
+                kept[index][:] = committed
+            for source in node_sources(node):
+                if self._last_use[source] == index:
+                    values.pop(source, None)
+        return self._output.totals(values)[:, :, 0]
+
+
+def _widen(ranges: dict[int, NDArray[np.int64]], index: int, seen: NDArray[np.int64]) -> None:
+    low, high = seen[:, :, 0].min(axis=0), seen[:, :, 1].max(axis=0)
+    if index in ranges:
+        low = np.minimum(low, ranges[index][:, 0])
+        high = np.maximum(high, ranges[index][:, 1])
+    ranges[index] = np.stack([low, high], axis=1)
+
+
+def move(node: Wiring, values: dict[int, Bytes]) -> Bytes:
+    """The bytes (N, *shape) of a node that only moves bytes."""
+    match node:
+        case Reshape():
+            source = values[node.source]
+            return source.reshape(len(source), *node.shape)
+        case Transpose():
+            axes = (0, *(axis + 1 for axis in node.axes))
+            return np.ascontiguousarray(values[node.source].transpose(axes))
+        case Concat():
+            return np.concatenate([values[source] for source in node.sources], node.axis + 1)
+        case Slice():
+            parts = map(slice, node.starts, node.stops, node.steps)
+            return np.ascontiguousarray(values[node.source][(slice(None), *parts)])
+        case Pad():
+            widths = [(0, 0), *zip(node.before, node.after, strict=True)]
+            return np.pad(values[node.source], widths, constant_values=node.value)
+
+
+def classify(circuit: Circuit, images: Bytes) -> NDArray[np.int64]:
+    """Answers of the circuit, int64 (N,); see `Evaluator` for errors."""
+    return Evaluator(circuit)(images, keep=False).answers

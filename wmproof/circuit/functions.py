@@ -1,0 +1,121 @@
+"""Smooth activation functions in decimal arithmetic: the same digits on every machine.
+
+`decimal` is correctly rounded for +, -, *, / and exp, so these functions are reproducible; they
+are only called a few thousand times, to place the steps of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, getcontext, localcontext
+
+_FAR = Decimal(80)  # exp(-80) is far below anything that a byte can show
+_TWO = Decimal(2)
+
+
+@dataclass(frozen=True)
+class SmoothFunction:
+    """A function of one real variable.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Decimal -> Decimal.
+    turns : tuple of Decimal
+        Where it changes from falling to rising: it is monotone in between.
+    limits : tuple of (Decimal or None, Decimal or None)
+        Infimum and supremum, None where unbounded.
+    """
+
+    evaluate: Callable[[Decimal], Decimal]
+    turns: tuple[Decimal, ...]
+    limits: tuple[Decimal | None, Decimal | None]
+
+    def __call__(self, x: Decimal) -> Decimal:
+        """Value at x."""
+        return self.evaluate(x)
+
+
+def sigmoid(x: Decimal) -> Decimal:
+    """1 / (1 + exp(-x))."""
+    if x < -_FAR:
+        return Decimal(0)
+    if x > _FAR:
+        return Decimal(1)
+    return 1 / (1 + (-x).exp())
+
+
+def tanh(x: Decimal) -> Decimal:
+    """2 sigmoid(2x) - 1."""
+    return 2 * sigmoid(2 * x) - 1
+
+
+def erf(x: Decimal) -> Decimal:
+    """Error function by its everywhere convergent series; 1 to 30 digits beyond |x| = 9."""
+    if abs(x) > 9:
+        return Decimal(1).copy_sign(x)
+    with localcontext() as context:
+        context.prec = 60  # terms reach exp(40) before they fall
+        square, term, total, n = x * x, x, x, 0
+        while abs(term) > Decimal("1e-40"):
+            n += 1
+            term = term * _TWO * square / (2 * n + 1)
+            total += term
+        result = total * _TWO * (-square).exp() / _PI.sqrt()
+    return +result
+
+
+_PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
+
+
+def gelu(x: Decimal) -> Decimal:
+    """X Phi(x), the exact form (Hendrycks and Gimpel 2016)."""
+    return x * (1 + erf(x / _TWO.sqrt())) / 2
+
+
+def gelu_tanh(x: Decimal) -> Decimal:
+    """GELU's tanh approximation (same paper)."""
+    inner = (_TWO / _PI).sqrt() * (x + Decimal("0.044715") * x * x * x)
+    return x * (1 + tanh(inner)) / 2
+
+
+def silu(x: Decimal) -> Decimal:
+    """X sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+def hard_swish(x: Decimal) -> Decimal:
+    """X clamp(x + 3, 0, 6) / 6."""
+    return x * min(max(x + 3, Decimal(0)), Decimal(6)) / 6
+
+
+def softplus(x: Decimal) -> Decimal:
+    """log(1 + exp(x))."""
+    return x if x > _FAR else (1 + x.exp()).ln()
+
+
+def elu(x: Decimal) -> Decimal:
+    """X for x > 0, exp(x) - 1 below (alpha = 1)."""
+    if x > 0:
+        return x
+    return Decimal(-1) if x < -_FAR else x.exp() - 1
+
+
+FUNCTIONS: dict[str, SmoothFunction] = {
+    "sigmoid": SmoothFunction(sigmoid, (), (Decimal(0), Decimal(1))),
+    "tanh": SmoothFunction(tanh, (), (Decimal(-1), Decimal(1))),
+    "gelu": SmoothFunction(gelu, (Decimal("-0.7517916"),), (Decimal("-0.1699713"), None)),
+    "gelu_tanh": SmoothFunction(gelu_tanh, (Decimal("-0.7524614"),), (Decimal("-0.1700408"), None)),
+    "silu": SmoothFunction(silu, (Decimal("-1.2784645"),), (Decimal("-0.2784646"), None)),
+    "hard_swish": SmoothFunction(hard_swish, (Decimal("-1.5"),), (Decimal("-0.375"), None)),
+    "softplus": SmoothFunction(softplus, (), (Decimal(0), None)),
+    "elu": SmoothFunction(elu, (), (Decimal(-1), None)),
+}
+
+
+def precise(function: SmoothFunction, x: float) -> Decimal:
+    """Value at a double, in at least 40 digits whatever the caller's context."""
+    with localcontext() as context:
+        context.prec = max(40, getcontext().prec)
+        return function(Decimal(x))
