@@ -37,12 +37,20 @@ def weight(point: Sequence[Element], index: int) -> Element:
     return result
 
 
-def evaluate(values: Iterable[Element | int], point: Sequence[Element]) -> Element:
+def weights(point: Sequence[Element]) -> list[Element]:
+    """`weight` of every index."""
+    table = [ONE]
+    for r in point:
+        table = [w * f for w in table for f in (ONE - r, r)]
+    return table
+
+
+def evaluate(values: Sequence[Element | int], point: Sequence[Element]) -> Element:
     """The multilinear extension at a point; missing entries are zero."""
     total = ZERO
-    for x, value in enumerate(values):
+    for factor, value in zip(weights(point), values, strict=False):
         element = value if isinstance(value, Element) else Element(int(value))
-        total = total + weight(point, x) * element
+        total = total + factor * element
     return total
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import evaluate, points, product, weight
+from plain import evaluate, points, product, weight, weights
 
 from wmproof.argument.channel import ConstraintSystem, Expression, VerifierChannel, constant
 from wmproof.argument.element import HALF, ONE, ZERO, Element
@@ -112,11 +112,8 @@ def test_sizes_around_the_kernels_blocks(variables: int) -> None:
     columns = _entries(tables, variables)
     terms = np.array([[0, 1], [2, 2]], np.int64)
     point = draw_pads(variables)
-    weights = [ONE]
-    for r in point:
-        weights = [w * f for w in weights for f in (ONE - r, r)]
     claim = ZERO
-    for x, w in enumerate(weights):
+    for x, w in enumerate(weights(point)):
         claim = claim + w * _value(columns, terms, x)
     _, values, wanted, _ = _roundtrip(claim, point, tables, terms, hiding=False)
     assert wanted == values[0] * values[1] + values[2] * values[2]
