@@ -1,0 +1,62 @@
+"""Multilinear algebra by plain Python loops over elements, for comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+
+from wmproof.argument.element import ONE, ZERO, Element
+from wmproof.argument.field import U32, P
+
+COEFFICIENT = st.integers(0, P - 1)
+ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
+
+
+def points(variables: int) -> st.SearchStrategy[list[Element]]:
+    """Points of K^n, of which some coordinates, often the first ones, are 0 or 1."""
+    bits = st.lists(st.sampled_from([ZERO, ONE]), max_size=variables)
+    rest = st.lists(
+        st.one_of(ELEMENT, st.sampled_from([ZERO, ONE])), min_size=variables, max_size=variables
+    )
+    return st.builds(lambda prefix, tail: [*prefix, *tail][:variables], bits, rest)
+
+
+def base_values(size: int, seed: int, below: int = P) -> U32:
+    """Canonical values of a seeded generator."""
+    return np.random.default_rng(seed).integers(0, below, size, dtype=np.uint32)
+
+
+def weight(point: Sequence[Element], index: int) -> Element:
+    """eq(point, corner of an index), the first variable being the highest bit."""
+    result = ONE
+    for i, r in enumerate(point):
+        bit = index >> (len(point) - 1 - i) & 1
+        result = result * (r if bit else ONE - r)
+    return result
+
+
+def weights(point: Sequence[Element]) -> list[Element]:
+    """`weight` of every index."""
+    table = [ONE]
+    for r in point:
+        table = [w * f for w in table for f in (ONE - r, r)]
+    return table
+
+
+def evaluate(values: Sequence[Element | int], point: Sequence[Element]) -> Element:
+    """The multilinear extension at a point; missing entries are zero."""
+    total = ZERO
+    for factor, value in zip(weights(point), values, strict=False):
+        element = value if isinstance(value, Element) else Element(int(value))
+        total = total + factor * element
+    return total
+
+
+def product(factors: Iterable[Element]) -> Element:
+    """The product of some elements."""
+    result = ONE
+    for factor in factors:
+        result = result * factor
+    return result
