@@ -69,11 +69,13 @@ def main(rows_bits: int = 11, message_bits: int = 15) -> None:
 
     statement = ProvableEvaluation(1 << rows_bits, message_bits).with_bytes(witness)
     setup = prepare(statement, Security())
-    start = time.perf_counter()
-    committed = prover.witness_matrix(statement, setup, [witness]).commit()
-    commit = time.perf_counter() - start
-    commit_memory = peak_megabytes()
-    del committed
+    # Twice: the first commitment also waits for the system to hand out memory.
+    times = []
+    for _ in range(2):
+        start = time.perf_counter()
+        prover.witness_matrix(statement, setup, [witness]).commit()
+        times.append(time.perf_counter() - start)
+    commit, commit_memory = min(times), peak_megabytes()
     start = time.perf_counter()
     proof = prover.prove(statement, [witness])
     total = time.perf_counter() - start

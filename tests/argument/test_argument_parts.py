@@ -1,4 +1,4 @@
-"""Completeness of sumcheck, lookups and claims over all sizes, against plain loops over K."""
+"""Completeness of lookups and claims over all sizes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wmproof.argument.channel import VerifierChannel, constant
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.extension import elements_of, empty_tables
+from wmproof.argument.element import Element
 from wmproof.argument.field import P
 from wmproof.argument.ligero.claims import PointClaim
 from wmproof.argument.ligero.evaluation_prover import prove_evaluations
@@ -18,16 +17,10 @@ from wmproof.argument.logup import verifier as logup_verifier
 from wmproof.argument.logup.statement import ArrayTable, Lookup
 from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.multilinear import (
-    eq,
-    eq_table,
     evaluate_base,
-    index_point,
-    prefix_indicator,
 )
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.reed_solomon import Code
-from wmproof.argument.sumcheck import prover as sumcheck_prover
-from wmproof.argument.sumcheck import verifier as sumcheck_verifier
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -45,65 +38,6 @@ def _plain_channels() -> tuple[ProverChannel, object]:
 def _verifier(buffer: object) -> VerifierChannel:
     proof = buffer.getvalue()  # type: ignore[attr-defined]
     return VerifierChannel(fiat_shamir_verifier("test", proof), hiding=False)
-
-
-def _at(values: list[Element], point: list[Element]) -> Element:
-    total = ZERO
-    for x, value in enumerate(values):
-        total = total + eq(point, index_point(x, len(point))) * value
-    return total
-
-
-@settings(max_examples=40, deadline=None)
-@given(SEEDS, st.integers(0, 6))
-def test_multilinear_extensions(seed: int, variables: int) -> None:
-    rng = np.random.default_rng(seed)
-    point = _elements(rng, variables)
-    size = int(rng.integers(0, (1 << variables) + 1))
-    values = rng.integers(0, P, max(1, size), dtype=np.uint32)
-    table = elements_of(eq_table(point))
-    assert table == [eq(point, index_point(x, variables)) for x in range(1 << variables)]
-    assert evaluate_base(values, point) == _at([Element(int(v)) for v in values], point)
-    assert prefix_indicator(size, point) == _at([ONE] * size, point)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    SEEDS, st.integers(0, 6), st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.booleans()
-)
-def test_sumcheck_is_complete(
-    seed: int, variables: int, degree: int, products: int, factors: int, padded: bool
-) -> None:
-    rng = np.random.default_rng(seed)
-    terms = rng.integers(0, factors, (products, degree))
-    tables = (
-        empty_tables(factors, 1 << variables)
-        if padded
-        else np.empty((factors, 4, 1 << variables), np.uint32)
-    )
-    tables[:] = rng.integers(0, P, tables.shape)
-    values = [elements_of(np.ascontiguousarray(t[:, : 1 << variables])) for t in tables]
-    point = _elements(rng, variables)
-
-    def total(at: list[Element]) -> Element:
-        result = ZERO
-        for term in terms:
-            product = ONE
-            for factor in term:
-                product = product * at[factor]
-            result = result + product
-        return result
-
-    claim = ZERO
-    for x in range(1 << variables):
-        claim = claim + eq(point, index_point(x, variables)) * total([v[x] for v in values])
-    channel, buffer = _plain_channels()
-    r, ends = sumcheck_prover.prove(channel, "s", claim, point, tables, terms)
-    verifier = _verifier(buffer)
-    checked, value = sumcheck_verifier.verify(verifier, "s", constant(claim), point, degree)
-    assert checked == r
-    assert ends == [_at(v, r) for v in values]
-    assert value.constant == total(ends)
 
 
 @settings(max_examples=25, deadline=None)
