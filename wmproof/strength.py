@@ -162,8 +162,6 @@ class CutAndChoose:
         Elements of the opened half that were found to be no backdoor elements.
     bad_at_most : int
         Bad elements in the whole key.
-    hidden_bad_at_most : int
-        Bad elements in T'.
     """
 
     triggers: int
