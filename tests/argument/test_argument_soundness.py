@@ -29,6 +29,7 @@ from wmproof.argument.soundness import (
     bits,
     choose_parameters,
     evaluation_query_error,
+    format_errors,
     lookup_errors,
     over_field,
     pad_query_error,
@@ -299,3 +300,14 @@ def test_simulated_queries_miss_as_often_as_computed() -> None:
     missed = sum(max(transcript.positions("p", length, queries)) < agreeing for _ in range(runs))
     rate = float(agreement_error(agreeing, length, queries))
     assert abs(missed - runs * rate) < 5 * math.sqrt(runs * rate * (1 - rate))
+
+
+def test_the_table_for_people_adds_up() -> None:
+    errors = {
+        "strong": Fraction(1, 2**60),
+        "weak": Fraction(1, 2**40),
+        "also weak": Fraction(1, 2**40),
+    }
+    lines = format_errors(errors).splitlines()
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["40.0", "40.0", "60.0", "39.0"]
+    assert lines[-1].endswith("all parts together")

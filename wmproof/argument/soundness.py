@@ -194,3 +194,12 @@ def choose_parameters(
         where=f"{worst}: {bits(errors[worst]):.1f} bits",
         remedy="Prove fewer lookups at once, or grind more",
     )
+
+
+def format_errors(errors: Mapping[str, Fraction]) -> str:
+    """Return a table for people: each part's bits, the weakest first, and the sum's."""
+    lines = [
+        f"{bits(errors[name]):8.1f}  {name}" for name in sorted(errors, key=lambda n: -errors[n])
+    ]
+    total = sum(errors.values(), Fraction(0))
+    return "\n".join([*lines, f"{bits(total):8.1f}  all parts together"])
