@@ -229,7 +229,8 @@ def test_more_queries_longer_codewords_and_more_work_are_sounder() -> None:
     rows=st.integers(1, 1 << 13),
     message_bits=st.integers(2, 15),
     pads=st.integers(1, 100_000),
-    security=st.sampled_from([20, 60, 100, 104]),
+    # Without work, 2^28 lookups alone cost all but 95 bits of the field.
+    security=st.sampled_from([20, 60, 80, 94]),
     grinding=st.sampled_from([0, 8, 16, 20]),
 )
 def test_chosen_parameters_reach_what_was_asked(
