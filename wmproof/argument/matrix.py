@@ -230,6 +230,28 @@ class MessageMatrix:
         return total_of([sums])
 
 
+def weigh_rows(block: Block, weights: U32) -> U32:
+    """Return sum_i w_i block[i].
+
+    Parameters
+    ----------
+    block : ndarray
+        uint8, uint16 or uint32 canonical (R, N), C-contiguous.
+    weights : ndarray
+        uint32 (4, R), K in Montgomery form.
+
+    Returns
+    -------
+    ndarray
+        uint32 (4, N), K in Montgomery form.
+    """
+    # Products lose one factor 2^32, and the result is to keep one.
+    factors = to_montgomery(weights)
+    sums = np.zeros((4, block.shape[1]), np.uint64)
+    over_ranges(_combine, block.shape[1], block, factors, sums, align=_TILE)
+    return total_of([sums])
+
+
 def _check_block(block: Block, width: int, where: str) -> None:
     if block.ndim != 2 or block.shape[1] != width or block.dtype not in _DTYPES:
         raise InputError(
