@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.argument.element import HALF, ZERO, Element
+from wmproof.argument.element import HALF, ZERO
 from wmproof.argument.extension import empty_tables, inner_product
 from wmproof.argument.matrix import weigh_rows
 from wmproof.argument.multilinear import eq_table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +53,7 @@ def count_multiplicities(table_rows: Sequence[U32], table_bits: int) -> U32:
 
 
 def prove(
-    channel: ProverChannel, lookup: Lookup, groups: Sequence[U32], multiplicities: U32
+    channel: ProverChannel, lookup: Lookup, groups: Iterable[U32], multiplicities: U32
 ) -> LookupPoints:
     """Prove that every row of every group is a row of the table.
 
@@ -61,8 +61,8 @@ def prove(
     ----------
     channel : ProverChannel
     lookup : Lookup
-    groups : sequence of uint32 (width, N_g), canonical
-        The columns, committed already.
+    groups : iterable of uint32 (width, N_g), canonical
+        The columns, committed already; asked for one group at a time.
     multiplicities : uint32 (2^bits,), canonical
         How often each table row occurs, filling included; committed already.
 

@@ -1,0 +1,103 @@
+"""The witness and the proof of a claim; `claim` has the statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmproof.argument.element import Element
+from wmproof.argument.prover_channel import ProverChannel
+from wmproof.circuit.ir import Circuit
+from wmproof.errors import InputError
+from wmproof.keys import VerificationKey
+from wmproof.keys.opening import OpenedTriggers
+from wmproof.relation import hits_prover, network_prover
+from wmproof.relation.claim import MOST_CHUNK_BITS, ClaimStatement
+from wmproof.relation.trace import Trace, Tracer, multiplicities
+
+Progress = Callable[[str, float], None]
+
+
+class ClaimProof(ClaimStatement):
+    """A claim with its witness.
+
+    Parameters
+    ----------
+    opened : OpenedTriggers
+        The hidden half with labels and randomness: `MarkingKey.embedded`.
+    progress : callable
+        Called with a phase's name and the share of it that is done.
+
+    Raises
+    ------
+    InputError
+        Fewer hits than the threshold, or a trigger that has no answer in the circuit.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        key: VerificationKey,
+        threshold: int,
+        opened: OpenedTriggers,
+        *,
+        context: bytes,
+        chunk_bits: int = MOST_CHUNK_BITS,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__(circuit, key, threshold, context=context, chunk_bits=chunk_bits)
+        if not np.array_equal(opened.indices, self.indices):
+            raise InputError("these are not the hidden triggers of the key")
+        self._opened = opened
+        self._progress: Progress = progress or (lambda _phase, _done: None)
+        self._traces = self._run()
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self._labels = opened.triggers.labels.astype(np.int64)
+        self._logits = np.concatenate([trace.logits for trace in self._traces.values()])
+        arrays, self.hits = hits_prover.witness(self.hit_claim, self._logits, self._labels)
+        if self.hits < threshold:
+            raise InputError(
+                f"the model answers {self.hits} of {len(self.indices)} hidden triggers with their "
+                f"labels, fewer than the threshold of {threshold}: there is nothing to prove",
+                remedy="Check that this model was marked with this key",
+            )
+        self.arrays |= arrays
+        self._add_network()
+
+    def _run(self) -> dict[int, Trace]:
+        images = self._opened.triggers.images.reshape(-1, *self.circuit.input_shape)
+        tracer = Tracer(self.circuit, lambda done: self._progress("running the circuit", done))
+        count = len(self.indices)
+        return {
+            chunk.index: tracer(np.ascontiguousarray(images[chunk.triggers(count)]))
+            for chunk in self.chunks
+        }
+
+    def _add_network(self) -> None:
+        for chunk in self.chunks:
+            for node, committed in self._traces[chunk.index].committed.items():
+                self.arrays[self.network.segment(chunk, node).name] = committed
+        for use in self.network.tables:
+            groups = tuple((chunk.index, node) for chunk, node in use.groups)
+            self.arrays[use.multiplicities.name] = multiplicities(self._traces, groups)
+
+    def witness(self) -> list[NDArray[Any]]:
+        """The rows to commit to."""
+        return self.layout.blocks(self.arrays)
+
+    def prove(self, channel: ProverChannel) -> list[list[Element]]:
+        """Prove; return the points of the verifier's claims."""
+        points = network_prover.prove(
+            channel,
+            self.network,
+            self.arrays,
+            self._traces,
+            lambda done: self._progress("proving the network", done),
+        )
+        points += hits_prover.prove(
+            channel, self.hit_claim, self.arrays, self._logits, self._labels
+        )
+        return [self.layout.point(p.segment, p.point) for p in points]
