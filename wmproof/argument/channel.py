@@ -123,7 +123,9 @@ class VerifierChannel:
         self.transcript.check_grinding(label, self._grinding_bits)
 
     def receive(self, label: str, count: int) -> list[Expression]:
-        """Read `count` messages in K."""
+        """Read `count` messages in K; none are no message."""
+        if not count:
+            return []
         sent = self.transcript.receive_elements(label, count)
         if not self._hiding:
             return [Expression(value) for value in sent]

@@ -35,6 +35,8 @@ class ProverChannel:
 
     def send(self, label: str, messages: Sequence[Element]) -> None:
         """Send messages in K, each under its own pad."""
+        if not messages:
+            return
         if self._pads is not None:
             messages = [message + _next(self._pads) for message in messages]
         self.transcript.send_elements(label, messages)
