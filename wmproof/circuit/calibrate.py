@@ -72,6 +72,8 @@ class Settings:
         Smallest table, 2^bits entries, 12 to 22.
     logit_bits : int
         Logits are scaled so that the largest one seen is 2^bits.
+    probes : int
+        Probe pictures (see `probes`) among the calibration images, 0 to 1024.
     """
 
     shift: int = 10
@@ -80,6 +82,7 @@ class Settings:
     channel_floor: float = 1.0
     min_table_bits: int = 20
     logit_bits: int = 18
+    probes: int = 64
 
     def __post_init__(self) -> None:
         checks = {
@@ -89,6 +92,7 @@ class Settings:
             "channel_floor": 2**-10 <= self.channel_floor <= 1,
             "min_table_bits": 12 <= self.min_table_bits <= MAX_TABLE_BITS,
             "logit_bits": 8 <= self.logit_bits <= 24,
+            "probes": 0 <= self.probes <= 1024,
         }
         for name, fine in checks.items():
             if not fine:
