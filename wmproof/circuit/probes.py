@@ -90,7 +90,7 @@ def _draw(index: int, shape: Shape) -> NDArray[np.uint8]:
             picture = _blend(picture, fill, mask)
     if kind > 5:
         picture = picture + chance.octets(math.prod(shape)).reshape(shape) % 17 - 8
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
 
 
 def _blend(low: _Field, high: _Field, field: _Field) -> _Field:
@@ -181,4 +181,4 @@ def _shape(chance: _Chance, height: int, width: int) -> _Field:
         inside = (_UNIT // 2 - abs(square * _UNIT // (a * a) - _UNIT)) * 8
     else:
         inside = np.minimum(a + 100 - abs(u), b // 6 + 10 - abs(v)) * 8
-    return np.clip(inside, 0, _UNIT)
+    return np.asarray(np.clip(inside, 0, _UNIT))
