@@ -83,11 +83,12 @@ def compile_model(
             remedy="Leave the pixel range at 'raw'",
         )
     check_image_array(calibration, graph.input_shape)
-    network = translate(graph, PIXEL_SCALES[pixels])
     chosen = settings or Settings()
-    probes = draw_probes(chosen.probes, graph.input_shape)
-    images = np.concatenate([probes, calibration])
-    circuit, layers = Calibration(network, images, chosen).run()
+    images = np.concatenate([draw_probes(chosen.probes, graph.input_shape), calibration])
+    # What overflows is found by the checks of the integer form, with a better message.
+    with np.errstate(over="ignore", invalid="ignore"):
+        network = translate(graph, PIXEL_SCALES[pixels])
+        circuit, layers = Calibration(network, images, chosen).run()
     return Compilation(circuit, tuple(layers), chosen)
 
 
