@@ -1,4 +1,4 @@
-"""What cannot be compiled or evaluated: each its own error, which says what, where and what to do."""
+"""What cannot be compiled or evaluated: each its own error saying what, where and what to do."""
 
 from __future__ import annotations
 

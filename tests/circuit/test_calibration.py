@@ -58,7 +58,7 @@ def _in_process(cores: list[int]) -> str:
         capture_output=True,
         text=True,
         check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     ).stdout.strip()
 
 

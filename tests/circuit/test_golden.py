@@ -1,4 +1,4 @@
-"""The files in circuits/, bit for bit: compiler, format, probes and evaluation mean what they did."""
+"""The files in circuits/, bit for bit: compiler, format, probes and evaluation as they were."""
 
 from __future__ import annotations
 
