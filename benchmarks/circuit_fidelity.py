@@ -2,13 +2,15 @@
 
 Trains each network on a data set with a key's hidden triggers embedded, exports it, compiles it
 with nothing but the key's opened triggers, and compares answers on the whole test set and on the
-embedded triggers. Needs the extra `train`.
+embedded triggers. `--trained MODEL.onnx ... --key KEY.mk` takes models that are there already; the
+key's passphrase comes from WMPROOF_PASSPHRASE. Needs the extra `train`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from wmproof.circuit.compile import compile_model
 from wmproof.circuit.images import ImageSet
 from wmproof.circuit.report import measure_fidelity
 from wmproof.keygen import pkeygen
+from wmproof.keys import MarkingKey, load_marking_key
+from wmproof.models.base import fit_images
 from wmproof.training import Recipe, mark
 from wmproof.training.data import load
 from wmproof.training.data.image_data import ImageData
@@ -33,7 +37,7 @@ def trained(
 ) -> tuple[bytes, ImageSet, ImageSet]:
     """The ONNX model, the opened triggers and the embedded ones."""
     images = PATTERNS[arguments.triggers](4 * arguments.security, data.shape)
-    key, public = pkeygen(images, data.classes, security=arguments.security)
+    key, _ = pkeygen(images, data.classes, security=arguments.security)
     recipe = Recipe(
         epochs=arguments.epochs,
         batch_size=50,
@@ -46,11 +50,15 @@ def trained(
     dataset = PixelDataset(data.train_images, data.train_labels)
     result = mark(network, dataset, key.to_embed(), recipe=recipe, seed=1, device="cpu")
     model = to_onnx(result.model, result.normalization, data.shape)
-    opened, hidden = public.opened.triggers, key.to_embed()
+    return model, *trigger_sets(key, data)
+
+
+def trigger_sets(key: MarkingKey, data: ImageData) -> tuple[ImageSet, ImageSet]:
+    """The opened triggers and the embedded ones."""
+    opened, hidden = key.public_key().opened.triggers, key.to_embed()
     return (
-        model,
-        ImageSet("opened triggers", opened.images),
-        ImageSet("embedded triggers", hidden.images, hidden.labels),
+        ImageSet("opened triggers", fit_images(opened.images, data.shape)),
+        ImageSet("embedded triggers", fit_images(hidden.images, data.shape), hidden.labels),
     )
 
 
@@ -60,6 +68,8 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--models", nargs="+", default=list(DEFAULT_WIDTHS))
+    parser.add_argument("--trained", nargs="+", metavar="MODEL.onnx")
+    parser.add_argument("--key", type=Path, metavar="KEY.mk")
     parser.add_argument("--width", type=int)
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--per-batch", type=int, default=16)
@@ -71,9 +81,16 @@ def main() -> None:
     arguments = parser.parse_args()
     data = load(arguments.data, **({"folder": arguments.folder} if arguments.folder else {}))
     test = ImageSet("test", data.test_images, data.test_labels)
-    for name in arguments.models:
+    sets = None
+    if arguments.trained:
+        key = load_marking_key(arguments.key, os.environ["WMPROOF_PASSPHRASE"])
+        sets = trigger_sets(key, data)
+    for name in arguments.trained or arguments.models:
         start = time.perf_counter()
-        model, opened, embedded = trained(name, data, arguments)
+        if sets:
+            model, opened, embedded = Path(name).read_bytes(), *sets
+        else:
+            model, opened, embedded = trained(name, data, arguments)
         seconds = time.perf_counter() - start
         for headroom in arguments.headrooms:
             for floor in arguments.floors:
@@ -83,7 +100,7 @@ def main() -> None:
                     report = measure_fidelity(compilation, model, [test, embedded, opened])
                     on_test, on_embedded, on_opened = report.agreements
                     result = {
-                        "model": name,
+                        "model": Path(name).name,
                         "training_seconds": round(seconds, 1),
                         "headroom": headroom,
                         "channel_floor": floor,

@@ -13,6 +13,7 @@ from decimal import Context, Decimal, localcontext
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wmproof.circuit import ir
 from wmproof.circuit.evaluate import move
@@ -34,6 +35,7 @@ from wmproof.circuit.plan import Bytes, LinearPlan
 from wmproof.circuit.quantise import (
     Encoding,
     channel_encoding,
+    mean_bytes,
     quantise_linear,
     row_blocks,
     source_channels,
@@ -72,6 +74,8 @@ class Settings:
         Smallest table, 2^bits entries, 12 to 22.
     logit_bits : int
         Logits are scaled so that the largest one seen is 2^bits.
+    probes : int
+        Probe pictures (see `probes`) among the calibration images, 0 to 1024.
     """
 
     shift: int = 10
@@ -80,6 +84,7 @@ class Settings:
     channel_floor: float = 1.0
     min_table_bits: int = 20
     logit_bits: int = 18
+    probes: int = 64
 
     def __post_init__(self) -> None:
         checks = {
@@ -89,6 +94,7 @@ class Settings:
             "channel_floor": 2**-10 <= self.channel_floor <= 1,
             "min_table_bits": 12 <= self.min_table_bits <= MAX_TABLE_BITS,
             "logit_bits": 8 <= self.logit_bits <= 24,
+            "probes": 0 <= self.probes <= 1024,
         }
         for name, fine in checks.items():
             if not fine:
@@ -162,6 +168,7 @@ class _Pass:
         self._settings = settings
         self._reaches = reaches
         self._values: dict[int, Bytes] = {0: images}
+        self._means: dict[int, NDArray[np.int64]] = {}
         self._encodings: list[Encoding] = []
         self._nodes: list[ir.Node] = []
         self._tables: list[Table] = []
@@ -183,6 +190,7 @@ class _Pass:
                     self._values[index] = np.maximum(self._values[node.a], self._values[node.b])
                 case _:
                     self._movement(index, node)
+            self._means[index] = mean_bytes(self._values[index])
             for source in [s for s, last in self._last_use.items() if last == index]:
                 self._values.pop(source, None)
         output = self._output()
@@ -215,26 +223,27 @@ class _Pass:
 
     def _activation(self, index: int, node: FloatActivation) -> None:
         real = self._measure(node.linear, node.name)
-        shape = node.linear.shape
+        shape, shift = node.linear.shape, self._settings.shift
         match node.function:
             case Clamp():
                 if node.like is None:
-                    scale, zero = self._clamp_scale(node.function, real)
+                    scale, zero, shift = self._clamp_scale(node.function, real)
                 else:
                     scale, zero = channel_encoding(self._encodings[node.like], node.name)
-                factor, origin = 2.0**self._settings.shift / scale, zero * 2.0**self._settings.shift
-                table = clamp_table(MAX_TABLE_BITS, self._settings.shift)
+                factor, origin = 2.0**shift / scale, zero * 2.0**shift
+                table = clamp_table(MAX_TABLE_BITS, shift)
             case Leaky():
                 scale, zero = self._leaky_scale(node.function, real)
-                factor, origin = 2.0**self._settings.shift / scale, np.zeros(shape[0])
-                slope = Decimal(node.function.slope)
-                table = leaky_table(MAX_TABLE_BITS, self._settings.shift, slope)
+                factor, origin = 2.0**shift / scale, np.zeros(shape[0])
+                table = leaky_table(MAX_TABLE_BITS, shift, Decimal(node.function.slope))
             case Smooth():
                 table, grid = self._smooth_table(node.function.kind, real)
                 scale = np.full(shape[0], float(grid.scale))
                 zero = np.full(shape[0], float(grid.zero))
                 factor, origin = np.full(shape[0], float(grid.density)), np.zeros(shape[0])
-        linear = quantise_linear(node.linear, self._encodings, factor, origin, node.name)
+        linear = quantise_linear(
+            node.linear, self._encodings, factor, origin, node.name, self._means
+        )
         self._ranges.append(LayerRange(node.name, table.name, scale, real))
         number = self._table_number(table)
         self._values[index] = self._look_up(linear, number, node.name)
@@ -277,27 +286,25 @@ class _Pass:
             bits += 1
         return bits
 
-    def _clamp_scale(self, function: Clamp, real: Floats) -> tuple[Floats, Floats]:
-        """Scale and zero of each channel for a clipped linear function."""
-        settings = self._settings
-        low = np.maximum(function.low, np.minimum(real[:, 0], 0) * settings.headroom)
-        high = np.minimum(function.high, np.maximum(real[:, 1], 0) * settings.headroom)
-        if function.low > 0:
-            low = np.full_like(low, function.low)
-        if function.high < 0:
-            high = np.full_like(high, function.high)
+    def _clamp_scale(self, function: Clamp, real: Floats) -> tuple[Floats, Floats, int]:
+        """Scale and zero of each channel for a clipped linear function, and its table's shift."""
+        settings, shift = self._settings, self._settings.shift
+        ends = np.stack([np.minimum(real[:, 0], 0), np.maximum(real[:, 1], 0)])
+        low, high = np.clip(ends * settings.headroom, function.low, function.high)
         width = high - low
         width = np.maximum(width, settings.channel_floor * (width.max() or 1.0))
-        # The whole accumulator, the negative part too, must fit into the largest table.
-        reach = np.abs(real).max(axis=1) * settings.table_headroom * 255 * 2.0**settings.shift
-        width = np.maximum(width, reach / 2 ** (MAX_TABLE_BITS - 1))
+        # The whole accumulator, what is clipped too, must fit into the largest table.
+        reach = np.abs(real).max(axis=1) * settings.table_headroom * 255 / 2 ** (MAX_TABLE_BITS - 1)
+        if math.isfinite(function.high - function.low):
+            # Wider bytes would forget the clip; a smaller shift only rounds weights earlier.
+            low = np.maximum(function.low, np.minimum(low, function.high - width))
+            while shift > 1 and (reach * 2.0**shift > width).any():
+                shift -= 1
+        else:
+            width = np.maximum(width, reach * 2.0**shift)
         scale = width / 255
         zero = -low / scale
-        if function.low == 0:
-            zero = np.zeros_like(zero)
-        elif np.isinf(function.low):
-            zero = np.rint(zero)
-        return scale, zero
+        return scale, np.rint(zero) if np.isinf(function.low) else zero, shift
 
     def _leaky_scale(self, function: Leaky, real: Floats) -> tuple[Floats, Floats]:
         settings = self._settings
@@ -353,7 +360,7 @@ class _Pass:
         factor = np.full(linear.shape[0], 2.0**self._settings.logit_bits / largest)
         zero = np.zeros(linear.shape[0])
         self._ranges.append(LayerRange(name, name, 1 / factor, real))
-        return quantise_linear(linear, self._encodings, factor, zero, name)
+        return quantise_linear(linear, self._encodings, factor, zero, name, self._means)
 
 
 @cache

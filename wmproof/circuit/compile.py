@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from wmproof.circuit import ir
 from wmproof.circuit.calibrate import Calibration, LayerRange, Settings
 from wmproof.circuit.format import digest
@@ -12,6 +14,7 @@ from wmproof.circuit.frontend.load import open_graph, read_model
 from wmproof.circuit.frontend.translate import translate
 from wmproof.circuit.limits import check_image_array
 from wmproof.circuit.plan import Bytes
+from wmproof.circuit.probes import draw_probes
 from wmproof.errors import InputError
 
 PIXEL_SCALES = {"raw": 1.0, "unit": 1 / 255}
@@ -53,7 +56,8 @@ def compile_model(
     model : Path or bytes
         The ONNX file or its content. Its input is (N, C, H, W), uint8 or float, N open or not.
     calibration : uint8 array (N, C, H, W)
-        Public images, such as the opened triggers of a public key.
+        Public images, such as the opened triggers of a public key. The compiler adds its own
+        probe pictures to them.
     settings : Settings, optional
         Numbers that the compiler may choose; they are part of what must be published.
     pixels : str
@@ -79,9 +83,12 @@ def compile_model(
             remedy="Leave the pixel range at 'raw'",
         )
     check_image_array(calibration, graph.input_shape)
-    network = translate(graph, PIXEL_SCALES[pixels])
     chosen = settings or Settings()
-    circuit, layers = Calibration(network, calibration, chosen).run()
+    images = np.concatenate([draw_probes(chosen.probes, graph.input_shape), calibration])
+    # What overflows is found by the checks of the integer form, with a better message.
+    with np.errstate(over="ignore", invalid="ignore"):
+        network = translate(graph, PIXEL_SCALES[pixels])
+        circuit, layers = Calibration(network, images, chosen).run()
     return Compilation(circuit, tuple(layers), chosen)
 
 

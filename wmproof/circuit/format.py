@@ -34,6 +34,7 @@ _WRONG_HEADER = (
     ValueError,
     TypeError,
     KeyError,
+    IndexError,
     AttributeError,
     OverflowError,
     RecursionError,
@@ -148,14 +149,7 @@ def decode(data: bytes) -> ir.Circuit:
         raise
     except InputError as error:
         raise FormatError(error.what, where=error.where or "circuit file") from None
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except _WRONG_HEADER as error:
         raise FormatError(f"the circuit file's header is wrong ({error!r})") from None
     if again != data:
         raise FormatError("the circuit file is not in canonical form")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,10 +91,10 @@ def _read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
 
 def _read_npz(path: Path, shape: Shape) -> ImageSet:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive["images"]
             labels = archive.get("labels")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"is not an .npz file with `images` ({error})", where=str(path)) from None
     if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
         raise InputError(

@@ -7,7 +7,9 @@ summation, so the integers are the same on every machine and for any number of t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,13 @@ from wmproof.circuit.network import FloatConv, FloatLinear, Floats
 from wmproof.errors import InputError
 
 _FRACTION = 16  # bits behind the point in which zeros and offsets enter the bias
+_MEAN_FRACTION = 8  # the same for the mean bytes of a node
+
+
+def mean_bytes(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Mean over images (N, *shape), in units of 2^-8: int64 of that shape."""
+    total = values.sum(axis=0, dtype=np.int64) << _MEAN_FRACTION
+    return np.asarray((total + len(values) // 2) // len(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +57,12 @@ def quantise_linear(
     factor: Floats,
     zero: Floats,
     name: str,
+    means: Mapping[int, NDArray[np.int64]] | None = None,
 ) -> ir.Linear:
     """The integer map z = round(factor * (linear map) + zero), each weight rounded on its own.
+
+    What the rounding of the weights adds on average is taken off the bias: where bytes hardly
+    vary, as behind a sigmoid, it would be larger than what they say.
 
     Parameters
     ----------
@@ -62,6 +75,8 @@ def quantise_linear(
         Accumulator that stands for 0.
     name : str
         Of the layer, for errors.
+    means : mapping of int to int64 array, optional
+        `mean_bytes` of each source; without them the bias is left as it is.
 
     Raises
     ------
@@ -74,10 +89,17 @@ def quantise_linear(
     terms = []
     for term in linear.terms:
         scale, origin = channel_encoding(encodings[term.source], name)
-        weight = _round_weight(term, scale, factor, name)
+        exact = _Exact(term, source_channels(term, scale), factor)
+        weight = _round_weight(exact, name)
         offset = np.rint((term.offset / scale - origin) * 2.0**_FRACTION)
         if not np.abs(offset).max() < 2.0 ** (_FRACTION + 24):
             raise InputError("an offset is absurdly large beside its scale", where=f"layer {name}")
+        if means is not None:
+            # What the weights really multiply: the byte and what it stands off from.
+            mean = means[term.source] + np.rint(offset * 2.0 ** (_MEAN_FRACTION - _FRACTION))[
+                :, None, None
+            ].astype(np.int64)
+            total = total - _mean_error(exact, weight, mean, linear.shape)
         if offset.any():
             total = total + _constant_part(
                 term,
@@ -122,17 +144,62 @@ def source_channels(term: FloatConv, per_channel: Floats) -> Floats:
     return np.broadcast_to(grouped, shape).reshape(len(term.weight), -1, 1, 1)
 
 
-def _round_weight(term: FloatConv, scale: Floats, factor: Floats, name: str) -> ir.Ints:
-    weight = np.empty(term.weight.shape, np.int32)
-    scales = source_channels(term, scale)
-    for rows in row_blocks(term.weight):
-        exact = np.rint(term.weight[rows] * scales[rows] * factor[rows, None, None, None])
-        _check(exact, name, "weight")
-        weight[rows] = exact
+@dataclass(frozen=True, eq=False)
+class _Exact:
+    """The weights of a term in accumulator units, before rounding, some rows at a time."""
+
+    term: FloatConv
+    scale: Floats
+    factor: Floats
+
+    def __call__(self, rows: slice) -> Floats:
+        scaled = self.term.weight[rows] * self.scale[rows]
+        return np.asarray(scaled * self.factor[rows, None, None, None])
+
+
+def _round_weight(exact: _Exact, name: str) -> ir.Ints:
+    weight = np.empty(exact.term.weight.shape, np.int32)
+    for rows in row_blocks(weight):
+        rounded = np.rint(exact(rows))
+        _check(rounded, name, "weight")
+        weight[rows] = rounded
     return weight
 
 
-def row_blocks(weight: NDArray[np.float64]) -> list[slice]:
+def _mean_error(
+    exact: _Exact, weight: ir.Ints, mean: NDArray[np.int64], shape: ir.Shape
+) -> NDArray[np.int64]:
+    """What rounded weights add to an accumulator, averaged over places; int64 (O, 1, 1)."""
+    term = exact.term
+    seen = _mean_seen(term, mean, shape)
+    if weight.shape[2:] != term.kernel:
+        seen = seen.sum(axis=(1, 2), keepdims=True)
+    seen = seen.reshape(term.groups, -1, *seen.shape[1:])
+    group = np.arange(len(weight)) // (len(weight) // term.groups)
+    error = np.empty(len(weight), np.int64)
+    for rows in row_blocks(weight):
+        difference = np.rint((weight[rows] - exact(rows)) * 2.0**_FRACTION).astype(np.int64)
+        error[rows] = (difference * seen[group[rows]]).sum(axis=(1, 2, 3))
+    bits = _FRACTION + _MEAN_FRACTION
+    return ((error + (1 << (bits - 1))) >> bits)[:, None, None]
+
+
+def _mean_seen(term: FloatConv, mean: NDArray[np.int64], shape: ir.Shape) -> NDArray[np.int64]:
+    """Mean byte that each tap of each source channel sees, zeros outside; int64 (I, kh, kw)."""
+    top, left, bottom, right = term.pads
+    padded = np.pad(mean, ((0, 0), (top, bottom), (left, right)))
+    seen = np.empty((len(mean), *term.kernel), np.int64)
+    for i, j in np.ndindex(*term.kernel):
+        first = (i * term.dilations[0], j * term.dilations[1])
+        rows, columns = (
+            slice(at, at + stride * (size - 1) + 1, stride)
+            for at, stride, size in zip(first, term.strides, shape[1:], strict=True)
+        )
+        seen[:, i, j] = padded[:, rows, columns].sum(axis=(1, 2))
+    return seen // (shape[1] * shape[2])
+
+
+def row_blocks(weight: NDArray[Any]) -> list[slice]:
     """Slices of the outputs that keep float temporaries small."""
     step = max(1, 2**22 // max(1, weight[0].size))
     return [slice(first, first + step) for first in range(0, len(weight), step)]

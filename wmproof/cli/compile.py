@@ -62,6 +62,12 @@ _MODEL_LIMIT = 2**31
     default=None,
     help="The largest byte over the largest activation seen.",
 )
+@click.option(
+    "--probes",
+    type=int,
+    default=None,
+    help="Pictures that the compiler draws for calibration; 64 if not given.",
+)
 @force_option
 @json_option
 def compile(
@@ -74,6 +80,7 @@ def compile(
     pixels: str,
     shift: int,
     headroom: float | None,
+    probes: int | None,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -84,17 +91,20 @@ def compile(
     from wmproof.circuit.calibrate import Settings
     from wmproof.circuit.compile import compile_model, model_input_shape
     from wmproof.circuit.format import encode
+    from wmproof.circuit.images import ImageSet
+    from wmproof.circuit.probes import draw_probes
     from wmproof.circuit.report import measure_fidelity
 
     data = read_file(model, limit=_MODEL_LIMIT)
     shape = model_input_shape(data)
     public = _public_images(public_key, images, shape)
-    settings = Settings(shift=shift)
-    if headroom is not None:
-        settings = Settings(shift=shift, headroom=headroom)
+    given = {"headroom": headroom, "probes": probes}
+    settings = Settings(shift=shift, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     calibration = np.concatenate([one.images for one in public])
     compilation = compile_model(data, calibration, settings=settings, pixels=pixels)
     measured = [*public, *_read_all(test, shape)]
+    if settings.probes:
+        measured.append(ImageSet("probe pictures", draw_probes(settings.probes, shape)))
     fidelity = measure_fidelity(compilation, data, measured, pixels=pixels)
     target = out or model.with_suffix(".circuit")
     write_file(target, encode(compilation.circuit), overwrite=force)
