@@ -34,11 +34,16 @@ class Term:
     ----------
     segment : Segment
     batch_point : sequence of Element
-        ``segment.batch_bits`` coordinates.
+        The segment's first coordinates; the form is about what is left.
     """
 
     segment: Segment
     batch_point: Sequence[Element]
+
+    @property
+    def inner_bits(self) -> int:
+        """Variables that are left."""
+        return self.segment.bits - len(self.batch_point)
 
 
 Weights = Sequence[U32]
@@ -64,7 +69,7 @@ def verify(
     value : Expression
     """
     known = _Public(weights)
-    inner_bits = max(term.segment.inner_bits for term in terms)
+    inner_bits = max(term.inner_bits for term in terms)
     target = value.plus(-channel.public(lambda: known.constant))
     r, reduced = sumcheck_verifier.verify(
         channel,
@@ -77,7 +82,7 @@ def verify(
     parts = [(-ONE, reduced)]
     claims = []
     for j, (term, message) in enumerate(zip(terms, messages, strict=True)):
-        tail = r[inner_bits - term.segment.inner_bits :]
+        tail = r[inner_bits - term.inner_bits :]
         factor = channel.public(lambda j=j: known.factor(j, r))  # type: ignore[misc]
         parts.append((factor, message))
         claims.append(SegmentClaim(term.segment, [*term.batch_point, *tail], message))

@@ -37,7 +37,7 @@ def prove(
     list of SegmentPoint
         Of the verifier's claims.
     """
-    inner_bits = max(term.segment.inner_bits for term in terms)
+    inner_bits = max(term.inner_bits for term in terms)
     tables = empty_tables(2 * len(terms), 1 << inner_bits)
     tables[:] = 0
     claim = ZERO
@@ -53,7 +53,7 @@ def prove(
     r, values = sumcheck_prover.prove(channel, label, claim, halves, tables, pairs)
     messages, points = [], []
     for term, value in zip(terms, values[1::2], strict=True):
-        lead = inner_bits - term.segment.inner_bits
+        lead = inner_bits - term.inner_bits
         messages.append(value * leading_factor(r[:lead]).inverse())
         points.append(SegmentPoint(term.segment, [*term.batch_point, *r[lead:]]))
     channel.send(f"{label}/values", messages)
@@ -62,5 +62,5 @@ def prove(
 
 def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     """The segment with its batch variables bound to the term's point: K (4, 2^inner_bits)."""
-    block = np.ascontiguousarray(array).reshape(term.segment.shape)
+    block = np.ascontiguousarray(array).reshape(-1, 1 << term.inner_bits)
     return weigh_rows(block, eq_table(term.batch_point))

@@ -21,7 +21,7 @@ from wmproof.argument.field import U32, P
 from wmproof.argument.ligero.algebra import scale
 from wmproof.argument.logup.statement import Lookup
 from wmproof.argument.soundness import lookup_errors, sumcheck_error
-from wmproof.circuit.ir import Activation, Circuit, Linear, Maximum, Shape
+from wmproof.circuit.ir import Activation, Circuit, Linear, Maximum, Shape, node_sources
 from wmproof.errors import InputError
 from wmproof.relation.chunks import Chunk, slot_bits
 from wmproof.relation.linear_form import Term, Weights
@@ -129,11 +129,10 @@ class NetworkStatement:
         """Weights of `node_form`, in its order, and the constant."""
         tables = axis_weights(self.circuit.shapes[node], point[chunk.bits :])
         found = self.circuit.nodes[node]
-        if isinstance(found, Maximum):
-            weights, constant = maximum_weights(self.circuit, found, tables)
-        else:
-            assert isinstance(found, Activation)
+        if isinstance(found, Activation):
             weights, constant = linear_weights(self.circuit, found.linear, tables)
+        else:
+            weights, constant = maximum_weights(self.circuit, found, tables)
         return [padded(weights[source]) for source in nodes], constant
 
     def logit_form(self, slot_point: Sequence[Element]) -> tuple[list[Term], list[int]]:
@@ -185,10 +184,7 @@ def _linear_sources(linear: Linear) -> list[int]:
 
 def _direct_sources(circuit: Circuit, index: int) -> list[int]:
     node = circuit.nodes[index]
-    if isinstance(node, Maximum):
-        return [node.a, node.b]
-    assert isinstance(node, Activation)
-    return _linear_sources(node.linear)
+    return _linear_sources(node.linear) if isinstance(node, Activation) else [*node_sources(node)]
 
 
 def padded_shape(shape: Shape) -> Shape:

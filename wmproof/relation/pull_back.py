@@ -35,6 +35,7 @@ from wmproof.circuit.ir import (
     Input,
     Linear,
     Maximum,
+    Node,
     Pad,
     Reshape,
     Shape,
@@ -103,13 +104,14 @@ def linear_weights(
 
 
 def maximum_weights(
-    circuit: Circuit, node: Maximum, tables: Sequence[U32]
+    circuit: Circuit, node: Node, tables: Sequence[U32]
 ) -> tuple[NodeWeights, Element]:
     """As `linear_weights`, for the difference a - b of a maximum's sources."""
     weights = outer(tables)
     on_values: NodeWeights = {}
-    _accumulate(on_values, node.a, weights)
-    _accumulate(on_values, node.b, _negated(weights))
+    first, second = node_sources(node)
+    _accumulate(on_values, first, weights)
+    _accumulate(on_values, second, _negated(weights))
     return to_committed(circuit, on_values)
 
 
