@@ -121,7 +121,7 @@ def compress(state: U32, message: U32, constants: U32, out: NDArray[np.uint8]) -
 def compress_run(
     start: int, stop: int, states: U32, messages: U32, constants: U32, out: NDArray[np.uint8]
 ) -> None:
-    """Compress messages (slots, blocks, 16) into states (slots, 8); bits to (slots, blocks, 2^13)."""
+    """Compress messages (slots, blocks, 16) into states (slots, 8), bits (slots, blocks, 2^13)."""
     for slot in range(start, stop):
         for block in range(messages.shape[1]):
             compress(states[slot], messages[slot, block], constants, out[slot, block])

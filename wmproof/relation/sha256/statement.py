@@ -18,7 +18,7 @@ from wmproof.relation.segments import Segment
 BLOCK_BYTES = 64
 ROUNDS = 64
 WORD_BITS = 5
-# Places of an instance's bits: a, e, w (64 x 32 each), carries (64 x 16), h (8 x 32), final carries.
+# Where an instance has a, e, w (64 x 32 bits each), carries (64 x 16), h (8 x 32), final carries.
 A_START, E_START, W_START, CARRY_START, H_START, FINAL_START = 0, 2048, 4096, 6144, 7168, 7424
 PLACE_BITS = 13
 _MOST_INSTANCE_BITS = 10

@@ -106,12 +106,12 @@ class BitWeights:
     def of(cls, base: Element) -> BitWeights:
         """Halves of a, e, w weigh 1, base, ..., base^5."""
         lambdas = powers(base, 6)
-        rows = []
+        rows: list[U32] = []
         for q in range(3):
             low, high = lambdas[2 * q : 2 * q + 2]
             values = [(low if i < 16 else high) * Element(1 << (i % 16)) for i in range(32)]
             rows.append(vector_of(values))
-        return cls(*rows, lambdas)
+        return cls(rows[0], rows[1], rows[2], lambdas)
 
     @property
     def both(self) -> U32:
