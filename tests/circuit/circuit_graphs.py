@@ -169,7 +169,7 @@ def assert_same_bits(compilation: Compilation, images: NDArray[np.uint8]) -> NDA
 
 
 def assert_close_to_float(
-    compilation: Compilation, model: bytes, images: NDArray[np.uint8], tolerance: float = 0.1
+    compilation: Compilation, model: bytes, images: NDArray[np.uint8], tolerance: float = 0.05
 ) -> None:
     """The integer logits are the float logits, up to rounding; error relative to their spread."""
     expected = float_logits(model, images).astype(np.float64)

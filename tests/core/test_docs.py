@@ -17,6 +17,7 @@ COMMANDS = {
     "check-key": "wmproof.cli.check_key",
     "verify": "wmproof.cli.verify",
     "reveal": "wmproof.cli.reveal",
+    "compile": "wmproof.cli.compile",
     "inspect": "wmproof.cli.inspect",
 }
 
