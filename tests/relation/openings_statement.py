@@ -76,9 +76,7 @@ def sample(slot_bits: int, length: int) -> tuple[Openings, dict[str, np.ndarray]
     messages = generator.integers(0, 256, (slots, length), dtype=np.uint8)
     randomness = generator.integers(0, 256, (slots, 64), dtype=np.uint8)
     key_id, indices = secrets.token_bytes(32), np.arange(slots, dtype=np.int64) * 3
-    digests = commit_batch(
-        messages, randomness, key_id=key_id, indices=indices, kind=Kind.TRIGGER
-    )
+    digests = commit_batch(messages, randomness, key_id=key_id, indices=indices, kind=Kind.TRIGGER)
     states = initial_states(key_id, indices, Kind.TRIGGER, length)
     words = np.ascontiguousarray(digests).view(">u4").astype(np.uint32)
     source = FlatMessages(slot_bits, length)

@@ -7,22 +7,26 @@ commitments open, and the circuit answers at least k of the triggers with their 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from fractions import Fraction
-
-import numpy as np
 
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.ligero.claims import PointClaim
 from wmproof.circuit.format import digest as circuit_digest
 from wmproof.circuit.ir import Circuit, Shape
+from wmproof.commitment import LABEL_BYTES, Kind
 from wmproof.errors import InputError
 from wmproof.keys import LabelMode, VerificationKey
 from wmproof.relation import hits_verifier, network_verifier
-from wmproof.relation.chunks import chunks_of
+from wmproof.relation.chunks import Chunk, chunks_of
 from wmproof.relation.hits import HitsStatement
 from wmproof.relation.network import NetworkStatement
 from wmproof.relation.segments import Layout, Segment
+from wmproof.relation.sha256 import verifier as sha256_verifier
+from wmproof.relation.sha256.compression import initial_states
+from wmproof.relation.sha256.statement import MessageSource, Openings, words_of
+from wmproof.relation.sources import ImageSource, LabelSource
 
 MOST_CHUNK_BITS = 8
 _TAG = b"wmproof/claim/v1"
@@ -72,10 +76,39 @@ class ClaimStatement:
         derived = key.label_mode is LabelMode.DERIVED
         labels = key.derived_labels()[self.indices] if derived else None
         self.hit_claim = HitsStatement(self.network, len(self.indices), threshold, labels)
+        self.openings = self._openings()
         self.layout = Layout(self._segments())
 
+    def _openings(self) -> list[tuple[Chunk, Kind, Openings]]:
+        found = []
+        for chunk in self.chunks:
+            image = ImageSource(self.network.segment(chunk, 0), self.circuit.input_shape)
+            size = math.prod(self.circuit.input_shape)
+            found.append((chunk, Kind.TRIGGER, self._opening(chunk, Kind.TRIGGER, size, image)))
+            if self.hit_claim.secret:
+                rows = LabelSource(self.hit_claim.one_hot, chunk, self.circuit.classes)
+                opening = self._opening(chunk, Kind.LABEL, LABEL_BYTES, rows)
+                found.append((chunk, Kind.LABEL, opening))
+        return found
+
+    def _opening(self, chunk: Chunk, kind: Kind, size: int, source: MessageSource) -> Openings:
+        indices = self.indices[chunk.triggers(len(self.indices))]
+        commitments = {
+            Kind.TRIGGER: self.key.trigger_commitments,
+            Kind.LABEL: self.key.label_commitments,
+        }[kind]
+        return Openings(
+            f"chunk{chunk.index}/{kind.name.lower()}",
+            chunk.bits,
+            initial_states(self.key.key_id, indices, kind, size),
+            words_of(commitments[indices]),
+            size,
+            source,
+        )
+
     def _segments(self) -> list[Segment]:
-        return [*self.network.segments, *self.hit_claim.segments]
+        hashed = [segment for _, _, opening in self.openings for segment in opening.segments]
+        return [*self.network.segments, *self.hit_claim.segments, *hashed]
 
     @property
     def digest(self) -> bytes:
@@ -96,12 +129,17 @@ class ClaimStatement:
 
     def errors(self) -> Mapping[str, Fraction]:
         """Soundness error of each part."""
-        return self.network.errors() | self.hit_claim.errors()
+        errors = self.network.errors() | self.hit_claim.errors()
+        for _, _, opening in self.openings:
+            errors |= opening.errors()
+        return errors
 
     def verify(self, channel: VerifierChannel) -> list[PointClaim]:
         """Reduce the statement to claims about the witness."""
         claims = network_verifier.verify(channel, self.network)
         claims += hits_verifier.verify(channel, self.hit_claim)
+        for _, _, opening in self.openings:
+            claims += sha256_verifier.verify(channel, opening)
         return self.layout.point_claims(claims)
 
 
@@ -118,9 +156,3 @@ def check_fit(circuit: Circuit, key: VerificationKey) -> None:
             f"the model has {circuit.classes} classes, the key {key.classes}",
             remedy="Use the key that was made for this model",
         )
-
-
-def slot_labels(statement: ClaimStatement) -> np.ndarray:
-    """Positions of the key that each slot of all chunks holds."""
-    count = len(statement.indices)
-    return np.concatenate([statement.indices[c.triggers(count)] for c in statement.chunks])

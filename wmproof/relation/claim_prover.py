@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from wmproof.argument.element import Element
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.circuit.ir import Circuit
+from wmproof.commitment import Kind, label_messages
 from wmproof.errors import InputError
 from wmproof.keys import VerificationKey
 from wmproof.keys.opening import OpenedTriggers
 from wmproof.relation import hits_prover, network_prover
 from wmproof.relation.claim import MOST_CHUNK_BITS, ClaimStatement
+from wmproof.relation.sha256 import prover as sha256_prover
+from wmproof.relation.sha256.witness import witness as sha256_witness
 from wmproof.relation.trace import Trace, Tracer, multiplicities
 
 Progress = Callable[[str, float], None]
@@ -66,6 +69,7 @@ class ClaimProof(ClaimStatement):
             )
         self.arrays |= arrays
         self._add_network()
+        self._add_openings()
 
     def _run(self) -> dict[int, Trace]:
         images = self._opened.triggers.images.reshape(-1, *self.circuit.input_shape)
@@ -84,6 +88,24 @@ class ClaimProof(ClaimStatement):
             groups = tuple((chunk.index, node) for chunk, node in use.groups)
             self.arrays[use.multiplicities.name] = multiplicities(self._traces, groups)
 
+    def _add_openings(self) -> None:
+        images = self._opened.triggers.images.reshape(len(self.indices), -1)
+        secrets_of = {
+            Kind.TRIGGER: (images, self._opened.trigger_randomness),
+            Kind.LABEL: (label_messages(self._labels), self._opened.label_randomness),
+        }
+        for chunk, kind, opening in self.openings:
+            slots = chunk.triggers(len(self.indices))
+            messages, randomness = secrets_of[kind]
+            try:
+                bits = sha256_witness(opening, messages[slots], randomness[slots])
+            except ValueError:
+                raise InputError(
+                    f"a hidden {kind.name.lower()} does not open its commitment",
+                    remedy="Use the marking key that belongs to this public key",
+                ) from None
+            self.arrays |= bits
+
     def witness(self) -> list[NDArray[Any]]:
         """The rows to commit to."""
         return self.layout.blocks(self.arrays)
@@ -100,4 +122,8 @@ class ClaimProof(ClaimStatement):
         points += hits_prover.prove(
             channel, self.hit_claim, self.arrays, self._logits, self._labels
         )
+        for i, (_, _, opening) in enumerate(self.openings):
+            self._progress("proving the openings", i / len(self.openings))
+            points += sha256_prover.prove(channel, opening, self.arrays)
+        self._progress("opening the witness", 0)
         return [self.layout.point(p.segment, p.point) for p in points]

@@ -1,0 +1,57 @@
+"""What the commitments hide, in terms of the witness: images, and labels as one-hot rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wmproof.argument.element import ONE, ZERO, Element
+from wmproof.argument.field import U32
+from wmproof.argument.multilinear import weighted_rows
+from wmproof.circuit.ir import Shape
+from wmproof.commitment import label_messages
+from wmproof.relation.chunks import Chunk
+from wmproof.relation.linear_form import Term
+from wmproof.relation.pull_back import padded
+from wmproof.relation.segments import Segment
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The pixels in C order, from the segment of the circuit's input."""
+
+    segment: Segment
+    shape: Shape
+
+    def terms(self, slot_point: Sequence[Element]) -> list[Term]:
+        """The input's segment."""
+        return [Term(self.segment, slot_point)]
+
+    def weights(self, byte_weights: U32) -> list[U32]:
+        """Byte weights where the pixels are in the padded layout."""
+        return [padded(byte_weights.reshape(4, *self.shape))]
+
+
+@dataclass(frozen=True)
+class LabelSource:
+    """The label in 4 bytes, big-endian, from the one-hot rows of all slots."""
+
+    one_hot: Segment
+    chunk: Chunk
+    classes: int
+
+    def terms(self, slot_point: Sequence[Element]) -> list[Term]:
+        """The chunk's rows."""
+        lead = self.one_hot.batch_bits - self.chunk.bits
+        place = self.chunk.first >> self.chunk.bits
+        prefix = [ONE if place >> (lead - 1 - i) & 1 else ZERO for i in range(lead)]
+        return [Term(self.one_hot, [*prefix, *slot_point])]
+
+    def weights(self, byte_weights: U32) -> list[U32]:
+        """Each class weighs the weighted bytes of its number."""
+        numbers = label_messages(np.arange(self.classes, dtype=np.int64)).astype(np.uint32)
+        out = np.zeros((4, 1 << self.one_hot.inner_bits), np.uint32)
+        out[:, : self.classes] = weighted_rows(numbers, np.ascontiguousarray(byte_weights))
+        return [out]
