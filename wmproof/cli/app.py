@@ -27,6 +27,12 @@ _COMMANDS = {
     "reveal": ("wmproof.cli.reveal", "reveal", "Open the next batch of a bounded key, once."),
     "inspect": ("wmproof.cli.inspect", "inspect", "Say what a file is and what is in it."),
     "compile": ("wmproof.cli.compile", "compile", "Turn an ONNX model into its integer circuit."),
+    "prove": (
+        "wmproof.cli.prove",
+        "prove",
+        "Prove in zero knowledge that a model carries a key.",
+    ),
+    "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

@@ -23,6 +23,7 @@ from wmproof.keys import (
     verification_key,
 )
 from wmproof.keys.files import FILE_LIMIT
+from wmproof.pverify import claim_file
 from wmproof.triggers import format_shape
 
 
@@ -48,7 +49,7 @@ def _describe(data: bytes, where: str) -> dict[str, Any]:
     raise FormatError(
         "is none of wmproof's files",
         where=where,
-        remedy="It reads marking keys, verification keys, public keys, openings and ONNX models",
+        remedy="It reads marking keys, verification keys, public keys, openings, claims and ONNX models",
     )
 
 
@@ -114,9 +115,23 @@ def _describe_model(data: bytes, where: str) -> dict[str, Any]:
     }
 
 
+def _describe_claim(data: bytes, where: str) -> dict[str, Any]:
+    header, argument = claim_file.parse_claim(data, where)
+    return {
+        "file": "zero-knowledge claim",
+        "model_sha256": header.model_digest.hex(),
+        "verification_key_sha256": header.key_digest.hex(),
+        "circuit_sha256": header.circuit_digest.hex(),
+        "threshold": header.threshold,
+        "triggers_an_instance": 1 << header.chunk_bits,
+        "argument_bytes": len(argument),
+    }
+
+
 _KINDS: dict[bytes, Callable[[bytes, str], dict[str, Any]]] = {
     encryption.MAGIC: _describe_marking_key,
     verification_key.MAGIC: _describe_verification_key,
     public_key.MAGIC: _describe_public_key,
     batch.MAGIC: _describe_opening,
+    claim_file.MAGIC: _describe_claim,
 }

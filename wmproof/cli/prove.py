@@ -1,0 +1,137 @@
+"""`wmproof prove`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wmproof._files import check_target, write_file
+from wmproof.cli.options import (
+    FILE,
+    ask_passphrase,
+    force_option,
+    json_option,
+    passphrase_option,
+    tolerance_option,
+)
+from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.keys import load_marking_key, load_public_key
+
+if TYPE_CHECKING:
+    from wmproof.pverify.prover import Progress
+
+
+@click.command()
+@click.argument("model", type=FILE, metavar="MODEL.onnx")
+@click.option("--key", "mk_path", required=True, type=FILE, metavar="KEY.mk")
+@click.option("--public-key", "pvk_path", required=True, type=FILE, metavar="KEY.pvk")
+@click.option("-o", "--out", type=FILE, metavar="CLAIM.proof", help="The claim file.")
+@click.option("--listen", metavar="HOST:PORT", help="Prove to one verifier that connects instead.")
+@click.option("--threshold", type=click.IntRange(1), help="Hits to claim, instead of --tolerance.")
+@tolerance_option
+@click.option(
+    "--chunk",
+    type=click.Choice([str(1 << bits) for bits in range(9)]),
+    default="256",
+    show_default=True,
+    help="Triggers that share an instance; fewer need less memory.",
+)
+@click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
+@passphrase_option
+@force_option
+@json_option
+def prove(
+    model: Path,
+    mk_path: Path,
+    pvk_path: Path,
+    out: Path | None,
+    listen: str | None,
+    threshold: int | None,
+    tolerance: Fraction,
+    chunk: str,
+    pixels: str,
+    passphrase_file: Path | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Prove in zero knowledge that a model answers hidden triggers with their labels.
+
+    The claim shows nothing of the triggers, and the same key serves for any number of claims.
+    """
+    from wmproof.pverify.prover import prepare_claim, prove_claim
+    from wmproof.pverify.session_prover import prove_session, serve_once
+
+    if (out is None) == (listen is None):
+        raise click.UsageError("give either --out or --listen")
+    public_key = load_public_key(pvk_path)
+    if out is not None:
+        check_target(out, overwrite=force)
+    key = load_marking_key(mk_path, ask_passphrase(passphrase_file))
+    started = time.monotonic()
+    fields: dict[str, Any] = {}
+    with _progress(quiet=as_json) as progress:
+        options: dict[str, Any] = {
+            "threshold": threshold,
+            "tolerance": tolerance,
+            "chunk_bits": int(chunk).bit_length() - 1,
+            "pixels": pixels,
+            "progress": progress,
+        }
+        if out is not None:
+            claim = prove_claim(model, key, public_key, **options)
+            write_file(out, claim, overwrite=force)
+            fields = {"claim": str(out), "bytes": len(claim)}
+        else:
+            public, proof = prepare_claim(model, key, public_key, **options)
+            serve_once(
+                listen or "",
+                lambda stream: prove_session(stream, public, public_key, proof),
+                lambda address: click.echo(f"listening on {address}", err=True),
+            )
+            fields = {"convinced": True}
+    fields["seconds"] = time.monotonic() - started
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields(fields)
+        print_verdict(True, "the claim is made" if out else "the verifier is convinced")
+    return 0
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Progress]:
+    """A bar for each phase, with the time left, on standard error."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(phase: str, done: float) -> None:
+            if phase not in tasks:
+                for task in tasks.values():
+                    bars.update(task, completed=1)
+                tasks[phase] = bars.add_task(phase, total=1)
+            bars.update(tasks[phase], completed=done)
+
+        yield report
+        for task in tasks.values():
+            bars.update(task, completed=1)

@@ -1,0 +1,111 @@
+"""`wmproof pverify`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wmproof._files import read_file
+from wmproof.cli.options import (
+    FILE,
+    json_option,
+    reference_option,
+    signer_option,
+    tolerance_option,
+)
+from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.errors import VerificationError
+from wmproof.key_check import check_public_key
+from wmproof.keygen import DEFAULT_SECURITY
+from wmproof.keys import load_public_key, load_signer
+from wmproof.models import open_model
+
+
+@click.command()
+@click.argument("model", type=FILE, metavar="MODEL.onnx")
+@click.option("--public-key", "pvk_path", required=True, type=FILE, metavar="KEY.pvk")
+@click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim file.")
+@click.option("--connect", metavar="HOST:PORT", help="Ask a prover that listens, instead.")
+@tolerance_option
+@click.option(
+    "--minimum-security",
+    type=click.IntRange(1),
+    default=DEFAULT_SECURITY,
+    show_default=True,
+    metavar="N",
+    help="Accept no key of a smaller n.",
+)
+@reference_option
+@signer_option
+@click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
+@json_option
+def pverify(
+    model: Path,
+    pvk_path: Path,
+    claim_path: Path | None,
+    connect: str | None,
+    tolerance: Fraction,
+    minimum_security: int,
+    reference: Path | None,
+    signer: str | None,
+    pixels: str,
+    as_json: bool,
+) -> int:
+    """Verify a zero-knowledge claim about a model, with nothing but public files.
+
+    The opened half of the key is checked, and the model is compiled anew: nothing that the prover
+    says is believed.
+    """
+    from wmproof.pverify.claim_file import FILE_LIMIT
+    from wmproof.pverify.session import connected, verify_session
+    from wmproof.pverify.verifier import verify_claim
+
+    if (claim_path is None) == (connect is None):
+        raise click.UsageError("give either --proof or --connect")
+    key = load_public_key(pvk_path)
+    truth = (
+        open_model(reference, input_shape=key.verification_key.image_shape) if reference else None
+    )
+    signed_by = load_signer(signer) if signer else None
+    common: dict[str, Any] = {
+        "tolerance": tolerance,
+        "minimum_security": minimum_security,
+        "pixels": pixels,
+    }
+    try:
+        if claim_path is not None:
+            claim = read_file(claim_path, limit=FILE_LIMIT)
+            report = verify_claim(model, key, claim, reference=truth, signer=signed_by, **common)
+        else:
+            check_public_key(
+                key, reference=truth, signer=signed_by, minimum_security=minimum_security
+            )
+            with connected(connect or "") as stream:
+                report = verify_session(stream, model, key, **common)
+    except VerificationError as error:
+        if not as_json:
+            raise
+        print_json({"holds": False, "check": error.check, "what": error.what})
+        return 1
+    if as_json:
+        print_json(report.fields())
+        return 0
+    header = report.header
+    print_fields(
+        {
+            "model": header.model_digest.hex(),
+            "key": header.key_digest.hex(),
+            "circuit": header.circuit_digest.hex(),
+            "claim": f"at least {header.threshold} of {report.hidden} hidden triggers hit",
+            "strength": f"{report.strength_bits:.1f} bits; at most {report.hidden_bad_at_most} of "
+            "the hidden triggers may be bad ones",
+            "soundness": f"{report.security_bits:.1f} bits of the argument"
+            + (", with this verifier's coins" if report.interactive else ""),
+            "size and time": f"{report.argument_bytes} bytes, verified in {report.seconds:.1f} s",
+        }
+    )
+    print_verdict(True, "the claim holds")
+    return 0

@@ -1,0 +1,178 @@
+"""The interactive claim: one connection, and coins that the verifier draws.
+
+    verifier -> prover   hello: magic and version
+    prover -> verifier   magic and version, header of the claim
+    verifier -> prover   one byte: 1 to go on, 0 to end
+    then the argument: messages of lengths that both sides know, and the verifier's coins
+    verifier -> prover   one byte: 1 accepted, 0 not
+
+The verifier reads exactly as much as it expects and nothing else, so that a peer that floods fills
+no memory; every wait is bounded, and so is the whole session. Coins are fresh, so a transcript of
+an earlier session is of no use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from wmproof.argument.system.statement import prepare
+from wmproof.argument.system.verifier import verify
+from wmproof.argument.transcript import VerifierCoins, VerifierTranscript
+from wmproof.errors import InputError, ProofError, VerificationError
+from wmproof.key_check import check_public_key
+from wmproof.keygen import DEFAULT_SECURITY
+from wmproof.keys import PublicKey
+from wmproof.pverify.claim_file import HEADER_BYTES, read_header
+from wmproof.pverify.report import ClaimReport, claim_report
+from wmproof.pverify.statement import INTERACTIVE
+from wmproof.pverify.verifier import check_header
+from wmproof.strength import DEFAULT_TOLERANCE
+
+HELLO = b"wmproof session 1\n"
+READ_TIMEOUT = 300.0
+SESSION_TIMEOUT = 3600.0
+_YES, _NO = b"\1", b"\0"
+
+
+class Stream:
+    """A socket as bytes in and out, with deadlines.
+
+    Parameters
+    ----------
+    connection : socket
+    read_timeout, session_timeout : float
+        Seconds without a byte, and seconds in all, after which it is given up.
+    """
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+        session_timeout: float = SESSION_TIMEOUT,
+    ) -> None:
+        self._socket = connection
+        self._read_timeout = read_timeout
+        self._end = time.monotonic() + session_timeout
+        self._pending = bytearray()
+        self.received = 0
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def write(self, data: bytes) -> None:
+        """Send, at the latest before the next read."""
+        self._pending += data
+        if len(self._pending) > 1 << 16:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is pending."""
+        try:
+            self._socket.settimeout(self._patience())
+            self._socket.sendall(self._pending)
+        except OSError as error:
+            raise ProofError("session", f"the peer does not listen ({_reason(error)})") from None
+        self._pending.clear()
+
+    def read(self, size: int) -> bytes:
+        """Receive exactly `size` bytes; ProofError if the peer stops, stalls or hangs up."""
+        self.flush()
+        parts, missing = [], size
+        while missing:
+            try:
+                self._socket.settimeout(self._patience())
+                part = self._socket.recv(min(missing, 1 << 20))
+            except OSError as error:
+                raise ProofError("session", f"the peer fell silent ({_reason(error)})") from None
+            if not part:
+                raise ProofError("session", "the peer hung up")
+            parts.append(part)
+            missing -= len(part)
+        self.received += size
+        return b"".join(parts)
+
+    def _patience(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise ProofError("session", "the session took too long")
+        return min(left, self._read_timeout)
+
+
+def _reason(error: OSError) -> str:
+    return "timed out" if isinstance(error, TimeoutError) else error.strerror or "error"
+
+
+def verify_session(
+    stream: Stream,
+    model: Path | bytes,
+    public_key: PublicKey,
+    *,
+    tolerance: Fraction = DEFAULT_TOLERANCE,
+    minimum_security: int = DEFAULT_SECURITY,
+    pixels: str = "raw",
+) -> ClaimReport:
+    """Check a claim interactively; parameters and errors as `verifier.verify_claim`."""
+    started = time.monotonic()
+    check_public_key(public_key, minimum_security=minimum_security)
+    stream.write(HELLO)
+    expect_hello(stream)
+    header = read_header(stream.read(HEADER_BYTES))
+    try:
+        public, statement = check_header(
+            header, model, public_key, tolerance=tolerance, pixels=pixels
+        )
+        setup = prepare(statement, INTERACTIVE)
+        stream.write(_YES)
+        verify(statement, setup, VerifierTranscript(stream, VerifierCoins(stream)))
+    except (VerificationError, InputError):
+        with contextlib.suppress(ProofError):
+            stream.write(_NO)
+            stream.flush()
+        raise
+    stream.write(_YES)
+    stream.flush()
+    return claim_report(
+        public.header(public_key, header.threshold, header.chunk_bits),
+        public_key,
+        statement,
+        setup,
+        interactive=True,
+        argument_bytes=stream.received,
+        seconds=time.monotonic() - started,
+    )
+
+
+def expect_hello(stream: Stream) -> None:
+    """Read the peer's first bytes; ProofError if it speaks something else."""
+    if stream.read(len(HELLO)) != HELLO:
+        raise ProofError("session", "the peer does not speak this version of the protocol")
+
+
+def expect_yes(stream: Stream, what: str) -> None:
+    """Read one byte; ProofError with `what` unless it is yes."""
+    if stream.read(1) != _YES:
+        raise ProofError("session", what)
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """'host:port', ':port' or 'port'; the host is 127.0.0.1 by default."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 2**16:
+        raise InputError(f"{text!r} is no address", remedy="Give host:port")
+    return host or "127.0.0.1", int(port)
+
+
+@contextlib.contextmanager
+def connected(address: str, **timeouts: float) -> Iterator[Stream]:
+    """Connect to a prover."""
+    host, port = parse_address(address)
+    try:
+        connection = socket.create_connection((host, port), timeout=30)
+    except OSError as error:
+        raise InputError(f"nobody answers ({_reason(error)})", where=address) from None
+    with connection:
+        yield Stream(connection, **timeouts)
