@@ -49,7 +49,8 @@ def _describe(data: bytes, where: str) -> dict[str, Any]:
     raise FormatError(
         "is none of wmproof's files",
         where=where,
-        remedy="It reads marking keys, verification keys, public keys, openings, claims and ONNX models",
+        remedy="It reads marking keys, verification keys, public keys, openings, claims and "
+        "ONNX models",
     )
 
 

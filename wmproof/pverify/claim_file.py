@@ -1,4 +1,4 @@
-"""The claim file: what is claimed of what, and the argument's bytes; docs/formats.md has the layout."""
+"""The claim file: what is claimed of what, and the argument; docs/formats.md has the layout."""
 
 from __future__ import annotations
 

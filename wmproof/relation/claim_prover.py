@@ -108,6 +108,7 @@ class ClaimProof(ClaimStatement):
 
     def witness(self) -> list[NDArray[Any]]:
         """The rows to commit to."""
+        self._progress("committing to the witness", 0)
         return self.layout.blocks(self.arrays)
 
     def prove(self, channel: ProverChannel) -> list[list[Element]]:

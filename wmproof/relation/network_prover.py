@@ -39,8 +39,14 @@ def prove(
     """
     points: list[SegmentPoint] = []
     done, total = 0, sum(sum(use.lookup.lengths) for use in network.tables)
+
+    def reported(entries: int) -> None:
+        nonlocal done
+        done += entries
+        progress(done / total)
+
     for use in network.tables:
-        columns = _columns(use, traces)
+        columns = _columns(use, traces, reported)
         counts = arrays[use.multiplicities.name]
         found = lookup_prover.prove(channel, use.lookup, columns, counts)
         points.append(SegmentPoint(use.multiplicities, found.multiplicities))
@@ -50,15 +56,16 @@ def prove(
             weights, _ = network.node_weights(chunk, node, point, nodes)
             label = f"chunk{chunk.index}/z{node}"
             points += linear_form_prover.prove(channel, label, terms, weights, arrays)
-        done += sum(use.lookup.lengths)
-        progress(done / total)
     return points
 
 
-def _columns(use: TableUse, traces: Mapping[int, Trace]) -> Iterator[U32]:
+def _columns(
+    use: TableUse, traces: Mapping[int, Trace], reported: Callable[[int], None]
+) -> Iterator[U32]:
     for chunk, node in use.groups:
         trace = traces[chunk.index]
         yield np.stack([trace.looked_up[node], trace.committed[node].reshape(-1)])
+        reported(trace.looked_up[node].size)
 
 
 def prove_logits(

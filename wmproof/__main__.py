@@ -1,0 +1,5 @@
+"""`python -m wmproof`, the same as `wmproof`."""
+
+from wmproof.cli.app import main
+
+main()
