@@ -6,17 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.element import Element
 from wmproof.argument.ligero.claims import BLINDING_ROWS, PointClaim
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_layout import PadLayout
-from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.reed_solomon import Code
 from wmproof.argument.soundness import Parameters, Shape, argument_errors, choose_parameters
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
+
+if TYPE_CHECKING:
+    # For the protocol of provers only: a verifier loads no prover.
+    from wmproof.argument.prover_channel import ProverChannel
 
 PROTOCOL = "wmproof argument v1"
 MAGIC = b"wmproof argument 1\n"
