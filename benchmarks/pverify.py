@@ -11,10 +11,8 @@ every kernel.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +29,7 @@ from wmproof.keys import MarkingKey
 from wmproof.pverify.statement import NON_INTERACTIVE, open_public_model
 from wmproof.relation.claim import ClaimStatement
 from wmproof.relation.claim_prover import ClaimProof
-from wmproof.training.export import export_onnx
+from wmproof.training.export import to_onnx
 from wmproof.training.networks import build
 from wmproof.training.normalization import Normalization
 from wmproof.triggers import noise
@@ -78,19 +76,15 @@ def _network(name: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
 
 def _key(shape: tuple[int, ...], hidden: int) -> MarkingKey:
     while True:
-        key, _ = pkeygen(noise(2 * hidden, shape), CLASSES, minimum_security=1)
+        key, _ = pkeygen(noise(2 * hidden, shape), CLASSES, security=hidden // 2)
         if len(key.verification_key.hidden_indices()) == hidden:
             return key
 
 
 def _model(name: str) -> tuple[bytes, tuple[int, ...]]:
     network, shape = _network(name)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        images = np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
-        mean, deviation = (0.5,) * shape[0], (0.25,) * shape[0]
-        export_onnx(network.eval(), Normalization(mean, deviation), path, images=images)
-        return path.read_bytes(), shape
+    normalization = Normalization((127.5,) * shape[0], (63.75,) * shape[0])
+    return to_onnx(network.eval(), normalization, shape), shape
 
 
 def _inference_seconds(model: bytes, images: np.ndarray) -> float:
@@ -164,7 +158,7 @@ def measure(name: str, triggers: int) -> dict[str, Any]:
 
 
 def main(name: str = "lenet5", triggers: str = "256") -> None:
-    measure("mlp", 4)
+    measure("mlp", 8)
     report("pverify", measure(name, int(triggers)))
 
 
