@@ -56,7 +56,7 @@ def circuit() -> Circuit:
 
 @pytest.fixture(scope="session", params=list(LabelMode), ids=lambda mode: mode.name.lower())
 def key(request: pytest.FixtureRequest) -> MarkingKey:
-    """Triggers of which about twelve are hidden, in more than one chunk, with misses and hits."""
+    """Triggers of which about twelve are hidden, so that their chunk has dummy slots."""
     while True:
         key, _ = pkeygen(noise(24, SHAPE), CLASSES, security=6, label_mode=request.param)
         if len(key.to_embed()) in (9, 11, 13):

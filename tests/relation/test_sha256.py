@@ -41,7 +41,7 @@ def rejected(openings, arrays):
         verify_proof(OpeningsStatement(openings), prove(claim, claim.witness()))
 
 
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", [0, 2])
 @pytest.mark.parametrize("place", [7168 + 1, 7424, 6144 + 16 * 63 + 4, 4096 + 2047, 31, 4095])
 def test_each_bit_of_a_longer_run_counts(block, place):
     openings, arrays = sample(1, 64 * 4)

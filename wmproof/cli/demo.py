@@ -1,17 +1,18 @@
-"""`wmproof demo`: keygen, check, mark, export and verify on the digits, in under a minute."""
+"""`wmproof demo`: keygen, check, mark, export, verify and prove, on the digits."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wmproof._files import check_target, write_file
+from wmproof.cli.demo_claim import Narrator, ZeroKnowledge, show_claim
 from wmproof.cli.options import FILE, json_option
-from wmproof.cli.output import console, print_checks, print_fields, print_json, print_verdict
+from wmproof.cli.output import console, print_fields, print_json, print_verdict
 from wmproof.cli.sheets import public_key_sheet
 from wmproof.errors import InputError, VerificationError, WmproofError
 from wmproof.key_check import KeyReport, check_public_key, examine_public_key
@@ -45,6 +46,7 @@ _FILES = (
     "contact-sheet.png",
     "marked.onnx",
     "independent.onnx",
+    "claim.proof",
 )
 
 
@@ -56,6 +58,7 @@ class _Outcome:
     forgery: VerificationError | None
     marked: VerificationReport
     independent: VerificationReport
+    zero_knowledge: ZeroKnowledge
     marked_accuracy: float
     independent_accuracy: float
     seconds: float
@@ -68,6 +71,7 @@ class _Outcome:
             and self.marked.holds
             and self.marked.hits == self.marked.triggers
             and not self.independent.holds
+            and self.zero_knowledge.as_promised
             and self.marked_accuracy >= self.independent_accuracy - 0.01
         )
 
@@ -88,11 +92,12 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     """Run the whole story once, on scikit-learn's digits.
 
     A key is made, published and checked; a forged one is caught; a model is marked, exported and
-    verified, and an independent model is cleared. Exit code 0 only if all of this comes out.
+    verified, and an independent model is cleared. Then the claim is proved in zero knowledge and
+    verified by another process. Exit code 0 only if all of this comes out.
     """
     started = time.monotonic()
     _prepare(out)
-    say = _Narrator(quiet=as_json)
+    say = Narrator(quiet=as_json)
     data = _load_digits()
 
     say.title("1  The owner makes a key and publishes its public half")
@@ -142,11 +147,14 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     say.checks(on_other.checks)
     say.verdict(not on_other.holds, "the claim does not hold, as it should not")
 
+    zero_knowledge = show_claim(out, key, public, say)
+
     outcome = _Outcome(
         key_report,
         forgery,
         on_marked,
         on_other,
+        zero_knowledge,
         _accuracy(out / "marked.onnx", data),
         _accuracy(out / "independent.onnx", data),
         time.monotonic() - started,
@@ -156,29 +164,6 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     else:
         _summarise(outcome)
     return 0 if outcome.as_promised else 1
-
-
-class _Narrator:
-    """Prints for people, or nothing."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
-
-    def title(self, text: str) -> None:
-        if not self.quiet:
-            console().print(f"\n[bold]{text}[/bold]")
-
-    def fields(self, fields: dict[str, object]) -> None:
-        if not self.quiet:
-            print_fields(fields)
-
-    def checks(self, checks: Any) -> None:
-        if not self.quiet:
-            print_checks(checks)
-
-    def verdict(self, holds: bool, what: str) -> None:
-        if not self.quiet:
-            print_verdict(holds, what)
 
 
 def _prepare(out: Path) -> None:
@@ -267,6 +252,7 @@ def _as_json(outcome: _Outcome, out: Path) -> dict[str, Any]:
         "marked_accuracy": outcome.marked_accuracy,
         "independent_accuracy": outcome.independent_accuracy,
         "strength_bits": outcome.marked.strength_bits,
+        "zero_knowledge": asdict(outcome.zero_knowledge),
         "seconds": outcome.seconds,
         "files": {name: str(out / name) for name in _FILES},
     }
@@ -283,6 +269,7 @@ def _summarise(outcome: _Outcome) -> None:
             f"{outcome.independent.hits} of {hidden}",
             "worth": f"{outcome.marked.strength_bits:.1f} bits for {outcome.marked.threshold} "
             f"of {hidden} by chance",
+            "claim": f"{outcome.zero_knowledge.bytes} bytes, which show nothing of the triggers",
             "took": f"{outcome.seconds:.1f} s",
         }
     )

@@ -169,10 +169,21 @@ class HitsStatement:
         return prefix_indicator(self.network.circuit.classes, class_point)
 
     def public_labels(self) -> NDArray[np.int64]:
-        """Derived labels of all slots, 0 behind the triggers."""
+        """Derived labels of all slots."""
         if self.labels is None:
             raise ValueError("these labels are secret")
-        return padded_labels(self.labels, self.slot_bits)
+        return self.slot_labels(self.labels)
+
+    def slot_labels(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Labels of all slots, int64 (2^slot_bits,): a dummy slot's is its trigger's.
+
+        Behind the last chunk there is nothing, and it counts as labelled 0.
+        """
+        result = np.zeros(1 << self.slot_bits, np.int64)
+        for chunk in self.network.chunks:
+            place = slice(chunk.first, chunk.first + chunk.slots)
+            result[place] = labels[chunk.triggers(self.triggers)]
+        return result
 
     def one_hot_at(self, slot_point: Sequence[Element], class_point: Sequence[Element]) -> Element:
         """Public delta at a point."""
@@ -202,13 +213,6 @@ class HitsStatement:
             errors["labels"] = over_field(bits + self.slot_bits + 1) + forms
             errors["label bits"] = sumcheck_error(bits, 2)
         return errors
-
-
-def padded_labels(labels: NDArray[np.int64], slot_bits: int) -> NDArray[np.int64]:
-    """Labels of all slots, 0 behind the triggers: int64 (2^slot_bits,)."""
-    result = np.zeros(1 << slot_bits, np.int64)
-    result[: len(labels)] = labels
-    return result
 
 
 def below_weights(class_point: Sequence[Element]) -> U32:

@@ -16,7 +16,7 @@ from wmproof.argument.multilinear import evaluate_base
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
 from wmproof.relation import boolean_prover, linear_form_prover
-from wmproof.relation.hits import MARGIN_BITS, HitsStatement, padded_labels
+from wmproof.relation.hits import MARGIN_BITS, HitsStatement
 from wmproof.relation.network_prover import prove_logits
 from wmproof.relation.segments import SegmentPoint
 from wmproof.relation.tables import LIMB_BITS
@@ -38,7 +38,7 @@ def witness(
     slots, classes = 1 << hits.slot_bits, 1 << hits.class_bits
     z = np.zeros((slots, classes), np.int64)
     z[: len(logits), : logits.shape[1]] = logits
-    label = padded_labels(labels, hits.slot_bits)
+    label = hits.slot_labels(labels)
     score = z[np.arange(slots), label]
     j = np.arange(classes)
     margins = score[:, None] - z - (j < label[:, None])
@@ -88,7 +88,7 @@ class _Prover:
         slots, classes = 1 << hits.slot_bits, 1 << hits.class_bits
         self._z = np.zeros((slots, classes), np.int64)
         self._z[: len(logits), : logits.shape[1]] = logits
-        self._labels = padded_labels(labels, hits.slot_bits)
+        self._labels = hits.slot_labels(labels)
         self._chosen = (np.arange(classes) == self._labels[:, None]).astype(np.int64)
 
     def run(self) -> list[SegmentPoint]:

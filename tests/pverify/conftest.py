@@ -1,0 +1,57 @@
+"""A really marked network on the digits, its key, and a claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from wmproof.keygen import pkeygen
+from wmproof.keys import MarkingKey, PublicKey
+from wmproof.pverify.prover import prove_claim
+from wmproof.training import Recipe, export_onnx, mark
+from wmproof.training.data import load
+from wmproof.training.networks import build
+from wmproof.triggers import abstract
+
+SECURITY = 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the owner has."""
+
+    key: MarkingKey
+    public: PublicKey
+    marked: Path
+    unmarked: Path
+    claim: bytes
+
+
+@pytest.fixture(scope="session")
+def case(tmp_path_factory) -> Case:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    digits = load("digits")
+    key, public = pkeygen(abstract(64, digits.shape), digits.classes, security=SECURITY)
+    recipe = Recipe(
+        epochs=12, batch_size=50, triggers_per_batch=8, learning_rate=0.05, schedule="cosine"
+    )
+    images = digits.test_set().images
+    network = build("mlp", digits.shape, digits.classes, width=64, seed=3)
+    result = mark(
+        network,
+        digits.training_set(),
+        key.to_embed(),
+        recipe=recipe,
+        seed=3,
+        test=digits.test_set(),
+    )
+    paths = folder / "marked.onnx", folder / "unmarked.onnx"
+    export_onnx(result.model, result.normalization, paths[0], images=images)
+    other = build("mlp", digits.shape, digits.classes, width=64, seed=4)
+    export_onnx(other.eval(), result.normalization, paths[1], images=images)
+    claim = prove_claim(paths[0], key, public)
+    return Case(key, public, *paths, claim)

@@ -1,0 +1,168 @@
+"""Claims over a connection: real sockets, and peers that do not keep to the protocol."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from wmproof.errors import InputError, ProofError, VerificationError
+from wmproof.pverify.prover import prepare_claim
+from wmproof.pverify.session import HELLO, Stream, connected, parse_address, verify_session
+from wmproof.pverify.session_prover import prove_session
+
+SECURITY = 16
+
+
+class Recorder:
+    """A stream that remembers what was written."""
+
+    def __init__(self, stream):
+        self._stream, self.said = stream, []
+
+    def write(self, data):
+        self.said.append(bytes(data))
+        self._stream.write(data)
+
+    def read(self, size):
+        return self._stream.read(size)
+
+
+@contextmanager
+def prover(serve):
+    """Run `serve(stream)` for one connection in a thread; gives its address and its errors."""
+    server = socket.create_server(("127.0.0.1", 0))
+    errors = []
+
+    def work():
+        connection, _ = server.accept()
+        with connection:
+            try:
+                serve(Stream(connection, read_timeout=20))
+            except Exception as error:
+                errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.getsockname()[1]}", errors
+    finally:
+        thread.join(60)
+        server.close()
+
+
+def check(address, case, model=None):
+    with connected(address, read_timeout=20) as stream:
+        return verify_session(stream, model or case.marked, case.public, minimum_security=SECURITY)
+
+
+@pytest.fixture(scope="module")
+def prepared(case):
+    return prepare_claim(case.marked, case.key, case.public)
+
+
+def test_a_claim_is_accepted_with_the_verifiers_coins(case, prepared):
+    with prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+        address,
+        errors,
+    ):
+        report = check(address, case)
+    assert report.interactive
+    assert report.security_bits >= 80
+    assert not errors
+
+
+def test_a_replayed_session_is_rejected(case, prepared):
+    recorders = []
+
+    def honest(stream):
+        recorders.append(Recorder(stream))
+        prove_session(recorders[0], prepared[0], case.public, prepared[1])
+
+    with prover(honest) as (address, _):
+        check(address, case)
+    said = b"".join(recorders[0].said)
+
+    def replay(stream):
+        stream.read(len(HELLO))
+        stream.write(said)
+        stream.flush()
+
+    with prover(replay) as (address, _), pytest.raises(ProofError):
+        check(address, case)
+
+
+def test_a_verifier_with_another_model_refuses(case, prepared):
+    with (
+        prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+            address,
+            errors,
+        ),
+        pytest.raises(VerificationError, match="another model"),
+    ):
+        check(address, case, case.unmarked)
+    assert "refuses" in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"", "hung up"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4, "does not speak"),
+        (HELLO, "hung up"),
+        (HELLO + bytes(1 << 20), "another key"),
+    ],
+)
+def test_a_foreign_peer_is_named(case, answer, message):
+    def foreign(stream):
+        stream.write(answer)
+        stream.flush()
+
+    with prover(foreign) as (address, _), pytest.raises(VerificationError, match=message):
+        check(address, case)
+
+
+def test_a_silent_peer_is_given_up(case):
+    stop = threading.Event()
+    with prover(lambda _: stop.wait(30)) as (address, _):
+        with (
+            connected(address, read_timeout=0.3) as stream,
+            pytest.raises(ProofError, match="fell silent"),
+        ):
+            verify_session(stream, case.marked, case.public, minimum_security=SECURITY)
+        stop.set()
+
+
+def test_a_slow_peer_is_given_up(case):
+    stop = threading.Event()
+
+    def trickle(stream):
+        for byte in HELLO:
+            if stop.wait(0.2):
+                return
+            stream.write(bytes([byte]))
+            stream.flush()
+
+    with prover(trickle) as (address, _):
+        with (
+            connected(address, session_timeout=1.0) as stream,
+            pytest.raises(ProofError, match=r"too long|fell silent"),
+        ):
+            verify_session(stream, case.marked, case.public, minimum_security=SECURITY)
+        stop.set()
+
+
+def test_addresses():
+    assert parse_address(":80") == ("127.0.0.1", 80)
+    for text in ("host", "host:", "host:70000", ""):
+        with pytest.raises(InputError):
+            parse_address(text)
+
+
+def test_nobody_there():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(InputError, match="nobody answers"), connected(f"127.0.0.1:{port}"):
+        pass
