@@ -42,18 +42,22 @@ class Narrator:
         self.quiet = quiet
 
     def title(self, text: str) -> None:
+        """Print a heading."""
         if not self.quiet:
             console().print(f"\n[bold]{text}[/bold]")
 
     def fields(self, fields: dict[str, object]) -> None:
+        """Print names and values."""
         if not self.quiet:
             print_fields(fields)
 
     def checks(self, checks: Any) -> None:
+        """Print checks."""
         if not self.quiet:
             print_checks(checks)
 
     def verdict(self, holds: bool, what: str) -> None:
+        """Print an answer."""
         if not self.quiet:
             print_verdict(holds, what)
 
