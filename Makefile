@@ -19,7 +19,9 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest
+	# Apart: after a proof, training convolutions in the same process has crashed within torch.
+	$(BIN)/python -m pytest --ignore=tests/training
+	$(BIN)/python -m pytest tests/training
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
