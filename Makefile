@@ -19,9 +19,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	# Apart: after a proof, training convolutions in the same process has crashed within torch.
-	$(BIN)/python -m pytest --ignore=tests/training
-	$(BIN)/python -m pytest tests/training
+	$(BIN)/python -m pytest
 
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
