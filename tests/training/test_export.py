@@ -10,7 +10,7 @@ from wmproof.training import Normalization, export_onnx, train
 from wmproof.training.export import compare_with_torch, to_onnx
 from wmproof.training.networks import NETWORKS, build
 
-# Not narrower: torch 2.14.1 crashes on some processors in the backward pass of a ResNet-18 of width 4.
+# Not narrower: torch 2.14.1 crashes on some processors training a ResNet-18 of width 4.
 WIDTHS = {"mlp": 32, "lenet5": 6, "vgg11": 4, "resnet18": 8}
 OPERATORS = {
     "mlp": {"Cast", "Sub", "Mul", "Flatten", "Gemm", "Relu"},

@@ -163,7 +163,7 @@ class Output:
 
 def test_interrupted_and_resumed_gives_the_same_file(keys, tmp_path):
     settings = (
-        "mark", "--key", keys / "good.mk", "--network", "resnet18", "--width", "4",
+        "mark", "--key", keys / "good.mk", "--network", "resnet18", "--width", "8",
         "--epochs", "4", "--device", "cpu", "--json",
     )  # fmt: skip
     whole = wmproof(*settings, "-o", tmp_path / "whole.onnx")

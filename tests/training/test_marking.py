@@ -99,7 +99,7 @@ def test_pretrained_marking_starts_from_the_given_weights(digits, small_key, sho
 
 @pytest.mark.parametrize("name", ["mlp", "resnet18"])
 def test_same_seed_same_weights(digits, small_key, tiny, name):
-    network = build(name, digits.shape, digits.classes, width={"mlp": 64, "resnet18": 4}[name])
+    network = build(name, digits.shape, digits.classes, width={"mlp": 64, "resnet18": 8}[name])
     one, two, other = (
         mark(
             network,
