@@ -204,7 +204,9 @@ def test_messages_of_another_proof_of_the_same_are_rejected() -> None:
     other = _make(2)
     for message in MESSAGES[1:-2]:
         start, stop = message.start, message.start + message.size
-        _reject(PROOF[:start] + other[start:stop] + PROOF[stop:])
+        # Two small nonces may well be the same.
+        if not message.label.endswith("/work") or other[start:stop] != PROOF[start:stop]:
+            _reject(PROOF[:start] + other[start:stop] + PROOF[stop:])
         _reject(PROOF[:stop] + other[stop:])
 
 
