@@ -8,6 +8,7 @@ import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.codec import encode_base
+from wmproof.argument.columns import commit_columns
 from wmproof.argument.element import ZERO, Element
 from wmproof.argument.field import U32, P, from_montgomery
 from wmproof.argument.ligero.pad_layout import PadLayout
@@ -18,7 +19,6 @@ from wmproof.argument.ligero.polynomials import (
     row_coefficients,
     values_at_positions,
 )
-from wmproof.argument.matrix import commit_columns
 from wmproof.argument.merkle import leaf_hashes, verify_opening
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 

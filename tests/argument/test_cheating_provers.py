@@ -17,6 +17,7 @@ from pad_cheats import TamperedPads
 
 from wmproof.argument import matrix as matrix_module
 from wmproof.argument.channel import VerifierChannel, constant
+from wmproof.argument.columns import CommittedMatrix
 from wmproof.argument.element import HALF, ONE, ZERO, Element
 from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import U32, P, random_elements
@@ -24,7 +25,7 @@ from wmproof.argument.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup.statement import powers
-from wmproof.argument.matrix import CommittedMatrix, MessageMatrix
+from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.multilinear import eq, eq_table
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 import wmproof.argument.merkle
 import wmproof.argument.reed_solomon
+from wmproof.argument.columns import CommittedMatrix
 from wmproof.argument.element import Element
 from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import P, random_elements
-from wmproof.argument.matrix import CommittedMatrix, MessageMatrix
+from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.merkle import SALT_BYTES, leaf_hashes, verify_opening
 from wmproof.argument.reed_solomon import Code
 from wmproof.errors import InputError, ProofError
@@ -235,3 +236,16 @@ def test_coefficients_for_other_rows_are_refused() -> None:
     for start, size in ((-1, 2), (3, 2), (5, 0)):
         with pytest.raises(InputError, match="rows"):
             matrix.combine_messages(np.zeros((4, size), np.uint32), start)
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8, 64])
+def test_a_commitment_made_in_parts_is_the_same(parts: int) -> None:
+    matrix = matrix_of(Code(5, 9), [(9, np.uint8), (24, np.uint32)])
+    salts = np.random.default_rng(0).bytes(128 * 32)
+    whole = matrix.commit(lambda size: salts[:size])
+    in_parts = matrix.commit(lambda size: salts[:size], parts)
+    assert in_parts.root == whole.root
+    for positions in ([0, 5, 31, 32, 64, 127], [127], list(range(128))):
+        opened, expected = in_parts.open_columns(positions), whole.open_columns(positions)
+        assert np.array_equal(opened.columns, expected.columns)
+        assert opened[1:] == expected[1:]

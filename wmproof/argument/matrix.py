@@ -8,19 +8,23 @@ the reduced numbers are added in 64 bits. The verifier never imports this module
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit, uint64
 from numpy.typing import NDArray
 
 from wmproof.argument import ntt
+from wmproof.argument.columns import (
+    CommittedMatrix,
+    Entropy,
+    RecomputedMatrix,
+    commit_columns,
+)
 from wmproof.argument.extension import total_of
 from wmproof.argument.field import MONTGOMERY_R, U32, P, mont_reduce, to_montgomery
-from wmproof.argument.merkle import SALT_BYTES, MerkleTree, leaf_hashes
 from wmproof.argument.reed_solomon import LANES, Code
 from wmproof.argument.threads import over_ranges
 from wmproof.errors import InputError
@@ -31,60 +35,6 @@ Block = NDArray[Any]
 _ONE = np.uint32(MONTGOMERY_R)
 _TILE = 2048
 _DTYPES = (np.uint8, np.uint16, np.uint32)
-
-
-class ColumnOpening(NamedTuple):
-    """What a verifier is sent to check some columns.
-
-    Attributes
-    ----------
-    columns : ndarray
-        uint32 (k, R), canonical, one opened column in each row.
-    salts : bytes
-        k * SALT_BYTES.
-    siblings : list of bytes
-        As `merkle.verify_opening` takes them.
-    """
-
-    columns: U32
-    salts: bytes
-    siblings: list[bytes]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class CommittedMatrix:
-    """An encoded matrix with its Merkle tree.
-
-    Attributes
-    ----------
-    codewords : ndarray
-        uint32 (n, R): row i is column i of the code matrix, contiguous.
-    salts : bytes
-        n * SALT_BYTES; secret until opened.
-    tree : MerkleTree
-        Over the columns.
-    """
-
-    codewords: U32
-    salts: bytes
-    tree: MerkleTree
-
-    @property
-    def root(self) -> bytes:
-        """The commitment."""
-        return self.tree.root
-
-    def open_columns(self, positions: Sequence[int]) -> ColumnOpening:
-        """Open columns at strictly increasing positions in [0, n)."""
-        siblings = self.tree.open(positions)
-        salts = b"".join(self.salts[i * SALT_BYTES : (i + 1) * SALT_BYTES] for i in positions)
-        return ColumnOpening(self.codewords[np.asarray(positions)], salts, siblings)
-
-
-def commit_columns(codewords: U32, entropy: Callable[[int], bytes] = os.urandom) -> CommittedMatrix:
-    """Hash the columns, uint32 (n, R) canonical, of codewords, each with a fresh salt."""
-    salts = entropy(len(codewords) * SALT_BYTES)
-    return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
 
 
 class MessageMatrix:
@@ -122,20 +72,31 @@ class MessageMatrix:
             )
         self.tails = tails
 
-    def commit(self, entropy: Callable[[int], bytes] = os.urandom) -> CommittedMatrix:
+    def commit(
+        self, entropy: Entropy = os.urandom, parts: int = 1
+    ) -> CommittedMatrix | RecomputedMatrix:
         """Encode all rows and hash all columns.
 
         Parameters
         ----------
-        entropy : Callable
+        entropy : callable
             ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
+        parts : int
+            A power of two, at most n. One keeps the code matrix, 2^rate_bits * 4 bytes an entry;
+            more encode a part of the columns at a time, once to hash and once to open them, and
+            hold no more than a part.
         """
-        codewords = np.empty((self.code.length, self.rows), np.uint32)
         self.code.prepare()
-        over_ranges(self._encode_batches, -(-self.rows // LANES), codewords, grain=1)
-        return commit_columns(codewords, entropy)
+        if parts == 1:
+            return commit_columns(self._encode(0, self.code.length), entropy)
+        return RecomputedMatrix(self.code.length, self.code.length // parts, self._encode, entropy)
 
-    def _encode_batches(self, start: int, stop: int, codewords: U32) -> None:
+    def _encode(self, start: int, stop: int) -> U32:
+        codewords = np.empty((stop - start, self.rows), np.uint32)
+        over_ranges(self._encode_batches, -(-self.rows // LANES), codewords, start, grain=1)
+        return codewords
+
+    def _encode_batches(self, start: int, stop: int, codewords: U32, position: int) -> None:
         lanes = self.code.new_lanes()
         for first in range(start * LANES, min(stop * LANES, self.rows), LANES):
             last = min(first + LANES, self.rows)
@@ -143,7 +104,7 @@ class MessageMatrix:
                 piece = block[low:high]
                 ntt.load_lanes(piece, self.code.message_scale, lanes[0], row - first)
             ntt.load_lanes(self.tails[first:last], _ONE, lanes[1], 0)
-            self.code.encode_lanes(lanes, codewords, first, last - first)
+            self.code.encode_lanes(lanes, codewords, first, last - first, position)
 
     def _pieces(self, first: int, last: int) -> list[tuple[Block, int, int, int]]:
         """(block, first and last row in it, row in the matrix) that make up rows first .. last."""

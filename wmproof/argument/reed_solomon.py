@@ -147,7 +147,9 @@ class Code:
             np.zeros((n, LANES), np.uint32),
         )
 
-    def encode_lanes(self, lanes: tuple[U32, U32, U32], out: U32, column: int, count: int) -> None:
+    def encode_lanes(
+        self, lanes: tuple[U32, U32, U32], out: U32, column: int, count: int, start: int = 0
+    ) -> None:
         """Encode up to 16 rows into columns of `out`; releases the GIL.
 
         Parameters
@@ -156,17 +158,20 @@ class Code:
             From `new_lanes`, filled by `ntt.load_lanes`: messages times `message_scale`, tails
             times one. The messages are overwritten.
         out : ndarray
-            uint32 (n, any), C-contiguous; columns column .. column + count - 1 are written.
+            uint32 (positions, any), C-contiguous: the codewords from position `start` on, of which
+            columns column .. column + count - 1 are written.
         """
         messages, tails, work = lanes
-        size = self.message_length
+        size, stop = self.message_length, start + len(out)
         ntt.inverse(messages.reshape(-1), self._merge)
         cosets = 1 << self.rate_bits
-        for k in range(cosets):
+        for k in range(start // size, -(-stop // size)):
             work[:] = messages
             _add_tail(tails, self._folds[k], work)
             ntt.forward(work.reshape(-1), self._split, cosets + k)
-            _store(work, out[k * size : (k + 1) * size], column, count)
+            low, high = max(start, k * size), min(stop, (k + 1) * size)
+            own = work[low - k * size : high - k * size]
+            _store(own, out[low - start : high - start], column, count)
 
     def encode(self, messages: U32, tails: U32) -> U32:
         """Codewords of a few rows, in one thread.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
+from wmproof.argument.columns import ColumnOpening, CommittedMatrix, commit_columns
 from wmproof.argument.element import Element
 from wmproof.argument.extension import vector_of
 from wmproof.argument.field import U32, P, from_montgomery, random_elements
@@ -19,7 +20,6 @@ from wmproof.argument.ligero.polynomials import (
     values_on_subgroup,
 )
 from wmproof.argument.logup.statement import powers
-from wmproof.argument.matrix import ColumnOpening, CommittedMatrix, commit_columns
 from wmproof.argument.transcript import ProverTranscript
 
 

@@ -36,7 +36,11 @@ from wmproof.argument.transcript import (
 
 
 def prove(
-    statement: ProvableStatement, witness: Sequence[NDArray[Any]], security: Security | None = None
+    statement: ProvableStatement,
+    witness: Sequence[NDArray[Any]],
+    security: Security | None = None,
+    *,
+    parts: int = 1,
 ) -> bytes:
     """Make a non-interactive proof.
 
@@ -45,11 +49,13 @@ def prove(
     statement : ProvableStatement
     witness : sequence of uint8, uint16 or uint32 arrays (rows, 2^message_bits)
         Canonical, ``statement.rows`` rows in all.
+    parts : int
+        As for `MessageMatrix.commit`: more need less memory and more time.
     """
     buffer = io.BytesIO(MAGIC)
     buffer.seek(len(MAGIC))
     setup = prepare(statement, security or Security())
-    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL))
+    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL), parts=parts)
     return buffer.getvalue()
 
 
@@ -59,6 +65,8 @@ def prove_to(
     witness: Sequence[NDArray[Any]],
     sink: Sink,
     coins: Coins,
+    *,
+    parts: int = 1,
 ) -> None:
     """Run the prover against any source of challenges."""
     record = _Record(coins)
@@ -66,7 +74,7 @@ def prove_to(
     transcript.bind("statement", statement.digest)
     transcript.bind("setup", setup.encode())
     matrix = witness_matrix(statement, setup, witness)
-    committed = matrix.commit()
+    committed = matrix.commit(parts=parts)
     transcript.send("witness/root", committed.root)
     pads = draw_pads(setup.shape.pads)
     pad_matrix = PadMatrix(setup.pad_layout, pads, setup.products)
