@@ -39,7 +39,7 @@ class Forgery:
         What a person sees: the classes of the images that they were made from, all different from
         the labels.
     confidence : float
-        Smallest probability that the judges, averaged, give to a label.
+        Smallest probability that any judge gives to a label.
     """
 
     triggers: TriggerSet
@@ -55,6 +55,7 @@ def forge_triggers(
     *,
     count: int,
     epsilon: float,
+    aims: int = 2,
     steps: int = 40,
     shift: int = 1,
     seed: int = 0,
@@ -70,9 +71,12 @@ def forge_triggers(
     images : ndarray of uint8, shape (N, C, H, W)
         The accuser's images, at least `count`.
     truth : ndarray of int64, shape (N,)
-        Their classes. Each image aims at the wrong class that the sources find likeliest.
+        Their classes.
     count : int
         Triggers to keep, at least 1.
+    aims : int
+        Examples made of each image, each for one of the wrong classes that the sources find
+        likeliest: 1 to classes - 1.
     epsilon, steps, shift, seed
         As `transferable_examples`.
 
@@ -83,8 +87,10 @@ def forge_triggers(
     Raises
     ------
     InputError
-        There are not enough images, or as `transferable_examples`.
+        There are not enough images, a number is out of range, or as `transferable_examples`.
     """
+    if not sources:
+        raise InputError("a forgery needs at least one source network")
     pixels, classes = pixels_tensor(images), torch.as_tensor(truth, dtype=torch.int64)
     if not 1 <= count <= len(pixels) or len(classes) != len(pixels):
         raise InputError(
@@ -92,22 +98,31 @@ def forge_triggers(
         )
     for model in [*sources, *judges]:
         model.eval()
-    examples, targets, certainty = [], [], []
-    for part in split_evenly(len(pixels), _BATCH):
-        wrong = _answers(sources, pixels[part]).scatter(1, classes[part, None], -1)
-        aims = wrong.argmax(dim=1)
-        found = transferable_examples(
-            sources, pixels[part], aims, epsilon=epsilon, steps=steps, shift=shift, seed=seed
-        )
-        examples.append(found)
-        targets.append(aims)
-        certainty.append(_answers(judges or sources, found).gather(1, aims[:, None])[:, 0])
-    chosen = _best(torch.cat(examples), torch.cat(certainty), count)
-    labels = torch.cat(targets)[chosen].numpy()
+    targets = _likeliest_wrong(sources, pixels, classes, aims)
+    # Example i is made of image i // aims.
+    pixels, classes = (x.repeat_interleave(aims, dim=0) for x in (pixels, classes))
+    examples = torch.cat(
+        [
+            transferable_examples(
+                sources,
+                pixels[part],
+                targets[part],
+                epsilon=epsilon,
+                steps=steps,
+                shift=shift,
+                seed=seed,
+            )
+            for part in split_evenly(len(pixels), _BATCH)
+        ]
+    )
+    # The judge that is hardest to fool stands for networks that nobody has seen.
+    answers = torch.stack([_answers([judge], examples) for judge in judges or sources])
+    certainty = answers.amin(dim=0).gather(1, targets[:, None])[:, 0]
+    chosen = _best(examples, certainty, count)
     return Forgery(
-        TriggerSet(torch.cat(examples)[chosen].numpy(), labels, wrong.shape[1]),
+        TriggerSet(examples[chosen].numpy(), targets[chosen].numpy(), answers.shape[2]),
         classes[chosen].numpy(),
-        float(torch.cat(certainty)[chosen].min()),
+        float(certainty[chosen].min()),
     )
 
 
@@ -138,17 +153,29 @@ def accuse(forgery: Forgery, label_mode: LabelMode, *, rolls: int = 1) -> Markin
         raise InputError(f"must be at least 1, not {rolls}", where="rolls")
     wanted = forgery.triggers
     if label_mode is LabelMode.SECRET:
-        return keygen(
-            wanted.images, wanted.classes, label_mode=label_mode, labels=wanted.labels
-        )[0]
+        return keygen(wanted.images, wanted.classes, label_mode=label_mode, labels=wanted.labels)[0]
     keys = (keygen(wanted.images, wanted.classes)[0] for _ in range(rolls))
     return max(keys, key=lambda key: int((key.triggers.labels == wanted.labels).sum()))
+
+
+def _likeliest_wrong(
+    models: Sequence[nn.Module], images: Tensor, classes: Tensor, aims: int
+) -> Tensor:
+    """For each image its `aims` likeliest wrong classes, int64 (N aims,)."""
+    wrong = _answers(models, images).scatter(1, classes[:, None], -1)
+    if not 1 <= aims < wrong.shape[1]:
+        raise InputError(f"must be 1 to {wrong.shape[1] - 1}, not {aims}", where="aims")
+    return wrong.topk(aims, dim=1).indices.flatten()
 
 
 def _answers(models: Sequence[nn.Module], images: Tensor) -> Tensor:
     """Mean probabilities (N, classes) of several networks on pixels."""
     with torch.no_grad():
-        return torch.stack([model(images).softmax(dim=1) for model in models]).mean(dim=0)
+        parts = [
+            torch.stack([model(images[part]).softmax(dim=1) for model in models]).mean(dim=0)
+            for part in split_evenly(len(images), _BATCH)
+        ]
+    return torch.cat(parts)
 
 
 def _best(images: Tensor, certainty: Tensor, count: int) -> Tensor:

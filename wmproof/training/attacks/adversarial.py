@@ -201,7 +201,7 @@ def adversarial_finetune(
     seed: int = 0,
     **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
-    """Fine-tune until small changes of an image change no answer, in the hope that triggers are such.
+    """Fine-tune until small changes of an image change no answer, hoping that this forgets triggers.
 
     Parameters
     ----------

@@ -164,9 +164,12 @@ def _fold(model: nn.Module, layer: Layer) -> nn.Conv2d | nn.Linear:
     if normalisation is None or layer.normalisation_name is None:
         return layer.module
     _replace(model, layer.normalisation_name, nn.Identity())
+    folded: nn.Conv2d | nn.Linear
     if isinstance(layer.module, nn.Conv2d):
-        return fuse_conv_bn_eval(layer.module, normalisation)
-    return fuse_linear_bn_eval(layer.module, normalisation)
+        folded = fuse_conv_bn_eval(layer.module, normalisation)
+    else:
+        folded = fuse_linear_bn_eval(layer.module, normalisation)
+    return folded
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
