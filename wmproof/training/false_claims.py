@@ -7,6 +7,7 @@ against networks that he never saw. With derived labels the commitments roll the
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def forge_triggers(
     epsilon: float,
     aims: int = 2,
     steps: int = 40,
-    shift: int = 1,
+    shift: int = 2,
     seed: int = 0,
 ) -> Forgery:
     """Make adversarial examples of many images and keep those that transfer best.
@@ -96,8 +97,7 @@ def forge_triggers(
         raise InputError(
             f"{count} triggers cannot be forged of {len(pixels)} images and {len(classes)} classes"
         )
-    for model in [*sources, *judges]:
-        model.eval()
+    sources, judges = ([copy.deepcopy(m).eval() for m in models] for models in (sources, judges))
     targets = _likeliest_wrong(sources, pixels, classes, aims)
     # Example i is made of image i // aims.
     pixels, classes = (x.repeat_interleave(aims, dim=0) for x in (pixels, classes))

@@ -5,6 +5,7 @@ All perturbations are bounded in every pixel (the L-infinity norm), in pixel uni
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
@@ -38,7 +39,7 @@ def fgsm(
     Parameters
     ----------
     model : nn.Module
-        Maps normalised images to logits; used in evaluation mode.
+        Maps normalised images to logits.
     images : Tensor
         uint8 (N, C, H, W).
     labels : Tensor
@@ -53,7 +54,7 @@ def fgsm(
     Tensor
         uint8 (N, C, H, W).
     """
-    loss = _against(model, labels, normalization)
+    loss = _against(copy.deepcopy(model), labels, normalization)
     return _rounded(perturb(loss, images.float(), epsilon=epsilon, steps=1), images, epsilon)
 
 
@@ -85,7 +86,7 @@ def pgd(
     """
     generator = torch.Generator().manual_seed(stream(seed, "pgd"))
     offset = torch.rand(images.shape, generator=generator).to(images.device) * 2 - 1
-    loss = _against(model, labels, normalization)
+    loss = _against(copy.deepcopy(model), labels, normalization)
     found = perturb(loss, images.float(), epsilon=epsilon, steps=steps, start=epsilon * offset)
     return _rounded(found, images, epsilon)
 
@@ -98,7 +99,7 @@ def transferable_examples(
     epsilon: float,
     steps: int = 40,
     momentum: float = 1.0,
-    shift: int = 1,
+    shift: int = 2,
     seed: int = 0,
 ) -> Tensor:
     """Make images that networks unlike the sources put into the targets, too.
@@ -110,7 +111,7 @@ def transferable_examples(
     Parameters
     ----------
     models : sequence of nn.Module
-        The sources: map pixels of 0 to 255 (N, C, H, W) to logits; used in evaluation mode.
+        The sources: map pixels of 0 to 255 (N, C, H, W) to logits.
     images : Tensor
         uint8 (N, C, H, W).
     targets : Tensor
@@ -138,11 +139,11 @@ def transferable_examples(
     """
     if not models:
         raise InputError("transferable examples need at least one source network")
-    sources = [model.eval() for model in models]
+    sources = [copy.deepcopy(model).eval() for model in models]
 
     def loss(pixels: Tensor, step: int) -> Tensor:
         moved = augment(pixels, shift, flip=False, seed=seed, step=step)
-        fused = torch.stack([source(moved) for source in sources]).mean(dim=0)
+        fused = torch.stack([_unit(source(moved)) for source in sources]).sum(dim=0)
         return fused.gather(1, targets[:, None]).sum()
 
     found = perturb(loss, images.float(), epsilon=epsilon, steps=steps, momentum=momentum)
@@ -201,7 +202,7 @@ def adversarial_finetune(
     seed: int = 0,
     **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
-    """Fine-tune until small changes of an image change no answer, hoping that this forgets triggers.
+    """Fine-tune until small changes of an image change no answer, hoping to forget triggers.
 
     Parameters
     ----------
@@ -275,12 +276,19 @@ def perturb(
 
 
 def _against(model: nn.Module, labels: Tensor, normalization: Normalization) -> Loss:
+    """Loss of pixels for a network that is put into evaluation mode."""
     normalized = Normalized(model, normalization).to(labels.device).eval()
 
     def loss(pixels: Tensor, step: int) -> Tensor:
         return cross_entropy(normalized(pixels), labels, reduction="sum")
 
     return loss
+
+
+def _unit(logits: Tensor) -> Tensor:
+    """Bring logits (N, classes) to one length, or the source with the largest would drown others."""
+    centred = logits - logits.mean(dim=1, keepdim=True)
+    return centred / centred.detach().norm(dim=1, keepdim=True).clamp(min=1e-30)
 
 
 def _rounded(found: Tensor, images: Tensor, epsilon: float) -> Tensor:

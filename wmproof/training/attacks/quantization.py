@@ -68,10 +68,9 @@ def quantize_int8(
     channels, height, width = images.shape[1:]
     quantized = copy.deepcopy(model).cpu().eval()
     for layer in layers_in_order(quantized, (channels, height, width)):
-        module = _fold(quantized, layer)
-        _replace(quantized, layer.name, _Int8Layer(module, granularity))
+        _replace(quantized, layer.name, _Int8Layer(_fold(quantized, layer), granularity))
     # In observing mode the layers note what they see.
-    predict(Normalized(quantized, normalization), images)
+    predict(Normalized(quantized, normalization).eval(), images)
     for module in quantized.modules():
         if isinstance(module, _Int8Layer):
             module.freeze()
