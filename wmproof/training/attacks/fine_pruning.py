@@ -109,6 +109,6 @@ def _mean_inputs(
 
     hook = layer.register_forward_pre_hook(add)
     pixels = images.dtype == torch.uint8
-    predict(Normalized(model, normalization) if pixels else model, images)
+    predict(Normalized(model, normalization).eval() if pixels else model, images)
     hook.remove()
     return total / len(images)

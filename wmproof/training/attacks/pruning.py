@@ -51,7 +51,9 @@ def prune_magnitude(model: nn.Module, share: float) -> nn.Module:
     kept = torch.ones_like(sizes)
     kept[sizes.argsort(stable=True)[: round(share * len(sizes))]] = 0
     with torch.no_grad():
-        for weight, part in zip(weights, kept.split([w.numel() for w in weights]), strict=True):
+        for weight, part in zip(
+            weights, torch.split(kept, [w.numel() for w in weights]), strict=True
+        ):
             weight.mul_(part.view(weight.shape))
     return pruned
 

@@ -68,10 +68,9 @@ def quantize_int8(
     channels, height, width = images.shape[1:]
     quantized = copy.deepcopy(model).cpu().eval()
     for layer in layers_in_order(quantized, (channels, height, width)):
-        module = _fold(quantized, layer)
-        _replace(quantized, layer.name, _Int8Layer(module, granularity))
+        _replace(quantized, layer.name, _Int8Layer(_fold(quantized, layer), granularity))
     # In observing mode the layers note what they see.
-    predict(Normalized(quantized, normalization), images)
+    predict(Normalized(quantized, normalization).eval(), images)
     for module in quantized.modules():
         if isinstance(module, _Int8Layer):
             module.freeze()
@@ -164,9 +163,12 @@ def _fold(model: nn.Module, layer: Layer) -> nn.Conv2d | nn.Linear:
     if normalisation is None or layer.normalisation_name is None:
         return layer.module
     _replace(model, layer.normalisation_name, nn.Identity())
+    folded: nn.Conv2d | nn.Linear
     if isinstance(layer.module, nn.Conv2d):
-        return fuse_conv_bn_eval(layer.module, normalisation)
-    return fuse_linear_bn_eval(layer.module, normalisation)
+        folded = fuse_conv_bn_eval(layer.module, normalisation)
+    else:
+        folded = fuse_linear_bn_eval(layer.module, normalisation)
+    return folded
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
