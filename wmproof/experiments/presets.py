@@ -29,13 +29,13 @@ _SMOKE = Setting(
 
 _DESK = Setting(
     name="fashion-mnist",
-    data=DataSpec("fashion-mnist", training=12000, test=4000),
+    data=DataSpec("fashion-mnist", training=10000, test=4000),
     network="resnet18",
     width=16,
     recipe=Recipe(
         epochs=4,
         batch_size=50,
-        triggers_per_batch=4,
+        triggers_per_batch=16,
         learning_rate=0.05,
         schedule="cosine",
         augment=False,
