@@ -61,9 +61,7 @@ class Bench:
     means : Means
     """
 
-    def __init__(
-        self, setting: Setting, store: Store, marks: dict[str, str], means: Means
-    ) -> None:
+    def __init__(self, setting: Setting, store: Store, marks: dict[str, str], means: Means) -> None:
         self.setting = setting
         self.store = store
         self.means = means

@@ -8,6 +8,8 @@ from wmproof.training.recipe import PRESETS, Recipe
 
 EXPERIMENTS = ("smoke", "desk", "paper")
 
+_TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
+
 _SMOKE = Setting(
     name="digits",
     data=DataSpec("digits"),
@@ -25,17 +27,33 @@ _SMOKE = Setting(
     key=KeySpec(64),
     target=DataSpec("parity"),
     transfer_epochs=5,
+    sweeps=Sweeps(
+        pruning=(0.5, 0.9),
+        structured=(0.5,),
+        int8=True,
+        circuit_images=50,
+        preprocessing=(("noise", 32), ("blur", 0.5), ("jpeg", 50)),
+        hot=True,
+        fine_pruning=(0.5,),
+        adversarial=(16.0,),
+        overwriting=32,
+        distillation=True,
+        extraction=("task", "pictures"),
+        capacity=(64, 256),
+        false_claims=48,
+        helps=("larger k",),
+    ),
 )
 
 _DESK = Setting(
     name="fashion-mnist",
-    data=DataSpec("fashion-mnist", training=10000, test=4000),
+    data=DataSpec("fashion-mnist", training=6000, test=3000),
     network="resnet18",
     width=16,
     recipe=Recipe(
         epochs=4,
         batch_size=50,
-        triggers_per_batch=16,
+        triggers_per_batch=24,
         learning_rate=0.05,
         schedule="cosine",
         augment=False,
@@ -43,6 +61,29 @@ _DESK = Setting(
     key=KeySpec(512),
     target=DataSpec("digits", side=28),
     transfer_epochs=10,
+    sweeps=Sweeps(
+        pruning=_TENTHS,
+        structured=_TENTHS,
+        int8=True,
+        circuit_images=300,
+        preprocessing=(
+            ("noise", 16),
+            ("noise", 48),
+            ("blur", 0.5),
+            ("blur", 1.0),
+            ("jpeg", 75),
+            ("jpeg", 25),
+        ),
+        hot=True,
+        fine_pruning=(0.5, 0.9),
+        adversarial=(16.0,),
+        overwriting=256,
+        distillation=True,
+        extraction=("task", "pictures"),
+        capacity=(64, 512, 1024),
+        false_claims=64,
+        helps=("larger k", "mixed triggers"),
+    ),
 )
 
 
@@ -56,7 +97,22 @@ def _cifar(name: str) -> Setting:
         key=KeySpec(100, public=False),
         target=DataSpec("stl10", side=32),
         transfer_epochs=20,
-        sweeps=Sweeps(),
+        sweeps=Sweeps(
+            pruning=_TENTHS,
+            structured=_TENTHS,
+            int8=True,
+            circuit_images=1000,
+            preprocessing=(("noise", 16), ("noise", 48), ("blur", 1.0), ("jpeg", 75), ("jpeg", 25)),
+            hot=True,
+            fine_pruning=(0.5, 0.9),
+            adversarial=(8.0,),
+            overwriting=100,
+            distillation=True,
+            extraction=("task", "pictures"),
+            capacity=(64, 128, 256, 512, 1024, 2048),
+            false_claims=100,
+            helps=("larger k", "longer", "mixed triggers"),
+        ),
     )
 
 

@@ -57,17 +57,47 @@ class KeySpec:
 
 @dataclass(frozen=True)
 class Sweeps:
-    """How many settings each attack known since the paper is tried with; empty for none."""
+    """How far what is known since the paper is tried; empty, zero or false for not at all.
+
+    Parameters
+    ----------
+    pruning, structured : tuple of float
+        Shares of weights, of filters.
+    int8 : bool
+    circuit_images : int
+        Test images that the integer circuit answers.
+    preprocessing : tuple of (str, float)
+        'noise' or 'blur' with a deviation, 'jpeg' with a quality.
+    hot : bool
+        Fine-tune all layers by the owner's whole recipe, first rate included.
+    fine_pruning : tuple of float
+        Shares of features.
+    adversarial : tuple of float
+        Largest changes of a pixel.
+    overwriting : int
+        Random triggers of the thief.
+    distillation : bool
+    extraction : tuple of str
+        Queries: 'task' for images of the task, 'pictures' for abstract ones.
+    capacity : tuple of int
+        Numbers of triggers.
+    false_claims : int
+        Triggers of the lying accuser.
+    helps : tuple of str
+        'larger k', 'longer', 'mixed triggers'.
+    """
 
     pruning: tuple[float, ...] = ()
     structured: tuple[float, ...] = ()
-    bits: tuple[int, ...] = ()
+    int8: bool = False
     circuit_images: int = 0
-    distillation: tuple[str, ...] = ()
+    preprocessing: tuple[tuple[str, float], ...] = ()
+    hot: bool = False
     fine_pruning: tuple[float, ...] = ()
     adversarial: tuple[float, ...] = ()
-    preprocessing: tuple[tuple[str, float], ...] = ()
-    overwriting: tuple[float, ...] = ()
+    overwriting: int = 0
+    distillation: bool = False
+    extraction: tuple[str, ...] = ()
     capacity: tuple[int, ...] = ()
     false_claims: int = 0
     helps: tuple[str, ...] = ()

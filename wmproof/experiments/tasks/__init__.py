@@ -33,6 +33,6 @@ Task = Callable[[Unit, Bench], Outcome]
 
 def task(name: str) -> Task:
     """Look up a task by its name."""
-    from wmproof.experiments.tasks import paper
+    from wmproof.experiments.tasks import attacks, claims, paper
 
-    return {**paper.TASKS}[name]
+    return {**paper.TASKS, **attacks.TASKS, **claims.TASKS}[name]

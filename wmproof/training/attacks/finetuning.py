@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
-from wmproof.training.embedding import choose_device, train
+from wmproof.training.embedding import TrainingOptions, choose_device, train
 from wmproof.training.heads import FrozenBody, Parts, fresh_head, split_head
-from wmproof.training.loop import Progress, Run, TrainingResult, fit
+from wmproof.training.loop import Run, TrainingResult, fit
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe
 from wmproof.training.reproducible import stream
@@ -28,17 +28,13 @@ _BATCH = 500
 
 def fine_tune(
     model: nn.Module,
-    normalization: Normalization,
     dataset: Dataset[Any],
     method: FineTuning,
     *,
+    normalization: Normalization,
     recipe: Recipe,
-    test: Dataset[Any] | None = None,
     seed: int = 0,
-    device: str = "auto",
-    workers: int = 0,
-    checkpoint: str | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
     """Train a stolen network on, without its triggers.
 
@@ -83,19 +79,15 @@ def fine_tune(
         parts = replace(parts, head=fresh_head(parts.head, stream(seed, "head")))
     last_only = method.endswith("LL")
     if last_only and not recipe.augment and isinstance(dataset, PixelDataset):
-        return _train_on_features(parts, normalization, dataset, recipe, seed, device, progress)
+        return _train_on_features(parts, normalization, dataset, recipe, seed, options)
     result = train(
         FrozenBody(parts) if last_only else parts.with_head(parts.head),
         dataset,
         start="pretrained",
         recipe=recipe,
-        test=test,
         normalization=normalization,
         seed=seed,
-        device=device,
-        workers=workers,
-        checkpoint=checkpoint,
-        progress=progress,
+        **options,
     )
     if isinstance(result.model, FrozenBody):
         return replace(result, model=_finished(parts, result.model.head))
@@ -129,10 +121,9 @@ def _train_on_features(
     dataset: PixelDataset,
     recipe: Recipe,
     seed: int,
-    device: str,
-    progress: Progress | None,
+    options: TrainingOptions,
 ) -> TrainingResult:
-    place = choose_device(device)
+    place = choose_device(options.get("device", "auto"))
     body = Normalized(parts.body, normalization).to(place).eval()
     with torch.no_grad():
         features = torch.cat(
@@ -143,7 +134,7 @@ def _train_on_features(
         )
     head = Normalized(parts.head, normalization).to(place)
     source = _Features(features, dataset.labels.to(place))
-    history = fit(Run(head, source, recipe, seed), progress=progress)
+    history = fit(Run(head, source, recipe, seed), progress=options.get("progress"))
     return TrainingResult(_finished(parts, parts.head), normalization, history)
 
 

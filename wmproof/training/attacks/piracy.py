@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import nn
 from torch.utils.data import Dataset
 
-from wmproof.training.embedding import mark
-from wmproof.training.loop import Progress, TrainingResult
+from wmproof.training.embedding import TrainingOptions, mark
+from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization
 from wmproof.training.recipe import Recipe
 
@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 
 def embed_another(
     model: nn.Module,
-    normalization: Normalization,
     dataset: Dataset[Any],
     triggers: TriggerSet,
     *,
+    normalization: Normalization,
     recipe: Recipe,
-    test: Dataset[Any] | None = None,
     seed: int = 0,
-    device: str = "auto",
-    workers: int = 0,
-    checkpoint: str | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
     """Embed the pirate's triggers as an owner embeds them into a trained network (PreTrained).
 
@@ -44,7 +40,7 @@ def embed_another(
         TS-New. TS-Orig is unknown to the pirate and not shown.
     recipe : Recipe
         The owner's own: the paper gives both sets the same number of epochs.
-    test, seed, device, workers, checkpoint, progress
+    seed, options
         As for `wmproof.training.mark`.
 
     Returns
@@ -62,11 +58,7 @@ def embed_another(
         triggers,
         start="pretrained",
         recipe=recipe,
-        test=test,
         normalization=normalization,
         seed=seed,
-        device=device,
-        workers=workers,
-        checkpoint=checkpoint,
-        progress=progress,
+        **options,
     )

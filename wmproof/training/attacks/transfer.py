@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 from torch import nn
 from torch.utils.data import Dataset
 
-from wmproof.training.embedding import train
+from wmproof.training.embedding import TrainingOptions, train
 from wmproof.training.heads import Parts, fresh_head, split_head
-from wmproof.training.loop import Progress, TrainingResult
+from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization
 from wmproof.training.recipe import Recipe
 from wmproof.training.reproducible import stream
@@ -39,17 +39,13 @@ class Transferred:
 
 def transfer(
     model: nn.Module,
-    normalization: Normalization,
     dataset: Dataset[Any],
     classes: int,
     *,
+    normalization: Normalization,
     recipe: Recipe,
-    test: Dataset[Any] | None = None,
     seed: int = 0,
-    device: str = "auto",
-    workers: int = 0,
-    checkpoint: str | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[TrainingOptions],
 ) -> Transferred:
     """Re-train all layers (RTAL) on another data set, with an output layer for its classes.
 
@@ -65,7 +61,7 @@ def transfer(
         Classes of the target.
     recipe : Recipe
         In the paper 20 epochs at the owner's last learning rate.
-    test, seed, device, workers, checkpoint, progress
+    seed, options
         As for `wmproof.training.train`; `test` is of the target.
 
     Returns
@@ -83,12 +79,8 @@ def transfer(
         dataset,
         start="pretrained",
         recipe=recipe,
-        test=test,
         normalization=normalization,
         seed=seed,
-        device=device,
-        workers=workers,
-        checkpoint=checkpoint,
-        progress=progress,
+        **options,
     )
     return Transferred(result, Parts(split_head(result.model).body, source.head, source.place))
