@@ -33,6 +33,11 @@ _COMMANDS = {
         "Prove in zero knowledge that a model carries a key.",
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
+    "experiment": (
+        "wmproof.cli.experiment",
+        "experiment",
+        "Run the paper's experiments and the attacks known since.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

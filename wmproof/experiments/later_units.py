@@ -55,11 +55,21 @@ def _training_attacks(setting: Setting) -> Iterator[Unit]:
             f"Fine-pruning {share}", "fine-prune", 5, {"share": share, "recipe": warm}, _VICTIM
         )
     for epsilon in sweeps.adversarial:
-        options = {"epsilon": epsilon, "recipe": warm}
-        yield Unit(f"Adversarial fine-tuning {epsilon}", "adversarial", 5, options, _VICTIM)
+        yield Unit(
+            f"Adversarial fine-tuning {epsilon}",
+            "adversarial",
+            5,
+            {"epsilon": epsilon, "recipe": warm},
+            _VICTIM,
+        )
     if sweeps.overwriting:
-        options = {"triggers": sweeps.overwriting, "recipe": warm}
-        yield Unit("Overwriting", "overwrite", 5, options, _VICTIM)
+        yield Unit(
+            "Overwriting",
+            "overwrite",
+            5,
+            {"triggers": sweeps.overwriting, "recipe": warm},
+            _VICTIM,
+        )
     if sweeps.distillation:
         yield Unit("Distillation", "distill", 5, {"recipe": whole}, _VICTIM)
     for queries in sweeps.extraction:
@@ -74,22 +84,21 @@ def attack_recipe(owner: Recipe) -> Recipe:
 
 def capacity_units(setting: Setting) -> Iterator[Unit]:
     """Item 6: networks with more and more triggers, and the lying accuser."""
+    claims = setting.sweeps.false_claims
+    accusers = [f"Accuser {number}" for number in (1, 2, 3)] if claims else []
+    for number, name in enumerate(accusers, start=1):
+        yield Unit(name, "train", 6, {"seed": setting.seed + 100 + number}, ("TS-Orig",))
+    if claims:
+        options = {"count": claims, "epsilon": 64.0, "steps": 30, "images": 8 * claims}
+        needs = (*accusers, "No-WM", "FromScratch")
+        yield Unit("False claims", "false-claims", 6, options, needs)
     embedded = setting.key.triggers / (2 if setting.key.public else 1)
     for count in setting.sweeps.capacity:
         # As many showings of each trigger as in the main experiment.
         k = max(1, math.ceil(setting.recipe.triggers_per_batch * count / embedded))
         recipe = replace(setting.recipe, triggers_per_batch=k)
-        options = {"triggers": count, "recipe": asdict(recipe)}
-        yield Unit(f"Capacity {count}", "capacity", 6, options)
-    claims = setting.sweeps.false_claims
-    if not claims:
-        return
-    accusers = [f"Accuser {number}" for number in (1, 2)]
-    for number, name in enumerate(accusers, start=1):
-        yield Unit(name, "train", 6, {"seed": setting.seed + 100 + number}, ("TS-Orig",))
-    options = {"count": claims, "epsilon": 48.0, "steps": 20}
-    needs = (*accusers, "No-WM", "FromScratch")
-    yield Unit("False claims", "false-claims", 6, options, needs)
+        marked = {"triggers": count, "recipe": asdict(recipe)}
+        yield Unit(f"Capacity {count}", "capacity", 6, marked)
 
 
 def help_units(setting: Setting) -> Iterator[Unit]:

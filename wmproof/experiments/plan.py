@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from wmproof.experiments.later_units import attack_units, capacity_units, help_units
 from wmproof.experiments.setting import KeySpec, Setting
@@ -66,16 +66,9 @@ def _all_units(setting: Setting) -> Iterator[Unit]:
         for method in FINE_TUNINGS:
             yield fine_tuning_unit(owner, method, 2, setting.recipe.at_last_rate(), ("TS-Orig",))
     yield key_unit("TS-New", setting.key)
-    yield Unit(
-        "Pirated",
-        "pirate",
-        3,
-        {"recipe": asdict(setting.recipe), "key": "TS-New", "keys": ["TS-Orig", "TS-New"]},
-        ("FromScratch", "TS-Orig", "TS-New"),
-    )
-    for method in ("FTAL", "RTAL"):
-        keys = ("TS-Orig", "TS-New")
-        yield fine_tuning_unit("Pirated", method, 3, setting.recipe.at_last_rate(), keys)
+    yield from _piracy("Pirated", setting, setting.recipe)
+    gently = replace(setting.recipe, learning_rate=setting.recipe.learning_rate / 10)
+    yield from _piracy("Pirated gently", setting, gently)
     if setting.target is not None:
         recipe = setting.recipe.at_last_rate(setting.transfer_epochs)
         options = {"recipe": asdict(recipe), "target": asdict(setting.target)}
@@ -83,6 +76,15 @@ def _all_units(setting: Setting) -> Iterator[Unit]:
     yield from attack_units(setting)
     yield from capacity_units(setting)
     yield from help_units(setting)
+
+
+def _piracy(name: str, setting: Setting, recipe: Recipe) -> Iterator[Unit]:
+    """Embed TS-New, by the owner's recipe or at lower rates, then fine-tune as in figure 7."""
+    keys = ("TS-Orig", "TS-New")
+    options = {"recipe": asdict(recipe), "key": "TS-New", "keys": list(keys)}
+    yield Unit(name, "pirate", 3, options, ("FromScratch", *keys))
+    for method in ("FTAL", "RTAL"):
+        yield fine_tuning_unit(name, method, 3, setting.recipe.at_last_rate(), keys)
 
 
 def key_unit(name: str, key: KeySpec, item: int = 0) -> Unit:

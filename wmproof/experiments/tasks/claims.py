@@ -45,11 +45,11 @@ def claim_falsely(unit: Unit, bench: Bench) -> Outcome:
     """Forge triggers against the accuser's networks, and claim networks that he never saw."""
     *accusers, first, second = unit.needs
     options = unit.options
-    sources = [_pixel_model(bench, name) for name in accusers]
-    images, truth = _images_of(bench, 3 * options["count"])
+    *sources, judge = (_pixel_model(bench, name) for name in accusers)
+    images, truth = _images_of(bench, options["images"])
     forgery = forge_triggers(
         sources,
-        [],
+        [judge],
         images.numpy(),
         truth.numpy(),
         count=options["count"],
