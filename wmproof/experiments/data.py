@@ -25,7 +25,7 @@ _SHAPES = {
     "stl10": ((3, 96, 96), 10),
     "imagenet": ((3, 224, 224), 1000),
 }
-_REHEARSAL_IMAGES = 20
+_REHEARSAL_IMAGES = 8
 
 
 @dataclass(frozen=True)
