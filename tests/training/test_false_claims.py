@@ -99,7 +99,7 @@ def test_with_derived_labels_it_does_not(forgery, strangers):
             report = examine(key, key.verification_key, network)
             assert not report.holds
             assert report.hits < report.threshold / 2
-            with pytest.raises(VerificationError, match="hits") as caught:
+            with pytest.raises(VerificationError) as caught:
                 verify(key, key.verification_key, network)
             assert caught.value.check == "hits"
 
