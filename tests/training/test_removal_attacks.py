@@ -99,7 +99,7 @@ class _Distance:
 
 def test_the_loop_minimises_the_objective_that_it_is_given(digits, tmp_path):
     network = build("mlp", digits.shape, digits.classes, width=64)
-    recipe = Recipe(epochs=8, batch_size=50, learning_rate=0.01, momentum=0.9)
+    recipe = Recipe(epochs=4, batch_size=50, learning_rate=0.01)
     common = {"recipe": recipe, "device": "cpu"}
     data = digits.training_set()
     result = train(network, data, objective=_Distance("d"), checkpoint=tmp_path, **common)
