@@ -15,8 +15,8 @@ from wmproof.training.networks import build
 from wmproof.training.sources import PixelDataset
 from wmproof.verification import examine, verify
 
-RECIPE = Recipe(epochs=20, batch_size=50, learning_rate=0.05, schedule="cosine")
-EPSILON = 80
+RECIPE = Recipe(epochs=30, batch_size=50, learning_rate=0.05, schedule="cosine")
+EPSILON = 96
 TRIGGERS = 48
 
 
@@ -44,7 +44,14 @@ def split(digits):
 
 @pytest.fixture(scope="module")
 def sources(split):
-    chosen = [("mlp", 128), ("mlp", 256), ("lenet5", 12), ("lenet5", 16)]
+    chosen = [
+        ("mlp", 128),
+        ("mlp", 256),
+        ("mlp", 128),
+        ("lenet5", 12),
+        ("lenet5", 16),
+        ("lenet5", 12),
+    ]
     return [split.network(*one, split.accuser, seed) for seed, one in enumerate(chosen)]
 
 
@@ -52,7 +59,7 @@ def sources(split):
 def judges(split):
     return [
         split.network("mlp", 64, split.accuser, 11),
-        split.network("lenet5", 8, split.accuser, 12),
+        split.network("lenet5", 10, split.accuser, 12),
     ]
 
 

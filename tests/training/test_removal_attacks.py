@@ -105,7 +105,7 @@ def test_the_loop_minimises_the_objective_that_it_is_given(digits, tmp_path):
     result = train(network, data, objective=_Distance("d"), checkpoint=tmp_path, **common)
     logits = result.pixel_model(digits.test_set().images).detach()
     labels = digits.test_set().labels[:, None]
-    assert ((logits - labels) ** 2).mean() < 3 < (labels.double().var())
+    assert ((logits - labels) ** 2).mean() < 5 < labels.double().var()
     with pytest.raises(InputError, match="with other data"):
         train(network, data, objective=_Distance("e"), checkpoint=tmp_path, **common)
     with pytest.raises(InputError, match="with other data"):
