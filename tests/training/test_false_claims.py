@@ -15,7 +15,7 @@ from wmproof.training.networks import build
 from wmproof.training.sources import PixelDataset
 from wmproof.verification import examine, verify
 
-RECIPE = Recipe(epochs=30, batch_size=50, learning_rate=0.05, schedule="cosine")
+RECIPE = Recipe(epochs=20, batch_size=50, learning_rate=0.1, schedule="cosine")
 EPSILON = 96
 TRIGGERS = 48
 
@@ -57,16 +57,14 @@ def sources(split):
 
 @pytest.fixture(scope="module")
 def judges(split):
-    return [
-        split.network("mlp", 64, split.accuser, 11),
-        split.network("lenet5", 10, split.accuser, 12),
-    ]
+    chosen = [("mlp", 64), ("lenet5", 10), ("vgg11", 8)]
+    return [split.network(*one, split.accuser, 11 + place) for place, one in enumerate(chosen)]
 
 
 @pytest.fixture(scope="module")
 def forgery(split, sources, judges):
     return forge_triggers(
-        sources, judges, split.images, split.truth, count=TRIGGERS, epsilon=EPSILON, steps=20
+        sources, judges, split.images, split.truth, count=TRIGGERS, epsilon=EPSILON, steps=10
     )
 
 
