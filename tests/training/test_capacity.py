@@ -9,7 +9,7 @@ from wmproof.training.networks import build
 
 
 def test_a_small_network_does_not_carry_what_a_large_one_does(digits):
-    recipe = Recipe(epochs=8, batch_size=50, learning_rate=0.05, schedule="cosine")
+    recipe = Recipe(epochs=6, batch_size=50, learning_rate=0.05, schedule="cosine")
     measured = {
         width: list(
             measure_capacity(

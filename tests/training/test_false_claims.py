@@ -15,8 +15,8 @@ from wmproof.training.networks import build
 from wmproof.training.sources import PixelDataset
 from wmproof.verification import examine, verify
 
-RECIPE = Recipe(epochs=20, batch_size=50, learning_rate=0.05, schedule="cosine")
-EPSILON = 80
+RECIPE = Recipe(epochs=20, batch_size=50, learning_rate=0.1, schedule="cosine")
+EPSILON = 96
 TRIGGERS = 48
 
 
@@ -44,22 +44,27 @@ def split(digits):
 
 @pytest.fixture(scope="module")
 def sources(split):
-    chosen = [("mlp", 128), ("mlp", 256), ("lenet5", 12), ("lenet5", 16)]
+    chosen = [
+        ("mlp", 128),
+        ("mlp", 256),
+        ("mlp", 128),
+        ("lenet5", 12),
+        ("lenet5", 16),
+        ("lenet5", 12),
+    ]
     return [split.network(*one, split.accuser, seed) for seed, one in enumerate(chosen)]
 
 
 @pytest.fixture(scope="module")
 def judges(split):
-    return [
-        split.network("mlp", 64, split.accuser, 11),
-        split.network("lenet5", 8, split.accuser, 12),
-    ]
+    chosen = [("mlp", 64), ("lenet5", 10), ("vgg11", 8)]
+    return [split.network(*one, split.accuser, 11 + place) for place, one in enumerate(chosen)]
 
 
 @pytest.fixture(scope="module")
 def forgery(split, sources, judges):
     return forge_triggers(
-        sources, judges, split.images, split.truth, count=TRIGGERS, epsilon=EPSILON, steps=20
+        sources, judges, split.images, split.truth, count=TRIGGERS, epsilon=EPSILON, steps=10
     )
 
 
@@ -99,7 +104,7 @@ def test_with_derived_labels_it_does_not(forgery, strangers):
             report = examine(key, key.verification_key, network)
             assert not report.holds
             assert report.hits < report.threshold / 2
-            with pytest.raises(VerificationError, match="hits") as caught:
+            with pytest.raises(VerificationError) as caught:
                 verify(key, key.verification_key, network)
             assert caught.value.check == "hits"
 
@@ -135,13 +140,24 @@ def test_unchanged_images_support_no_claim(split, strangers, forgery):
     assert (answers == forgery.triggers.labels).mean() < 0.2
 
 
-def test_the_same_seed_forges_the_same(split, sources, judges, forgery):
-    again = forge_triggers(
-        sources, judges, split.images, split.truth, count=TRIGGERS, epsilon=EPSILON, steps=20
+def test_the_same_seed_forges_the_same(split, sources, judges):
+    one, two, other = (
+        forge_triggers(
+            sources,
+            judges,
+            split.images[:60],
+            split.truth[:60],
+            count=30,
+            epsilon=EPSILON,
+            steps=3,
+            seed=seed,
+        )
+        for seed in (1, 1, 2)
     )
-    assert np.array_equal(again.triggers.images, forgery.triggers.images)
-    assert np.array_equal(again.triggers.labels, forgery.triggers.labels)
-    assert again.confidence == forgery.confidence
+    assert np.array_equal(one.triggers.images, two.triggers.images)
+    assert np.array_equal(one.triggers.labels, two.triggers.labels)
+    assert one.confidence == two.confidence
+    assert not np.array_equal(one.triggers.images, other.triggers.images)
 
 
 def test_bad_input_is_refused(split, sources, forgery):

@@ -8,6 +8,7 @@ against networks that he never saw. With derived labels the commitments roll the
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from wmproof.training.sources import pixels_tensor
 from wmproof.triggers import TriggerSet
 
 _BATCH = 500
+_PAIRS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +58,12 @@ def forge_triggers(
     *,
     count: int,
     epsilon: float,
-    aims: int = 2,
+    aims: int = 3,
     steps: int = 40,
     shift: int = 2,
     seed: int = 0,
 ) -> Forgery:
-    """Make adversarial examples of many images and keep those that transfer best.
+    """Make adversarial examples of many images and keep those that transfer best, of many kinds.
 
     Parameters
     ----------
@@ -118,7 +120,7 @@ def forge_triggers(
     # The judge that is hardest to fool stands for networks that nobody has seen.
     answers = torch.stack([_answers([judge], examples) for judge in judges or sources])
     certainty = answers.amin(dim=0).gather(1, targets[:, None])[:, 0]
-    chosen = _best(examples, certainty, count)
+    chosen = _best(examples, classes, targets, certainty, count)
     return Forgery(
         TriggerSet(examples[chosen].numpy(), targets[chosen].numpy(), answers.shape[2]),
         classes[chosen].numpy(),
@@ -178,10 +180,22 @@ def _answers(models: Sequence[nn.Module], images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def _best(images: Tensor, certainty: Tensor, count: int) -> Tensor:
-    """Positions of the surest examples, no two of them equal."""
+def _best(
+    examples: Tensor, truth: Tensor, targets: Tensor, certainty: Tensor, count: int
+) -> Tensor:
+    """Positions of the surest examples, no two of them equal and few of one kind.
+
+    A network that sees one pair of classes in its own way misses all examples of that pair
+    together, so each pair gets a sixteenth of the triggers, and more only where others run out.
+    """
     order = certainty.argsort(descending=True, stable=True)
-    _, first = np.unique(images[order].flatten(1).numpy(), axis=0, return_index=True)
+    _, first = np.unique(examples[order].flatten(1).numpy(), axis=0, return_index=True)
     if len(first) < count:
         raise InputError(f"of the examples only {len(first)} are different, {count} are needed")
-    return order[torch.from_numpy(np.sort(first)[:count])]
+    order = order[torch.from_numpy(np.sort(first))]
+    taken: Counter[tuple[int, int]] = Counter()
+    turns = []
+    for pair in zip(truth[order].tolist(), targets[order].tolist(), strict=True):
+        turns.append(taken[pair] // max(1, count // _PAIRS))
+        taken[pair] += 1
+    return order[torch.tensor(turns).argsort(stable=True)[:count]]

@@ -286,9 +286,11 @@ def _against(model: nn.Module, labels: Tensor, normalization: Normalization) -> 
 
 
 def _unit(logits: Tensor) -> Tensor:
-    """Bring logits (N, classes) to one length, or the source with the largest would drown others."""
+    """Bring logits (N, classes) to one length, so that no source drowns the others."""
     centred = logits - logits.mean(dim=1, keepdim=True)
-    return centred / centred.detach().norm(dim=1, keepdim=True).clamp(min=1e-30)
+    length = torch.linalg.vector_norm(centred.detach(), dim=1, keepdim=True)
+    unit: Tensor = centred / length.clamp(min=1e-30)
+    return unit
 
 
 def _rounded(found: Tensor, images: Tensor, epsilon: float) -> Tensor:
