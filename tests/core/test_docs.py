@@ -19,6 +19,7 @@ COMMANDS = {
     "reveal": "wmproof.cli.reveal",
     "compile": "wmproof.cli.compile",
     "inspect": "wmproof.cli.inspect",
+    "experiment": "wmproof.cli.experiment",
 }
 
 

@@ -11,13 +11,11 @@ import click
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_json
 from wmproof.errors import InputError
+from wmproof.experiments.presets import EXPERIMENTS
 
 if TYPE_CHECKING:
     from wmproof.experiments.plan import Plan
     from wmproof.experiments.setting import Setting
-
-# Written here too, so that help does not import the presets.
-_EXPERIMENTS = ("smoke", "desk", "paper")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +41,7 @@ class _Options:
 
 
 @click.command()
-@click.argument("preset", type=click.Choice(_EXPERIMENTS))
+@click.argument("preset", type=click.Choice(EXPERIMENTS))
 @click.option("--out", required=True, type=FILE, metavar="DIR", help="Results, kept to go on.")
 @click.option("--report-to", type=FILE, metavar="DIR", help="Write tables and plots here instead.")
 @click.option("--data-folder", type=FILE, metavar="DIR", help="Where the data sets' files are.")

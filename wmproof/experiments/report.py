@@ -78,6 +78,10 @@ def write_report(
         out / f"{name}.json": (json.dumps(text, indent=1, sort_keys=True) + "\n").encode(),
         **files,
     }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made ({error.strerror})", where=str(out)) from error
     write_files(files, overwrite=True)
     return list(files)
 
