@@ -11,7 +11,7 @@ from wmproof.experiments.plan import Plan
 from wmproof.experiments.store import Store, held, open_folder
 
 if TYPE_CHECKING:
-    from wmproof.experiments.bench import Means
+    from wmproof.experiments.bench import Bench, Means
     from wmproof.experiments.unit import Unit
     from wmproof.training.loop import Progress
 
@@ -88,12 +88,10 @@ def _run_plan(plan: Plan, folder: Path, means: Means, watcher: Watcher | None) -
             watcher.done(unit.name, seconds)
 
 
-def finish(unit: Unit, bench: object, mark: str) -> float:
+def finish(unit: Unit, bench: Bench, mark: str) -> float:
     """Do one unit and record it; give the seconds that it took."""
-    from wmproof.experiments.bench import Bench
     from wmproof.experiments.tasks import task
 
-    assert isinstance(bench, Bench)  # noqa: S101
     start = time.monotonic()
     outcome = task(unit.task)(unit, bench)
     seconds = time.monotonic() - start
