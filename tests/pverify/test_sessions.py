@@ -64,7 +64,7 @@ def prepared(case):
 
 
 def test_a_claim_is_accepted_with_the_verifiers_coins(case, prepared):
-    with prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+    with prover(lambda stream: prove_session(stream, prepared)) as (
         address,
         errors,
     ):
@@ -79,7 +79,7 @@ def test_a_replayed_session_is_rejected(case, prepared):
 
     def honest(stream):
         recorders.append(Recorder(stream))
-        prove_session(recorders[0], prepared[0], case.public, prepared[1])
+        prove_session(recorders[0], prepared)
 
     with prover(honest) as (address, _):
         check(address, case)
@@ -96,7 +96,7 @@ def test_a_replayed_session_is_rejected(case, prepared):
 
 def test_a_verifier_with_another_model_refuses(case, prepared):
     with (
-        prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+        prover(lambda stream: prove_session(stream, prepared)) as (
             address,
             errors,
         ),

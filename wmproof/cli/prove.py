@@ -14,6 +14,7 @@ import click
 from wmproof._files import check_target, write_file
 from wmproof.cli.options import (
     FILE,
+    MEMORY,
     ask_passphrase,
     force_option,
     json_option,
@@ -38,9 +39,14 @@ if TYPE_CHECKING:
 @click.option(
     "--chunk",
     type=click.Choice([str(1 << bits) for bits in range(9)]),
-    default="256",
-    show_default=True,
-    help="Triggers that share an instance; fewer need less memory.",
+    help="Triggers that share an instance, 256 by default; fewer need less memory.",
+)
+@click.option(
+    "--max-memory",
+    "most_bytes",
+    type=MEMORY,
+    metavar="SIZE",
+    help="Memory to stay within, such as 4G or 800M; less of it takes longer.",
 )
 @click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
 @passphrase_option
@@ -54,7 +60,8 @@ def prove(
     listen: str | None,
     threshold: int | None,
     tolerance: Fraction,
-    chunk: str,
+    chunk: str | None,
+    most_bytes: int | None,
     pixels: str,
     passphrase_file: Path | None,
     force: bool,
@@ -79,7 +86,8 @@ def prove(
         options: dict[str, Any] = {
             "threshold": threshold,
             "tolerance": tolerance,
-            "chunk_bits": int(chunk).bit_length() - 1,
+            "chunk_bits": None if chunk is None else int(chunk).bit_length() - 1,
+            "most_bytes": most_bytes,
             "pixels": pixels,
             "progress": progress,
         }
@@ -88,10 +96,10 @@ def prove(
             write_file(out, claim, overwrite=force)
             fields = {"claim": str(out), "bytes": len(claim)}
         else:
-            public, proof = prepare_claim(model, key, public_key, **options)
+            prepared = prepare_claim(model, key, public_key, **options)
             serve_once(
                 listen or "",
-                lambda stream: prove_session(stream, public, public_key, proof),
+                lambda stream: prove_session(stream, prepared),
                 lambda address: click.echo(f"listening on {address}", err=True),
             )
             fields = {"convinced": True}
