@@ -92,7 +92,9 @@ async def _exchange(request: httpx.Request, limit: int, timeout: float) -> Reply
             f"gave no complete answer in {timeout:g} seconds", where=where, remedy="Try again later"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise InputError(f"cannot be reached ({error or type(error).__name__})", where=where) from error
+        raise InputError(
+            f"cannot be reached ({error or type(error).__name__})", where=where
+        ) from error
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return Reply(response.status_code, content_type, body)
 
