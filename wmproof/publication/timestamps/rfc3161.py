@@ -154,22 +154,14 @@ def parse_token(token: bytes, where: str = "token") -> tuple[TimeStampResponse, 
 
 def _as_response(token: bytes) -> bytes:
     """Wrap a bare token, whose first field is an object identifier, in a response."""
-    first = 2 if len(token) > 1 and token[1] < 0x80 else 2 + (token[1:2] or b"\0")[0] - 0x80
+    long_form = len(token) > 1 and token[1] >= 0x80
+    first = 2 + (token[1] & 0x7F if long_form else 0)
     if token[first : first + 1] != b"\x06":
         return token
-    length = len(_GRANTED) + len(token)
-    size = length.to_bytes(3, "big")
-    return b"\x30\x83" + size + _GRANTED + token if length >= 1 << 16 else _der(length, token)
-
-
-def _der(length: int, token: bytes) -> bytes:
-    if length < 0x80:
-        head = bytes([length])
-    elif length < 0x100:
-        head = bytes([0x81, length])
-    else:
-        head = b"\x82" + length.to_bytes(2, "big")
-    return b"\x30" + head + _GRANTED + token
+    content = _GRANTED + token
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    head = size if len(content) < 0x80 else bytes([0x80 | len(size)]) + size
+    return b"\x30" + head + content
 
 
 def _refusal(response: TimeStampResponse, where: str) -> VerificationError:
