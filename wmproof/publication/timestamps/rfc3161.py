@@ -216,7 +216,7 @@ def _signer(response: TimeStampResponse, where: str) -> x509.Certificate:
             for c in carried
             if (c.issuer, c.serial_number) == (signer.issuer, signer.serial_number)
         ]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise FormatError("carries a certificate that does not parse", where=where) from error
     if len(matching) != 1:
         raise FormatError("does not carry its signer's certificate, once", where=where)
