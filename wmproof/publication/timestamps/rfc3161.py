@@ -15,7 +15,7 @@ from rfc3161_client.errors import VerificationError as _Refused
 from rfc3161_client.tsp import PKIStatus, TimeStampResponse, TimeStampTokenInfo
 from rfc3161_client.verify import SHA256_OID, SHA384_OID, SHA512_OID
 
-from wmproof.errors import FormatError, InputError, VerificationError
+from wmproof.errors import FormatError, InputError, VerificationError, WmproofError
 
 TOKEN_LIMIT = 1 << 16
 DEFAULT_SKEW = timedelta(minutes=5)
@@ -106,12 +106,25 @@ def verify_token(
         raise InputError(f"a SHA-256 digest has 32 bytes, not {len(digest)}")
     if not roots:
         raise InputError("there is no trusted certificate", remedy="Give the authority's root")
+    now = now or datetime.now(UTC)
+    if now.tzinfo is None:
+        raise InputError("the verifier's time is without a time zone")
     response, info = parse_token(token, where)
-    _check_contents(info, digest, nonce, policy, where)
-    certificate = _signer(response, where)
-    _check_certificate(certificate, info.gen_time, where)
-    _check_signature(response, digest, roots, where)
-    _check_clock(info.gen_time, now or datetime.now(UTC), skew, where)
+    try:
+        _check_contents(info, digest, nonce, policy, where)
+        certificate = _signer(response, where)
+        _check_certificate(certificate, info.gen_time, where)
+        _check_signature(response, digest, roots, where)
+        _check_clock(info.gen_time, now, skew, where)
+        return _timestamp(info, certificate, digest)
+    except WmproofError:
+        raise
+    except Exception as error:
+        # Names and dates are decoded on access, and raise whatever they meet in hostile bytes.
+        raise FormatError("has a field that cannot be decoded", where=where) from error
+
+
+def _timestamp(info: TimeStampTokenInfo, certificate: x509.Certificate, digest: bytes) -> Timestamp:
     return Timestamp(
         gen_time=info.gen_time,
         accuracy=_accuracy(info),
@@ -209,15 +222,9 @@ def _check_contents(
 
 def _signer(response: TimeStampResponse, where: str) -> x509.Certificate:
     (signer,) = response.signed_data.signer_infos
-    try:
-        carried = [x509.load_der_x509_certificate(c) for c in response.signed_data.certificates]
-        matching = [
-            c
-            for c in carried
-            if (c.issuer, c.serial_number) == (signer.issuer, signer.serial_number)
-        ]
-    except (ValueError, x509.InvalidVersion) as error:
-        raise FormatError("carries a certificate that does not parse", where=where) from error
+    named = signer.issuer, signer.serial_number
+    carried = [x509.load_der_x509_certificate(c) for c in response.signed_data.certificates]
+    matching = [c for c in carried if (c.issuer, c.serial_number) == named]
     if len(matching) != 1:
         raise FormatError("does not carry its signer's certificate, once", where=where)
     return matching[0]
