@@ -21,7 +21,7 @@ from wmproof.cli.options import (
     passphrase_option,
     tolerance_option,
 )
-from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.cli.output import print_json, print_verdict
 from wmproof.keys import load_marking_key, load_public_key
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ def prove(
 
     The claim shows nothing of the triggers, and the same key serves for any number of claims.
     """
-    from wmproof.pverify.prover import prepare_claim, prove_claim
+    from wmproof.cli.claim_summary import print_claim
+    from wmproof.pverify.prover import prepare_claim
     from wmproof.pverify.session_prover import prove_session, serve_once
+    from wmproof.pverify.statement import INTERACTIVE, NON_INTERACTIVE
 
     if (out is None) == (listen is None):
         raise click.UsageError("give either --out or --listen")
@@ -81,34 +83,36 @@ def prove(
         check_target(out, overwrite=force)
     key = load_marking_key(mk_path, ask_passphrase(passphrase_file))
     started = time.monotonic()
-    fields: dict[str, Any] = {}
     with _progress(quiet=as_json) as progress:
-        options: dict[str, Any] = {
-            "threshold": threshold,
-            "tolerance": tolerance,
-            "chunk_bits": None if chunk is None else int(chunk).bit_length() - 1,
-            "most_bytes": most_bytes,
-            "pixels": pixels,
-            "progress": progress,
-        }
+        prepared = prepare_claim(
+            model,
+            key,
+            public_key,
+            threshold=threshold,
+            tolerance=tolerance,
+            chunk_bits=None if chunk is None else int(chunk).bit_length() - 1,
+            most_bytes=most_bytes,
+            pixels=pixels,
+            progress=progress,
+        )
         if out is not None:
-            claim = prove_claim(model, key, public_key, **options)
+            claim = prepared.to_bytes()
             write_file(out, claim, overwrite=force)
-            fields = {"claim": str(out), "bytes": len(claim)}
+            security, size = NON_INTERACTIVE, len(claim)
         else:
-            prepared = prepare_claim(model, key, public_key, **options)
-            serve_once(
+            size = serve_once(
                 listen or "",
                 lambda stream: prove_session(stream, prepared),
                 lambda address: click.echo(f"listening on {address}", err=True),
             )
-            fields = {"convinced": True}
-    fields["seconds"] = time.monotonic() - started
+            security = INTERACTIVE
+    seconds = time.monotonic() - started
+    report = prepared.report(security, argument_bytes=size, seconds=seconds)
     if as_json:
-        print_json(fields)
+        print_json(report.fields() | {"claim": None if out is None else str(out)})
     else:
-        print_fields(fields)
-        print_verdict(True, "the claim is made" if out else "the verifier is convinced")
+        print_claim(report)
+        print_verdict(True, f"the claim is in {out}" if out else "the verifier is convinced")
     return 0
 
 

@@ -8,11 +8,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from wmproof.argument.system.prover import prove
+from wmproof.argument.system.statement import Security, prepare
 from wmproof.errors import InputError
 from wmproof.keys import MarkingKey, PublicKey
 from wmproof.pverify.claim_file import ClaimHeader, encode_claim
 from wmproof.pverify.memory import MemoryPlan, plan_memory
+from wmproof.pverify.report import ClaimReport, claim_report
 from wmproof.pverify.statement import (
+    INTERACTIVE,
     NON_INTERACTIVE,
     default_threshold,
     open_public_model,
@@ -31,14 +34,33 @@ class PreparedClaim:
     ----------
     header : ClaimHeader
         What the claim says.
+    public_key : PublicKey
     proof : ClaimProof
     parts : int
         In which the commitment is made.
     """
 
     header: ClaimHeader
+    public_key: PublicKey
     proof: ClaimProof
     parts: int
+
+    def to_bytes(self) -> bytes:
+        """Prove, without a verifier: the claim file."""
+        argument = prove(self.proof, self.proof.witness(), NON_INTERACTIVE, parts=self.parts)
+        return encode_claim(self.header, argument)
+
+    def report(self, security: Security, *, argument_bytes: int, seconds: float) -> ClaimReport:
+        """What the claim is worth to whoever accepts it, as the verifier will say."""
+        return claim_report(
+            self.header,
+            self.public_key,
+            self.proof,
+            prepare(self.proof, security),
+            interactive=security is INTERACTIVE,
+            argument_bytes=argument_bytes,
+            seconds=seconds,
+        )
 
 
 def prepare_claim(
@@ -77,7 +99,7 @@ def prepare_claim(
         progress=progress,
     )
     header = public.header(public_key, needed, plan.chunk_bits)
-    return PreparedClaim(header, proof, plan.parts)
+    return PreparedClaim(header, public_key, proof, plan.parts)
 
 
 def prove_claim(
@@ -122,7 +144,7 @@ def prove_claim(
         The model does not answer enough triggers with their labels, or does not fit the key, or
         the memory is too small.
     """
-    claim = prepare_claim(
+    return prepare_claim(
         model,
         key,
         public_key,
@@ -132,6 +154,4 @@ def prove_claim(
         most_bytes=most_bytes,
         pixels=pixels,
         progress=progress,
-    )
-    argument = prove(claim.proof, claim.proof.witness(), NON_INTERACTIVE, parts=claim.parts)
-    return encode_claim(claim.header, argument)
+    ).to_bytes()

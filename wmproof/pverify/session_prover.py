@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TypeVar
 
 from wmproof.argument.system.prover import prove_to
 from wmproof.argument.system.statement import prepare
@@ -13,9 +14,17 @@ from wmproof.pverify.prover import PreparedClaim
 from wmproof.pverify.session import HELLO, Stream, expect_hello, expect_yes, parse_address
 from wmproof.pverify.statement import INTERACTIVE
 
+T = TypeVar("T")
 
-def prove_session(stream: Stream, claim: PreparedClaim) -> None:
-    """Prove a prepared claim to one verifier; ProofError if it goes away or is not convinced."""
+
+def prove_session(stream: Stream, claim: PreparedClaim) -> int:
+    """Prove a prepared claim to one verifier; ProofError if it goes away or is not convinced.
+
+    Returns
+    -------
+    int
+        Bytes sent.
+    """
     expect_hello(stream)
     stream.write(HELLO)
     stream.write(claim.header.to_bytes())
@@ -24,10 +33,11 @@ def prove_session(stream: Stream, claim: PreparedClaim) -> None:
     coins = ProverCoins(stream)
     prove_to(claim.proof, setup, claim.proof.witness(), stream, coins, parts=claim.parts)
     expect_yes(stream, "the verifier was not convinced")
+    return stream.sent
 
 
-def serve_once(address: str, serve: Callable[[Stream], None], ready: Callable[[str], None]) -> None:
-    """Listen, call `ready` with the address, and serve one connection."""
+def serve_once(address: str, serve: Callable[[Stream], T], ready: Callable[[str], None]) -> T:
+    """Listen, call `ready` with the address, and serve one connection; what `serve` returns."""
     host, port = parse_address(address)
     try:
         server = socket.create_server((host, port))
@@ -38,4 +48,4 @@ def serve_once(address: str, serve: Callable[[Stream], None], ready: Callable[[s
         ready(f"{bound[0]}:{bound[1]}")
         connection, _ = server.accept()
         with connection:
-            serve(Stream(connection))
+            return serve(Stream(connection))
