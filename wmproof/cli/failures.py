@@ -19,6 +19,11 @@ _EXTRAS = {
     "torchvision": "train",
     "sklearn": "train",
     "matplotlib": "plots",
+    "anyio": "timestamps",
+    "bitcoin": "timestamps",
+    "httpx": "timestamps",
+    "opentimestamps": "timestamps",
+    "rfc3161_client": "timestamps",
 }
 
 
