@@ -21,7 +21,6 @@ from cheating_prover import (
     margins_of,
     openings_of,
 )
-from conftest import CONTEXT
 
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import Security
@@ -30,6 +29,7 @@ from wmproof.errors import ProofError
 from wmproof.relation.claim import ClaimStatement
 from wmproof.relation.claim_prover import ClaimProof
 
+CONTEXT = bytes(range(32))
 SECURITY = Security(bits=40, grinding_bits=0)
 
 

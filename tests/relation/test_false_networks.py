@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import SHAPE
 from network_claim import NetworkClaim, NetworkProof, run
 
 from wmproof.argument.field import P
@@ -22,7 +21,7 @@ from wmproof.circuit.tables import MAX_TABLE_BITS, Table
 from wmproof.errors import InputError, ProofError
 
 SECURITY = Security(bits=40, grinding_bits=0)
-IMAGES = np.random.default_rng(8).integers(0, 256, (4, *SHAPE), dtype=np.uint8)
+IMAGES = np.random.default_rng(8).integers(0, 256, (4, 2, 9, 7), dtype=np.uint8)
 
 
 def check(proof, circuit):
