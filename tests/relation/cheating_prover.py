@@ -1,4 +1,4 @@
-"""A prover of claims that checks nothing before it proves, to be as consistent as a cheat can be."""
+"""A prover of claims that checks nothing before it proves, and is else as consistent as can be."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Liar(ClaimProof):
-    """A claim whose openings are `add_openings`' or another claim's, true or not."""
+    """A claim to which a cheat adds openings, true or not."""
 
     def _add_openings(self) -> None:
         """Left to the cheat."""

@@ -1,7 +1,7 @@
 """Cheats that are wrong in one place only: all else in the witness and the proof agrees with it.
 
-Each test's docstring says which equation is left to catch the cheat. A proof of a false statement is
-accepted with probability below 2^-40 (`SECURITY`), the coins being the hash's.
+Each test's docstring says which equation is left to catch the cheat. A proof of a false statement
+is accepted with probability below 2^-40 (`SECURITY`), the coins being the hash's.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def honest(circuit, key):
 
 def check(claim, statement=None):
     """Verify a claim's proof against the statement that it should have been about."""
-    stated = statement or ClaimStatement(
-        claim.circuit, claim.key, claim.threshold, context=CONTEXT
-    )
+    stated = statement or ClaimStatement(claim.circuit, claim.key, claim.threshold, context=CONTEXT)
     verify_proof(stated, prove(claim, claim.witness(), SECURITY), SECURITY)
 
 
@@ -158,7 +156,7 @@ def test_another_label_does_not_open_the_commitment(circuit, key):
 
 
 def with_hits(circuit, key, choose, slack=0):
-    """A claim of one hit more than there are, with the bits that `choose` makes of the true ones."""
+    """A claim of one hit more than there are, with the bits that `choose` makes of the true."""
     claim = liar(circuit, key)
     claim.arrays |= hashed(claim, key.embedded())
     claim_threshold(claim, claim.hits + 1)
