@@ -25,9 +25,11 @@ from cheating_prover import (
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import Security
 from wmproof.argument.system.verifier import verify_proof
+from wmproof.circuit.ir import Circuit
 from wmproof.errors import ProofError
 from wmproof.relation.claim import ClaimStatement
 from wmproof.relation.claim_prover import ClaimProof
+from wmproof.relation.network import NetworkStatement
 
 CONTEXT = bytes(range(32))
 SECURITY = Security(bits=40, grinding_bits=0)
@@ -204,3 +206,16 @@ def test_a_hit_counts_once(circuit, key):
         bits[int(np.flatnonzero(bits)[0])] = 2
 
     rejected(with_hits(circuit, key, count_twice))
+
+
+def test_logits_are_the_models_own(circuit, key):
+    """The linear map of the logits: another model's are all larger by one, and as far apart."""
+    output = replace(circuit.output, bias=circuit.output.bias + 1)
+    claim = liar(Circuit(circuit.nodes, circuit.tables, output), key)
+    claim.arrays |= hashed(claim, key.embedded())
+    check(claim)
+    claim.circuit = circuit
+    rejected(claim)
+    claim.network = NetworkStatement(circuit, claim.chunks)
+    claim.hit_claim = replace(claim.hit_claim, network=claim.network)
+    rejected(claim)
