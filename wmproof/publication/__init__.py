@@ -1,0 +1,1 @@
+"""Evidence of when a key was public: the transparency log."""
