@@ -162,6 +162,11 @@ class LogReader:
                 return first + hashes.index(wanted)
         return None
 
+    def partial_tile(self, level: int) -> list[bytes]:
+        """Return the hashes of the partial tile at the right edge of a level, if there is one."""
+        count = self.size >> (HEIGHT * level)
+        return self._hashes(tile_of(level, count - 1, self.size)) if count % WIDTH else []
+
     def check_tiles(self) -> None:
         """Check that each hash above the leaves is the root of the tile below it.
 

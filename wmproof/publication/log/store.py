@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from wmproof._files import locked, write_file
+from wmproof._files import locked, make_folder, write_file, write_files
 from wmproof.errors import InputError, VerificationError
 from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint
 from wmproof.publication.log.cosignature import verify_cosignatures
@@ -23,7 +23,6 @@ from wmproof.publication.log.merkle import EMPTY_ROOT
 from wmproof.publication.log.note import (
     Note,
     NoteSignature,
-    SignatureKind,
     VerifierKey,
 )
 from wmproof.publication.log.reader import CHECKPOINT, VERIFIER_KEY, LogReader, read_verifier_key
@@ -173,9 +172,7 @@ class Log:
         return SignedCheckpoint(checkpoint, note)
 
 
-def create_log(
-    folder: str | os.PathLike[str], signer: NoteSigner, *, origin: str | None = None
-) -> Log:
+def create_log(folder: str | os.PathLike[str], signer: NoteSigner) -> Log:
     """Make an empty log with its first checkpoint.
 
     Parameters
@@ -183,28 +180,25 @@ def create_log(
     folder : path
         Made if it does not exist; must be empty otherwise.
     signer : NoteSigner
-        Of the kind ED25519.
-    origin : str, optional
-        Must be the key's name, which it is if not given.
+        Of the kind ED25519; its name is the log's origin.
 
     Raises
     ------
     InputError
-        The folder is not empty or cannot be made, or the origin is not the key's name.
+        The folder is not empty or cannot be made, or the key is a witness's.
     """
     folder = Path(folder)
-    if origin not in (None, signer.name) or signer.kind is not SignatureKind.ED25519:
-        raise InputError("a log signs with an Ed25519 key that has the name of its origin")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise InputError("is not empty", where=str(folder), remedy="Choose another folder")
-        (folder / STATE).mkdir()
+        taken = folder.exists() and any(folder.iterdir())
     except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+        raise InputError(f"cannot be read ({error.strerror})", where=str(folder)) from error
+    if taken:
+        raise InputError("is not empty", where=str(folder), remedy="Choose another folder")
+    make_folder(folder / STATE)
     key = signer.verifier_key
     note = sign_checkpoint(Checkpoint(signer.name, 0, EMPTY_ROOT), signer)
     Journal(folder / STATE / JOURNAL).restart(0)
-    write_file(folder / CHECKPOINT, note.to_bytes())
-    write_file(folder / VERIFIER_KEY, f"{key}\n".encode())
+    write_files(
+        {folder / VERIFIER_KEY: f"{key}\n".encode(), folder / CHECKPOINT: note.to_bytes()}
+    )
     return Log(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wmproof._files import write_file
+from wmproof._files import make_folder, write_file
 from wmproof.errors import InputError
 from wmproof.publication.log.merkle import leaf_hash, node_hash
 from wmproof.publication.log.reader import LogReader
@@ -35,7 +35,7 @@ def extend_tiles(log: LogReader, entries: list[bytes]) -> bytes:
     while first or hashes:
         line = log.partial_tile(level) + hashes
         full = []
-        for tile, part in _cut(level, first, line):
+        for tile, part in _cut(level, first, line) if hashes else ():
             _write(log.folder, tile, b"".join(part))
             if tile.width == WIDTH:
                 full.append(tile_root(part))
@@ -63,10 +63,7 @@ def _cut(level: int | None, first: int, line: list[bytes]) -> list[tuple[Tile, l
 
 def _write(folder: Path, tile: Tile, data: bytes) -> None:
     path = folder / tile.path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(path.parent)) from error
+    make_folder(path.parent)
     write_file(path, data, overwrite=True)
 
 
