@@ -18,7 +18,7 @@ def audit(log: LogReader) -> int:
     FormatError
         A tile or a bundle is cut short.
     VerificationError
-        Check ``entries``: an entry has another leaf hash; ``tiles``: they do not fit the checkpoint.
+        Check ``entries``: an entry has another leaf hash; ``tiles``: they give another root.
     """
     checkpoint = log.checkpoint
     right_edge: list[tuple[int, bytes]] = []

@@ -140,7 +140,7 @@ class Log:
         if not journal.base <= present.size <= journal.end:
             raise VerificationError(
                 "rollback",
-                f"the {present} does not fit the journal of entries {journal.base} to {journal.end}",
+                f"the {present} does not fit the journal from {journal.base} to {journal.end}",
                 where=str(self.folder),
                 remedy="A part of the folder is older than the rest: restore it whole",
                 numbers={"size": present.size, "first": journal.base, "end": journal.end},
@@ -198,7 +198,5 @@ def create_log(folder: str | os.PathLike[str], signer: NoteSigner) -> Log:
     key = signer.verifier_key
     note = sign_checkpoint(Checkpoint(signer.name, 0, EMPTY_ROOT), signer)
     Journal(folder / STATE / JOURNAL).restart(0)
-    write_files(
-        {folder / VERIFIER_KEY: f"{key}\n".encode(), folder / CHECKPOINT: note.to_bytes()}
-    )
+    write_files({folder / VERIFIER_KEY: f"{key}\n".encode(), folder / CHECKPOINT: note.to_bytes()})
     return Log(folder)

@@ -127,7 +127,7 @@ def verify_growth(
 
 def check_growth(old: Checkpoint, new: Checkpoint, path: Sequence[bytes]) -> None:
     """Check a consistency proof between two checkpoints of one log; errors as `verify_growth`."""
-    numbers = {
+    numbers: dict[str, int | float | str] = {
         "old_size": old.size,
         "old_root": old.root.hex(),
         "new_size": new.size,
