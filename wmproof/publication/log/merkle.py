@@ -90,10 +90,10 @@ def verify_consistency(
     if old_size > size:
         raise _no_consistency(old_size, size, "the tree has shrunk")
     if old_size in (0, size):
-        holds = hmac.compare_digest(old_root, root if old_size else EMPTY_ROOT)
         if path:
             raise _no_consistency(old_size, size, "the path must be empty")
-        if not holds:
+        expected = root if old_size == size else EMPTY_ROOT
+        if not hmac.compare_digest(old_root, expected):
             raise _no_consistency(old_size, size, "the roots differ")
         return
     nodes = list(path)

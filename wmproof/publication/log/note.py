@@ -164,7 +164,11 @@ def verify_note(note: Note, key: VerifierKey, where: str = "note") -> None:
     ------
     VerificationError
         Check ``log-signature``: no signature is by this key, or one that claims to be is wrong.
+    InputError
+        The key is a witness's.
     """
+    if key.kind is not SignatureKind.ED25519:
+        raise InputError(f"the key of {key.name} is a witness's and not a log's")
     found = note.by(key)
     if not found:
         raise VerificationError(
