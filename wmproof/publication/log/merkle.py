@@ -92,8 +92,8 @@ def verify_consistency(
     if old_size in (0, size):
         if path:
             raise _no_consistency(old_size, size, "the path must be empty")
-        expected = root if old_size == size else EMPTY_ROOT
-        if not hmac.compare_digest(old_root, expected):
+        expected = root if old_size else EMPTY_ROOT
+        if not hmac.compare_digest(old_root, expected) or (not size and root != EMPTY_ROOT):
             raise _no_consistency(old_size, size, "the roots differ")
         return
     nodes = list(path)
