@@ -19,6 +19,11 @@ _EXTRAS = {
     "torchvision": "train",
     "sklearn": "train",
     "matplotlib": "plots",
+    "fastapi": "serve",
+    "jinja2": "serve",
+    "limits": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 
