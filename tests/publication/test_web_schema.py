@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from wmproof.publication.web.app import create_app
 
@@ -49,9 +50,12 @@ def test_the_api_is_as_described(operations, label, mode):
     if label == "GET /api/v1/log" and mode is GenerationMode.NEGATIVE:
         return  # it takes nothing that could be wrong
 
+    # No schema can say which bytes are a model, a key and a claim.
+    excluded = [positive_data_acceptance] if label.startswith("POST") else []
+
     @BOUNDED
     @given(request=operations[label].as_strategy(generation_mode=mode))
     def validate(request):
-        request.call_and_validate()
+        request.call_and_validate(excluded_checks=excluded)
 
     validate()
