@@ -34,6 +34,11 @@ _COMMANDS = {
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
     "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
+    "timestamp": (
+        "wmproof.cli.timestamp",
+        "timestamp",
+        "Have a file timestamped by others, and verify that.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

@@ -24,6 +24,11 @@ _EXTRAS = {
     "limits": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "anyio": "timestamps",
+    "bitcoin": "timestamps",
+    "httpx": "timestamps",
+    "opentimestamps": "timestamps",
+    "rfc3161_client": "timestamps",
 }
 
 

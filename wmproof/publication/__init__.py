@@ -1,1 +1,1 @@
-"""Evidence of when a key was public: the transparency log."""
+"""Published before use (PROTOCOL section 7): evidence of when a key was public."""
