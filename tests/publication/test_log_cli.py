@@ -129,7 +129,7 @@ def test_what_does_not_hold(run, board, tmp_path):
         (("serve", "board", "--log-key", f"b+{8 * '0'}+AAAA"), "holds no Ed25519 key"),
         (("verify", "--log-key", "VKEY"), "give PROOF with --key"),
         (
-            ("verify", "mine.pvk", "--key", ZERO, "--log-key", "VKEY"),
+            ("verify", "log.pem", "--key", ZERO, "--log-key", "VKEY"),
             "is cut short: there is no checkpoint",
         ),
         (("verify", "mine.pvk", "--key", ZERO, "--log-key", "a+b+c"), "base64"),
