@@ -33,6 +33,7 @@ _COMMANDS = {
         "Prove in zero knowledge that a model carries a key.",
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
+    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
     "timestamp": (
         "wmproof.cli.timestamp",
         "timestamp",
