@@ -39,6 +39,11 @@ _COMMANDS = {
         "timestamp",
         "Have a file timestamped by others, and verify that.",
     ),
+    "experiment": (
+        "wmproof.cli.experiment",
+        "experiment",
+        "Run the paper's experiments and the attacks known since.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 
