@@ -19,6 +19,7 @@ _EXTRAS = {
     "torchvision": "train",
     "sklearn": "train",
     "matplotlib": "plots",
+    "httpx": "remote",
 }
 
 
