@@ -33,6 +33,11 @@ _COMMANDS = {
         "Prove in zero knowledge that a model carries a key.",
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
+    "timestamp": (
+        "wmproof.cli.timestamp",
+        "timestamp",
+        "Have a file timestamped by others, and verify that.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

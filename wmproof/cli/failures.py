@@ -19,7 +19,11 @@ _EXTRAS = {
     "torchvision": "train",
     "sklearn": "train",
     "matplotlib": "plots",
-    "httpx": "remote",
+    "anyio": "timestamps",
+    "bitcoin": "timestamps",
+    "httpx": "timestamps",
+    "opentimestamps": "timestamps",
+    "rfc3161_client": "timestamps",
 }
 
 
