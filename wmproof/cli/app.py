@@ -38,6 +38,7 @@ _COMMANDS = {
         "timestamp",
         "Have a file timestamped by others, and verify that.",
     ),
+    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

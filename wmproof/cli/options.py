@@ -162,3 +162,22 @@ def read_signing_key(path: Path | None) -> bytes | None:
             raise
     answer: str = click.prompt("Passphrase of the signing key", hide_input=True, err=True)
     return load_signing_key(path, answer.encode())
+
+
+def signing_passphrase() -> bytes | None:
+    """Find the passphrase for a new signing key: in the environment, or by asking; None for none.
+
+    Where nobody can be asked, a log that runs by itself has a key without one.
+    """
+    given = os.environ.get(SIGNING_VARIABLE)
+    if given is not None or not sys.stdin.isatty():
+        return given.encode() if given else None
+    answer: str = click.prompt(
+        "Passphrase of the new signing key (empty for none)",
+        default="",
+        show_default=False,
+        hide_input=True,
+        confirmation_prompt=True,
+        err=True,
+    )
+    return answer.encode() or None
