@@ -39,6 +39,17 @@ _COMMANDS = {
         "Have a file timestamped by others, and verify that.",
     ),
     "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
+    "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
+    "verify-bundle": (
+        "wmproof.cli.verify_bundle",
+        "verify_bundle",
+        "Verify such evidence offline, and say what it does not show.",
+    ),
+    "dispute": (
+        "wmproof.cli.dispute",
+        "dispute",
+        "Compare the evidence of two parties about one model.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

@@ -24,6 +24,7 @@ from wmproof.keys import (
 )
 from wmproof.keys.files import FILE_LIMIT
 from wmproof.models.open_inference import transcript
+from wmproof.publication.bundle import format as evidence
 from wmproof.pverify import claim_file
 from wmproof.triggers import format_shape
 
@@ -51,7 +52,7 @@ def _describe(data: bytes, where: str) -> dict[str, Any]:
         "is none of wmproof's files",
         where=where,
         remedy="It reads marking keys, verification keys, public keys, openings, claims, "
-        "transcripts and ONNX models",
+        "transcripts, bundles and ONNX models",
     )
 
 
@@ -148,6 +149,18 @@ def _describe_transcript(data: bytes, where: str) -> dict[str, Any]:
     }
 
 
+def _describe_bundle(data: bytes, where: str) -> dict[str, Any]:
+    found = evidence.parse_bundle(data, where)
+    return {
+        "file": "evidence bundle",
+        "model_sha256": found.model_digest.hex(),
+        "public_key_sha256": found.public_key.digest.hex(),
+        "pixels": found.pixels.name.lower(),
+        "parts": ", ".join(part.name for part in found.parts),
+        "sha256": found.digest.hex(),
+    }
+
+
 _KINDS: dict[bytes, Callable[[bytes, str], dict[str, Any]]] = {
     encryption.MAGIC: _describe_marking_key,
     verification_key.MAGIC: _describe_verification_key,
@@ -155,4 +168,5 @@ _KINDS: dict[bytes, Callable[[bytes, str], dict[str, Any]]] = {
     batch.MAGIC: _describe_opening,
     claim_file.MAGIC: _describe_claim,
     transcript.MAGIC: _describe_transcript,
+    evidence.MAGIC: _describe_bundle,
 }

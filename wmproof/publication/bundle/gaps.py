@@ -1,0 +1,72 @@
+"""What a bundle does not show, said whatever it shows: each gap has a name and a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wmproof.checks import Outcome
+from wmproof.publication.bundle.attestations import NotShown
+from wmproof.publication.bundle.evidence import EvidenceReport
+from wmproof.publication.bundle.format import PartKind, Subject
+from wmproof.publication.bundle.trust import Trust
+
+
+def gaps(report: EvidenceReport, trust: Trust) -> tuple[NotShown, ...]:
+    """Return all gaps, those that can be closed first."""
+    return (*_missing(report), *_log_gaps(report, trust), *_key_gaps(report, trust), *_ALWAYS)
+
+
+def _missing(report: EvidenceReport) -> Iterator[NotShown]:
+    for item in report.checks:
+        if item.name in ("claim", "publication", "order") and item.outcome is not Outcome.PASSED:
+            yield NotShown(item.name, item.what)
+    stamped = {item.subject for item in report.attestations}
+    if Subject.MODEL not in stamped:
+        yield NotShown("model-seen", "nobody who is trusted attests when the model was seen")
+    first = report.key_published
+    if first is not None and not first.public:
+        yield NotShown(
+            "public", f"{first.by} says that the key existed, not that anybody could see it"
+        )
+
+
+def _log_gaps(report: EvidenceReport, trust: Trust) -> Iterator[NotShown]:
+    if not report.bundle.of_kind(PartKind.INCLUSION_PROOF):
+        yield NotShown("log", "the bundle has no proof that the key is in a log")
+    if not report.logged:
+        return
+    if not any(item.moment for item in report.logged):
+        yield NotShown(
+            "witnesses",
+            "no witness is asked for, so the log may show others another list of keys, and a log "
+            "alone says no time",
+        )
+    if not all(item.grown for item in report.logged):
+        yield NotShown("log-today", "whether the log still contains the key was not looked up")
+
+
+def _key_gaps(report: EvidenceReport, trust: Trust) -> Iterator[NotShown]:
+    if trust.signer is None:
+        yield NotShown("owner", "whose key it is: no signer was expected")
+    if trust.reference is None:
+        yield NotShown(
+            "labels",
+            "that the opened labels are wrong for their pictures: look at the contact sheet",
+        )
+    bad = report.key.soundness.hidden_bad_at_most
+    if bad:
+        yield NotShown(
+            "hidden-triggers", f"that all hidden triggers are good: up to {bad} may be bad ones"
+        )
+
+
+_ALWAYS = (
+    NotShown(
+        "older-model",
+        "that the model did not exist before the key: timestamps say that something was there by "
+        "a time, and never that it was not",
+    ),
+    NotShown("service", "that the model behind any service is this file"),
+    NotShown("which-hits", "which hidden triggers are hit, and how many above the claimed number"),
+    NotShown("lying-attesters", "that those who attest, and who are trusted here, tell the truth"),
+)
