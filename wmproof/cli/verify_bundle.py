@@ -10,7 +10,7 @@ from wmproof._files import check_target, write_file
 from wmproof.cli.evidence_output import evidence_fields, load_bundle, print_evidence
 from wmproof.cli.options import FILE, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
-from wmproof.cli.sheets import read_class_names
+from wmproof.cli.sheets import public_key_sheet, read_class_names
 from wmproof.cli.trust_options import TrustFor, trust_options
 
 
@@ -48,7 +48,8 @@ def verify_bundle(
     if html is not None:
         from wmproof.report.evidence import draw_evidence
 
-        write_file(html, draw_evidence(report, trust, class_names=names), overwrite=force)
+        sheet = public_key_sheet(parsed.public_key, class_names=names, coincide=report.key.coincide)
+        write_file(html, draw_evidence(report, trust, contact_sheet=sheet), overwrite=force)
     if as_json:
         print_json(evidence_fields(report))
         return 0 if report.holds else 1
