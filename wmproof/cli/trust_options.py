@@ -23,6 +23,7 @@ from wmproof.publication.log.note import VerifierKey
 from wmproof.publication.log.tlog_proof import PROOF_LIMIT
 from wmproof.triggers import Shape
 
+_FIRST_YEAR = 1970
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 TrustFor = Callable[[Shape], Trust]
 """Trust, once the shape of the key's images is known."""
@@ -40,6 +41,8 @@ class _Time(click.ParamType[datetime]):
             self.fail(f"{value!r} is not a time like 2026-05-01T12:00:00Z", param, ctx)
         if time.tzinfo is None:
             self.fail(f"{value!r} has no time zone; UTC is written Z", param, ctx)
+        if time.year < _FIRST_YEAR:
+            self.fail(f"{value!r} is before {_FIRST_YEAR}", param, ctx)
         return time.astimezone(UTC)
 
 

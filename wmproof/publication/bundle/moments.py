@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from wmproof.errors import VerificationError
+
 # Of a clock whose keeper does not say how good it is: an authority without accuracy, a witness.
 UNSTATED = timedelta(minutes=1)
 
@@ -32,9 +34,18 @@ class Moment:
 
 
 def around(time: datetime, uncertainty: timedelta | None) -> Moment:
-    """Return the moment that a clock shows; UNSTATED where its uncertainty is not known."""
+    """Return the moment that a clock shows; UNSTATED where its uncertainty is not known.
+
+    Raises
+    ------
+    VerificationError
+        Check ``clock``: it is beyond any calendar.
+    """
     reach = UNSTATED if uncertainty is None else uncertainty
-    return Moment(time - reach, time + reach)
+    try:
+        return Moment(time - reach, time + reach)
+    except OverflowError:
+        raise VerificationError("clock", f"{time} ± {reach} is beyond any calendar") from None
 
 
 def _words(span: timedelta) -> str:

@@ -24,7 +24,8 @@ def element(tag: str, *children: Node, **attributes: Any) -> Tree.Element:
 
 def document(root: Tree.Element) -> bytes:
     """Return an HTML file."""
-    return b"<!DOCTYPE html>\n" + Tree.tostring(root, encoding="utf-8", method="html") + b"\n"
+    page: bytes = Tree.tostring(root, encoding="utf-8", method="html")
+    return b"<!DOCTYPE html>\n" + page + b"\n"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[Node, ...]], **attributes: Any) -> Tree.Element:

@@ -98,5 +98,5 @@ def _text(words: str, x: float, y: float, *, anchor: str) -> Tree.Element:
 
 def _round_step(least: float) -> int:
     """Return the smallest 1, 2 or 5 times a power of ten that is at least `least`."""
-    power = 10 ** max(0, math.floor(math.log10(max(least, 1))))
+    power: int = 10 ** max(0, math.floor(math.log10(max(least, 1))))
     return next(m * power for m in (1, 2, 5, 10) if m * power >= least)

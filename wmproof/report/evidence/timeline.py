@@ -11,10 +11,26 @@ from wmproof.publication.bundle.format import Subject
 from wmproof.report.evidence.markup import element
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 900, 190, 30, 20, 34
-_STEPS = tuple(
+_DAY = 86400
+_STEPS = [
     timedelta(seconds=s)
-    for s in (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 7 * 86400, 30 * 86400)
-) + (timedelta(days=91), timedelta(days=365), timedelta(days=3650))
+    for s in (
+        1,
+        5,
+        15,
+        60,
+        300,
+        900,
+        3600,
+        14400,
+        43200,
+        _DAY,
+        7 * _DAY,
+        30 * _DAY,
+        91 * _DAY,
+        365 * _DAY,
+    )
+]
 _COLOURS = {
     Subject.KEY: "#1b6e3c",
     Subject.MODEL: "#b0562a",
@@ -60,7 +76,7 @@ def _ticks(start: datetime, end: datetime) -> list[datetime]:
     step = next((step for step in _STEPS if (end - start) / step <= 6), _STEPS[-1])
     origin = datetime(1970, 1, 1, tzinfo=UTC)
     time = origin + ((start - origin) // step + 1) * step
-    found = []
+    found: list[datetime] = []
     while time < end and len(found) < 50:
         found.append(time)
         time += step
