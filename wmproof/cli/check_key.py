@@ -18,7 +18,8 @@ from wmproof.cli.options import (
     tolerance_option,
 )
 from wmproof.cli.output import checks_as_json, print_checks, print_fields, print_json, print_verdict
-from wmproof.cli.sheets import public_key_sheet, read_class_names
+from wmproof.cli.sheets import read_class_names
+from wmproof.report.key_sheet import public_key_sheet
 from wmproof.key_check import KeyReport, examine_public_key
 from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.keys import load_public_key, load_signer

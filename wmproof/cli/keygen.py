@@ -22,7 +22,8 @@ from wmproof.cli.options import (
     signing_options,
 )
 from wmproof.cli.output import console, print_fields, print_json
-from wmproof.cli.sheets import public_key_sheet, read_class_names
+from wmproof.cli.sheets import read_class_names
+from wmproof.report.key_sheet import public_key_sheet
 from wmproof.key_check import examine_public_key
 from wmproof.keygen import DEFAULT_SECURITY, keygen_bounded, pkeygen
 from wmproof.keygen import keygen as private_keygen
