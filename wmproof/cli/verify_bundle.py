@@ -10,7 +10,7 @@ from wmproof._files import check_target, write_file
 from wmproof.cli.evidence_output import evidence_fields, load_bundle, print_evidence
 from wmproof.cli.options import FILE, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
-from wmproof.cli.sheets import public_key_sheet, read_class_names
+from wmproof.cli.sheets import read_class_names
 from wmproof.cli.trust_options import TrustFor, trust_options
 
 
@@ -47,6 +47,7 @@ def verify_bundle(
     report = examine_bundle(parsed, trust, model)
     if html is not None:
         from wmproof.report.evidence import draw_evidence
+        from wmproof.report.key_sheet import public_key_sheet
 
         sheet = public_key_sheet(parsed.public_key, class_names=names, coincide=report.key.coincide)
         write_file(html, draw_evidence(report, trust, contact_sheet=sheet), overwrite=force)

@@ -304,7 +304,8 @@ def test_every_region_of_the_file_is_bound(case):
 
 def test_another_range_of_pixels_is_another_claim(case):
     unit = Bundle(case.bundle.model_digest, Pixels.UNIT, case.bundle.parts)
-    refused(case, "claim", "argument", unit)
+    with pytest.raises(InputError, match="raw"):
+        examine(case, unit)
 
 
 def test_cut_longer_and_misordered_bundles(case):

@@ -23,14 +23,19 @@ class Attestation:
         It was there by then, and perhaps long before.
     by : str
         Who says so.
-    public : bool
-        Whether it could be seen by everyone then: in a log, and not only known to exist.
+    log : str, optional
+        The log in which everyone could see it then; without one it is only known to have existed.
     """
 
     subject: Subject
     moment: Moment
     by: str
-    public: bool = False
+    log: str | None = None
+
+    @property
+    def public(self) -> bool:
+        """Whether everyone could see it, and not only that it existed."""
+        return self.log is not None
 
     @property
     def what(self) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from wmproof.publication.bundle.attestations import Attestation
 from wmproof.publication.bundle.evidence import EvidenceReport
-from wmproof.publication.bundle.format import Bundle
+from wmproof.publication.bundle.format import Bundle, Subject
 from wmproof.publication.bundle.logged import Logged
 from wmproof.publication.bundle.trust import Required, Trust
 from wmproof.publication.bundle.verifier import examine_bundle
@@ -64,13 +65,10 @@ class Dispute:
             return "neither bundle holds, so neither party has shown anything"
         if not (self.a.holds and self.b.holds):
             return f"only the evidence of {self.prevails} holds"
+        why = self.precedence.why
         if self.prevails is None:
-            return f"both claims hold, and the evidence does not tell who was first: {_why(self)}"
-        return f"both claims hold, and {self.prevails} published first: {_why(self)}"
-
-
-def _why(dispute: Dispute) -> str:
-    return dispute.precedence.why
+            return f"both claims hold, and the evidence does not tell who was first: {why}"
+        return f"both claims hold, and {self.prevails} was first: {why}"
 
 
 def settle(a: Bundle, b: Bundle, model: Path | bytes, trust: Trust) -> Dispute:
@@ -92,48 +90,68 @@ def settle(a: Bundle, b: Bundle, model: Path | bytes, trust: Trust) -> Dispute:
 
 
 def compare(a: EvidenceReport, b: EvidenceReport) -> Precedence:
-    """Say whose key was published first, by a common log and by the attested times."""
+    """Say whose key was published first.
+
+    A common log orders its entries, so whoever is later in it can only win by having been public
+    elsewhere before. Without a common log the attested times count, like with like: publication
+    with publication, or existence with existence.
+    """
     if a.bundle.public_key.digest == b.bundle.public_key.digest:
         return Precedence(None, "both bundles are about the same key")
-    by_log, by_time = _by_log(a, b), _by_time(a, b)
-    if by_log.first and by_time.first and by_log.first is not by_time.first:
-        why = f"the evidence contradicts itself: {by_log.why}, but {by_time.why}"
-        return Precedence(None, f"{why}; somebody who is trusted here errs or lies")
-    return by_log if by_log.first else by_time
-
-
-def _by_log(a: EvidenceReport, b: EvidenceReport) -> Precedence:
-    """Entries of one log have an order, if both checkpoints are known to be of one history."""
     for one in a.logged:
         for other in b.logged:
             if _one_history(one, other):
-                first, second = one.report.index, other.report.index
-                party = Party.A if first < second else Party.B
-                why = f"they are entries {first} and {second} of {one.report.checkpoint.origin}"
-                return Precedence(party, why)
-    return Precedence(None, "they are in no common log")
+                return _by_log(a, b, one, other)
+    return _by_time(a, b)
 
 
 def _one_history(one: Logged, other: Logged) -> bool:
     """Checkpoints of one log are of one history if they are the same or both are witnessed."""
-    if (one.log_key, one.report.checkpoint.origin) != (
-        other.log_key,
-        other.report.checkpoint.origin,
-    ):
-        return False
     same = one.report.checkpoint == other.report.checkpoint
-    return same or (one.moment is not None and other.moment is not None)
+    witnessed = one.moment is not None and other.moment is not None
+    return one.log == other.log and (same or witnessed)
+
+
+def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) -> Precedence:
+    earlier, later = (a, b) if one.report.index < other.report.index else (b, a)
+    party = Party.A if earlier is a else Party.B
+    # What is said of the later entry's log holds for the earlier entry too.
+    shared = [item for item in _published(later) if item.log == one.log]
+    first = _surest([*_published(earlier), *shared])
+    rival = _surest([item for item in _published(later) if item.log != one.log])
+    if first and rival and rival.moment.before(first.moment):
+        winner = Party.B if party is Party.A else Party.A
+        return Precedence(winner, f"{winner} was published by {rival.moment}: {rival.by}")
+    indices = f"{one.report.index} and {other.report.index}"
+    return Precedence(party, f"they are entries {indices} of {one.report.checkpoint.origin}")
 
 
 def _by_time(a: EvidenceReport, b: EvidenceReport) -> Precedence:
-    first, second = a.key_published, b.key_published
+    public = _surest(_published(a)), _surest(_published(b))
+    first, second = public if all(public) else (a.key_published, b.key_published)
     if first is None or second is None:
         parties = [str(p) for p, item in ((Party.A, first), (Party.B, second)) if item is None]
         whose = " and ".join(parties)
         return Precedence(None, f"nobody who is trusted attests when the key of {whose} was there")
-    times = f"A by {first.moment} ({first.by}), B by {second.moment} ({second.by})"
+    times = f"A {_said(first)}, B {_said(second)}"
     if first.moment.before(second.moment):
-        return Precedence(Party.A, times)
-    if second.moment.before(first.moment):
-        return Precedence(Party.B, times)
-    return Precedence(None, f"the times overlap: {times}")
+        winner, one, other = Party.A, first, second
+    elif second.moment.before(first.moment):
+        winner, one, other = Party.B, second, first
+    else:
+        return Precedence(None, f"the times overlap: {times}")
+    if other.public and not one.public:
+        return Precedence(None, f"nothing shows that {winner} was public when it existed: {times}")
+    return Precedence(winner, times)
+
+
+def _said(item: Attestation) -> str:
+    return f"{'published' if item.public else 'existed'} by {item.moment} ({item.by})"
+
+
+def _published(report: EvidenceReport) -> list[Attestation]:
+    return [item for item in report.attestations if item.subject is Subject.KEY and item.public]
+
+
+def _surest(items: list[Attestation]) -> Attestation | None:
+    return min(items, key=lambda item: item.moment.latest, default=None)

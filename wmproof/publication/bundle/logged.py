@@ -46,6 +46,11 @@ class Logged:
     grown: bool
 
     @property
+    def log(self) -> str:
+        """The log's origin with its key, which together name it."""
+        return f"{self.report.checkpoint.origin} {self.log_key}"
+
+    @property
     def by(self) -> str:
         """Log and witnesses, in words."""
         names = ", ".join(item.witness.name for item in self.report.cosignatures)

@@ -122,7 +122,7 @@ class _Examination:
                 found.append(logged)
                 self._passed("log", f"the key is in {logged.by}")
                 if logged.moment is not None:
-                    self._attest(Attestation(Subject.KEY, logged.moment, logged.by, public=True))
+                    self._attest(Attestation(Subject.KEY, logged.moment, logged.by, logged.log))
         return tuple(found)
 
     def _examine_stamps(self, logged: tuple[Logged, ...]) -> None:
@@ -146,7 +146,7 @@ class _Examination:
         for item in logged:
             if hashlib.sha256(item.signed.note.to_bytes()).digest() == digest:
                 by = f"{item.by}, whose checkpoint {found.by} timestamped"
-                self._attest(Attestation(Subject.KEY, found.moment, by, public=True))
+                self._attest(Attestation(Subject.KEY, found.moment, by, item.log))
 
     def _examine_claim(self, model: bytes | None) -> ClaimReport | None:
         claim, trust = self._bundle.claim, self._trust

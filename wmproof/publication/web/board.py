@@ -151,9 +151,7 @@ class Board:
     def _entry(self, index: int, entry: bytes) -> EntryModel:
         digest = entry_digest(entry)
         published = digest is not None and published_path(self.folder, digest).exists()
-        return EntryModel(
-            index=index, digest=digest.hex() if digest else None, published=published
-        )
+        return EntryModel(index=index, digest=digest.hex() if digest else None, published=published)
 
 
 def _details(key: PublicKey) -> KeyDetailsModel:
