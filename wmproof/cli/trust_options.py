@@ -98,7 +98,7 @@ _OPTIONS = (
     ),
     click.option(
         "--without",
-        type=click.Choice([*Required]),
+        type=click.Choice([item.value for item in Required]),
         multiple=True,
         help="Accept a bundle that does not show this.",
     ),

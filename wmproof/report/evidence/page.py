@@ -88,7 +88,7 @@ def _timeline(report: EvidenceReport) -> list[Tree.Element]:
     if not report.attestations:
         return [heading, element("p", "Nobody who is trusted attests to any time.")]
     rows = [
-        (str(number), item.what, element("span", str(item.moment), class_="nowrap"), item.by)
+        (str(number), _whole(item.what), _whole(str(item.moment)), item.by)
         for number, item in enumerate(report.attestations, 1)
     ]
     caption = "Each bar is as wide as the uncertainty. What is attested was there by then."
@@ -130,7 +130,7 @@ def _checks(report: EvidenceReport) -> list[Tree.Element]:
     rows = []
     for item in report.checks:
         kind, words = _OUTCOMES[item.outcome]
-        rows.append((element("span", words, class_=f"{kind} nowrap"), item.name, item.what))
+        rows.append((_whole(words, kind), _whole(item.name), item.what))
     return [element("h2", "Checks"), table(("outcome", "check", "what was found"), list(rows))]
 
 
@@ -168,6 +168,11 @@ def _contact_sheet(png: bytes) -> list[Tree.Element]:
     image = element("img", src=source, alt="Opened triggers with their labels")
     heading = element("h2", "The opened triggers", class_="sheet")
     return [heading, element("p", _COMMITMENT), _figure(image, "Position and label of each.")]
+
+
+def _whole(text: str, kind: str = "") -> Tree.Element:
+    """A text that is not broken into lines."""
+    return element("span", text, class_=f"nowrap {kind}".strip())
 
 
 def _figure(picture: Tree.Element, caption: str) -> Tree.Element:

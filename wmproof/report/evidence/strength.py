@@ -76,7 +76,7 @@ class _Plot:
             made.append(_text(str(value), self.x(value), _HEIGHT - _BOTTOM + 18, anchor="middle"))
         middle = (_LEFT + _WIDTH - _RIGHT) / 2
         made.append(_text("hits among the hidden triggers", middle, _HEIGHT - 12, anchor="middle"))
-        made.append(_text("strength, bits", 14, _TOP - 8, anchor="start"))
+        made.append(_text("strength, bits", _LEFT + 6, _TOP + 12, anchor="start"))
         return made
 
     def mark(

@@ -11,25 +11,10 @@ from wmproof.publication.bundle.format import Subject
 from wmproof.report.evidence.markup import element
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 900, 190, 30, 20, 34
-_DAY = 86400
 _STEPS = [
-    timedelta(seconds=s)
-    for s in (
-        1,
-        5,
-        15,
-        60,
-        300,
-        900,
-        3600,
-        14400,
-        43200,
-        _DAY,
-        7 * _DAY,
-        30 * _DAY,
-        91 * _DAY,
-        365 * _DAY,
-    )
+    *(timedelta(seconds=s) for s in (1, 2, 5, 15, 30, 60, 120, 300, 900, 1800)),
+    *(timedelta(hours=h) for h in (1, 3, 6, 12)),
+    *(timedelta(days=d) for d in (1, 2, 7, 14, 30, 60, 120, 365, 730, 1825, 3650)),
 ]
 _COLOURS = {
     Subject.KEY: "#1b6e3c",
