@@ -24,6 +24,7 @@ COMMANDS = {
     "log checkpoint": "wmproof.cli.log.write",
     "log prove-inclusion": "wmproof.cli.log.prove",
     "log prove-consistency": "wmproof.cli.log.prove",
+    "log serve": "wmproof.cli.log.serve",
     "log verify": "wmproof.cli.log.verify",
     "log witness": "wmproof.cli.log.witness",
 }

@@ -24,6 +24,11 @@ _EXTRAS = {
     "httpx": "timestamps",
     "opentimestamps": "timestamps",
     "rfc3161_client": "timestamps",
+    "fastapi": "serve",
+    "jinja2": "serve",
+    "limits": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 

@@ -18,6 +18,7 @@ _COMMANDS = {
         "Prove that the log only grew since an old checkpoint.",
     ),
     "verify": ("verify", "verify", "Verify such a proof, or a whole log."),
+    "serve": ("serve", "serve", "Show the log to people: pages and an API."),
     "witness": ("witness", "witness", "Cosign a checkpoint of a log that only grew."),
 }
 

@@ -18,6 +18,7 @@ from wmproof.cli.log.options import (
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import print_fields, print_json
 from wmproof.errors import InputError
+from wmproof.keys import load_public_key
 from wmproof.publication.log.checkpoint import Checkpoint
 from wmproof.publication.log.entry import entry_digest
 from wmproof.publication.log.note import (
@@ -28,6 +29,7 @@ from wmproof.publication.log.note import (
     encode_base64,
     parse_signature_line,
 )
+from wmproof.publication.log.published import publish_key
 from wmproof.publication.log.store import Log, create_log
 
 
@@ -55,15 +57,21 @@ def init(folder: Path, origin: str, sign_with: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", type=FILE, metavar="LOG")
 @click.argument("keys", nargs=-1, required=True, metavar="KEY.pvk...")
+@click.option("--publish", is_flag=True, help="Keep the keys themselves beside the log, too.")
 @json_option
-def append(folder: Path, keys: tuple[str, ...], as_json: bool) -> None:
+def append(folder: Path, keys: tuple[str, ...], publish: bool, as_json: bool) -> None:
     """Append keys (.pvk, .vk, or the digest of one), all or none.
 
-    Only a digest of each is logged. When the command ends the entries are durable and have
-    their place; `wmproof log checkpoint` then publishes them.
+    Only a digest of each is logged; with --publish, `wmproof log serve` shows the keys. When the
+    command ends the entries are durable and have their place; `wmproof log checkpoint` then
+    publishes them.
     """
     entries = [entry_of(key) for key in keys]
-    indices = Log(folder).append_all(entries)
+    log = Log(folder)
+    if publish:
+        for public_key in [load_public_key(key) for key in keys]:
+            publish_key(folder, public_key)
+    indices = log.append_all(entries)
     listed = [
         {"index": index, "key": key, "digest": (entry_digest(entry) or b"").hex()}
         for index, key, entry in zip(indices, keys, entries, strict=True)

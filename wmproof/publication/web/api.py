@@ -59,7 +59,7 @@ def api_router(board: Board, checker: ClaimChecker) -> APIRouter:
     @router.get(
         "/keys/{digest}/proof",
         responses=_errors(404, 422, 503) | _content("text/plain"),
-        response_class=PlainTextResponse,
+        response_class=Response,  # else every error would be described as text
     )
     def proof(digest: DigestPath) -> Response:
         """The inclusion proof of a key, c2sp.org/tlog-proof."""

@@ -55,7 +55,13 @@ class Board:
         return self._settings.folder
 
     def reader(self) -> LogReader:
-        """Return the log at its present checkpoint, whose signature is verified once."""
+        """Return the log at its present checkpoint, whose signature is verified once.
+
+        Raises
+        ------
+        WmproofError
+            The checkpoint is not the log's, or cannot be read.
+        """
         with self._mutex:
             status = (self.folder / CHECKPOINT).stat()
             if self._seen != (status.st_ino, status.st_mtime_ns):
@@ -124,7 +130,7 @@ class Board:
             index=index,
             digest=digest.hex(),
             published=key is not None,
-            details=_details(key) if key is not None else None,
+            details=None if key is None else _details(key, self._settings.minimum_security),
         )
 
     def published(self, digest: bytes) -> PublicKey:
@@ -154,8 +160,8 @@ class Board:
         return EntryModel(index=index, digest=digest.hex() if digest else None, published=published)
 
 
-def _details(key: PublicKey) -> KeyDetailsModel:
-    report = examine_public_key(key)
+def _details(key: PublicKey, minimum_security: int) -> KeyDetailsModel:
+    report = examine_public_key(key, minimum_security=minimum_security)
     vk = key.verification_key
     return KeyDetailsModel(
         key_id=vk.key_id.hex(),

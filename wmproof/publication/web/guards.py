@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -103,15 +105,15 @@ class SizeLimit:
             return message
 
         async def watched(message: Message) -> None:
+            """Hold back what the application says of a body that was not read to its end."""
             nonlocal started
-            started = True
-            await send(message)
+            if started or received <= limit:
+                started = True
+                await send(message)
 
-        try:
+        with contextlib.suppress(_TooLargeError):
             await self._app(scope, counted, watched)
-        except _TooLargeError:
-            if started:
-                raise
+        if received > limit and not started:
             await refusal(scope, receive, send)
 
 

@@ -31,9 +31,9 @@ def make_renderer(board: Board) -> Render:
         lstrip_blocks=True,
     )
     environment.filters["time"] = _time
+    origin = board.reader().checkpoint.origin
 
     def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        origin = board.reader().checkpoint.origin
         text = environment.get_template(template).render(origin=origin, **values)
         return HTMLResponse(text, status)
 

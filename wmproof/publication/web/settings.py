@@ -26,7 +26,7 @@ class Settings:
     names : tuple of str
         Host names that requests may ask for.
     minimum_security : int
-        The n below which claims on a key are refused.
+        The n below which keys fail their check, and claims on them.
     upload_bytes : int
         Most bytes of a request.
     requests_per_minute, claims_per_minute : int

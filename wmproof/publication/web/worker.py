@@ -27,13 +27,16 @@ def check(folder: Path, minimum_security: int) -> dict[str, Any]:
     """Check the claim in a folder; return what `schemas.ClaimModel` needs, or an error."""
     from wmproof.errors import InputError, VerificationError
     from wmproof.keys import parse_public_key
-    from wmproof.pverify.verifier import verify_claim
+    from wmproof.pverify.claim_file import parse_claim
 
     try:
         key = parse_public_key((folder / KEY).read_bytes(), "the key")
         claim = (folder / CLAIM).read_bytes()
+        parse_claim(claim)  # before the verifier is loaded, which takes longer
         model = (folder / MODEL).read_bytes()
         result: dict[str, Any] = {"key_sha256": key.digest.hex()}
+        from wmproof.pverify.verifier import verify_claim
+
         report = verify_claim(model, key, claim, minimum_security=minimum_security)
     except VerificationError as error:
         return result | {"holds": False, "check": error.check, "what": error.what}
