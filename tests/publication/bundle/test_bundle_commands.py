@@ -1,13 +1,13 @@
-"""The commands, each in a process of its own, and the report in a real browser."""
+"""The commands, and the report in a real browser; test_bundle_docs.py has them as processes."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,11 +15,18 @@ from pathlib import Path
 import pytest
 from bundle_world import EASY, LOGGED, SEEN, STAMPED
 from local_authority import DAY
-from log_support import LOG, ROOT, WITNESS, WITNESS_2
+from log_support import LOG, WITNESS, WITNESS_2
 
+from wmproof.cli.app import main
 from wmproof.publication.bundle.verifier import examine_bundle
 from wmproof.report.contact_sheet import draw_contact_sheet
 from wmproof.report.evidence import draw_evidence
+
+
+@dataclass(frozen=True)
+class Done:
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,19 @@ class Desk:
     trust: tuple
 
     def run(self, *arguments, code=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "wmproof", *map(str, arguments)],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
+        """Run a command in this process, which has compiled the verifier already."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(SystemExit) as ended,
+        ):
+            patch.setenv("COLUMNS", "200")
+            main([*map(str, arguments)])
+        done = Done(out.getvalue(), err.getvalue())
+        assert ended.value.code == code, done
         assert "Traceback" not in done.stderr
         return done
 
