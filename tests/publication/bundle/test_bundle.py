@@ -111,6 +111,16 @@ def test_a_token_alone_says_nothing_of_the_public(case):
     assert {"public", "log"} <= gaps(report)
 
 
+def test_existing_before_the_model_is_not_being_public_before_it(case):
+    """The log came after the model, an old token before it: the odds hold, the public is a gap."""
+    old = case.stamp(case.a.public.to_bytes(), LOGGED - 5 * DAY)
+    report = examine(case, case.bundle_of(case.a, old), model_seen=LOGGED - DAY)
+    assert report.holds
+    assert report.key_published.public
+    assert not report.key_there.public
+    assert "public" in gaps(report)
+
+
 def test_only_an_old_block(case):
     old = without(case.bundle, PartKind.INCLUSION_PROOF, PartKind.RFC3161)
     report = examine(case, old, model_seen=SEEN)

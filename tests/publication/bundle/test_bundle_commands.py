@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from bundle_world import EASY, LOGGED, SEEN, STAMPED
@@ -43,10 +45,9 @@ class Desk:
             contextlib.chdir(self.folder),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            pytest.MonkeyPatch.context() as patch,
+            mock.patch.dict(os.environ, COLUMNS="200"),
             pytest.raises(SystemExit) as ended,
         ):
-            patch.setenv("COLUMNS", "200")
             main([*map(str, arguments)])
         done = Done(out.getvalue(), err.getvalue())
         assert ended.value.code == code, done

@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from wmproof.publication.bundle.attestations import Attestation
-from wmproof.publication.bundle.evidence import EvidenceReport
-from wmproof.publication.bundle.format import Bundle, Subject
+from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
+from wmproof.publication.bundle.format import Bundle
 from wmproof.publication.bundle.logged import Logged
 from wmproof.publication.bundle.trust import Required, Trust
 from wmproof.publication.bundle.verifier import examine_bundle
@@ -116,9 +116,9 @@ def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) ->
     earlier, later = (a, b) if one.report.index < other.report.index else (b, a)
     party = Party.A if earlier is a else Party.B
     # What is said of the later entry's log holds for the earlier entry too.
-    shared = [item for item in _published(later) if item.log == one.log]
-    first = _surest([*_published(earlier), *shared])
-    rival = _surest([item for item in _published(later) if item.log != one.log])
+    shared = [item for item in published(later) if item.log == one.log]
+    first = surest([*published(earlier), *shared])
+    rival = surest([item for item in published(later) if item.log != one.log])
     if first and rival and rival.moment.before(first.moment):
         winner = Party.B if party is Party.A else Party.A
         return Precedence(winner, f"{winner} was published by {rival.moment}: {rival.by}")
@@ -127,7 +127,7 @@ def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) ->
 
 
 def _by_time(a: EvidenceReport, b: EvidenceReport) -> Precedence:
-    public = _surest(_published(a)), _surest(_published(b))
+    public = surest(published(a)), surest(published(b))
     first, second = public if all(public) else (a.key_published, b.key_published)
     if first is None or second is None:
         parties = [str(p) for p, item in ((Party.A, first), (Party.B, second)) if item is None]
@@ -147,11 +147,3 @@ def _by_time(a: EvidenceReport, b: EvidenceReport) -> Precedence:
 
 def _said(item: Attestation) -> str:
     return f"{'published' if item.public else 'existed'} by {item.moment} ({item.by})"
-
-
-def _published(report: EvidenceReport) -> list[Attestation]:
-    return [item for item in report.attestations if item.subject is Subject.KEY and item.public]
-
-
-def _surest(items: list[Attestation]) -> Attestation | None:
-    return min(items, key=lambda item: item.moment.latest, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmproof.checks import Check, Outcome
@@ -45,18 +46,27 @@ class EvidenceReport:
         return all(item.outcome is not Outcome.FAILED for item in self.checks)
 
     @property
+    def key_there(self) -> Attestation | None:
+        """The surest evidence that the key was there early, public or not."""
+        return surest(item for item in self.attestations if item.subject is Subject.KEY)
+
+    @property
     def key_published(self) -> Attestation | None:
-        """The best evidence of when the key was there: T1."""
-        return first_of(self.attestations, Subject.KEY)
+        """T1: the surest evidence that the key was public early; else that it was there."""
+        return surest(published(self)) or self.key_there
 
     @property
     def model_seen(self) -> Attestation | None:
-        """The earliest evidence of the model: T2."""
+        """T2: the earliest evidence of the model."""
         found = [item for item in self.attestations if item.subject is Subject.MODEL]
         return min(found, key=lambda item: item.moment.earliest, default=None)
 
 
-def first_of(attestations: tuple[Attestation, ...], subject: Subject) -> Attestation | None:
-    """Return the attestation of a subject that is surely the earliest."""
-    found = [item for item in attestations if item.subject is subject]
-    return min(found, key=lambda item: item.moment.latest, default=None)
+def published(report: EvidenceReport) -> list[Attestation]:
+    """Return all that says that the key was public."""
+    return [item for item in report.attestations if item.subject is Subject.KEY and item.public]
+
+
+def surest(items: Iterable[Attestation]) -> Attestation | None:
+    """Return the attestation whose latest possible time is the earliest."""
+    return min(items, key=lambda item: item.moment.latest, default=None)

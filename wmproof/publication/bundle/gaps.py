@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from wmproof.checks import Outcome
 from wmproof.publication.bundle.attestations import NotShown
-from wmproof.publication.bundle.evidence import EvidenceReport
+from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
 from wmproof.publication.bundle.format import PartKind, Subject
 from wmproof.publication.bundle.trust import Trust
 
 
 def gaps(report: EvidenceReport, trust: Trust) -> tuple[NotShown, ...]:
     """Return all gaps, those that can be closed first."""
-    return (*_missing(report), *_log_gaps(report, trust), *_key_gaps(report, trust), *_ALWAYS)
+    return (*_missing(report), *_log_gaps(report), *_key_gaps(report, trust), *_ALWAYS)
 
 
 def _missing(report: EvidenceReport) -> Iterator[NotShown]:
@@ -23,14 +23,14 @@ def _missing(report: EvidenceReport) -> Iterator[NotShown]:
     stamped = {item.subject for item in report.attestations}
     if Subject.MODEL not in stamped:
         yield NotShown("model-seen", "nobody who is trusted attests when the model was seen")
-    first = report.key_published
-    if first is not None and not first.public:
-        yield NotShown(
-            "public", f"{first.by} says that the key existed, not that anybody could see it"
-        )
+    public = surest(published(report))
+    if public is None:
+        yield NotShown("public", "that anybody could see the key")
+    elif report.model_seen and not public.moment.before(report.model_seen.moment):
+        yield NotShown("public", "that anybody could see the key before the model was seen")
 
 
-def _log_gaps(report: EvidenceReport, trust: Trust) -> Iterator[NotShown]:
+def _log_gaps(report: EvidenceReport) -> Iterator[NotShown]:
     if not report.bundle.of_kind(PartKind.INCLUSION_PROOF):
         yield NotShown("log", "the bundle has no proof that the key is in a log")
     if not report.logged:

@@ -23,7 +23,7 @@ def check_publication(report: EvidenceReport, trust: Trust) -> Check:
 
 def check_order(report: EvidenceReport, trust: Trust) -> Check:
     """The key was there before the earliest evidence of the model."""
-    key, model = report.key_published, report.model_seen
+    key, model = report.key_there, report.model_seen
     if key is None or model is None:
         what = "when the model was seen" if model is None else "when the key was there"
         return lacking(Required.ORDER, f"nothing says {what}", trust)
