@@ -223,11 +223,8 @@ def test_a_write_that_was_cut_is_forgotten_and_damage_is_not(log):
     after = journal.read_bytes()
     for position in range(len(after)):
         journal.write_bytes(after[:position] + bytes([after[position] ^ 1]) + after[position + 1 :])
-        try:
-            end = Log(log.folder).end
-        except FormatError:
-            continue
-        assert end < 302, position  # a length that became larger looks like a cut
+        with pytest.raises(FormatError, match=r"is damaged|is not a wmproof|version"):
+            Log(log.folder).append(b"lost?")
     journal.write_bytes(after)
     assert Log(log.folder).end == 302
 

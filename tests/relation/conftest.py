@@ -11,6 +11,7 @@ from torch import nn
 
 from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import compile_model
+from wmproof.circuit.evaluate import classify
 from wmproof.circuit.ir import Circuit
 from wmproof.keygen import pkeygen
 from wmproof.keys import LabelMode, MarkingKey
@@ -55,11 +56,13 @@ def circuit() -> Circuit:
 
 
 @pytest.fixture(scope="session", params=list(LabelMode), ids=lambda mode: mode.name.lower())
-def key(request: pytest.FixtureRequest) -> MarkingKey:
-    """Triggers of which about twelve are hidden, so that their chunk has dummy slots."""
+def key(request: pytest.FixtureRequest, circuit: Circuit) -> MarkingKey:
+    """A key whose chunk has dummy slots, of which the untrained network hits and misses some."""
     while True:
         key, _ = pkeygen(noise(24, SHAPE), CLASSES, security=6, label_mode=request.param)
-        if len(key.to_embed()) in (9, 11, 13):
+        hidden = key.to_embed()
+        hits = int((classify(circuit, hidden.images) == hidden.labels).sum())
+        if len(hidden) in (9, 11, 13) and 1 < hits < len(hidden):
             return key
 
 

@@ -33,12 +33,12 @@ _COMMANDS = {
         "Prove in zero knowledge that a model carries a key.",
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
+    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
     "timestamp": (
         "wmproof.cli.timestamp",
         "timestamp",
         "Have a file timestamped by others, and verify that.",
     ),
-    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
     "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
     "verify-bundle": (
         "wmproof.cli.verify_bundle",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -45,7 +46,19 @@ class _Tolerance(click.ParamType[Fraction]):
             self.fail(error.what, param, ctx)
 
 
+class _Memory(click.ParamType[int]):
+    name = "size"
+    _UNITS: ClassVar[dict[str, int]] = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", str(value).strip().upper())
+        if not found:
+            self.fail(f"{value!r} is not a size such as 4G or 800M", param, ctx)
+        return int(float(found[1]) * self._UNITS[found[2]])
+
+
 SHAPE = _Shape()
+MEMORY = _Memory()
 
 
 def json_option(command: _Command) -> _Command:

@@ -1,8 +1,8 @@
 """The journal: entries that are durable and have their index, but are in no checkpoint yet.
 
-Each append is one frame, synchronised before it is acknowledged. A frame ends in a hash that
-chains it to the frames before it, so that the only damage a crash can do is a last frame that is
-cut short, which nobody was told of.
+Each append is one frame, synchronised before it is acknowledged. A frame and its header have
+hashes that chain them to the frames before, so that a write that a crash cut short, which nobody
+was told of, is told apart from damage.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ MAGIC = b"wmpf-lj\0"
 VERSION = 1
 _HASH_BYTES = 32
 _HEADER_BYTES = len(MAGIC) + 2 + 8
-_FRAME_BYTES = 4 + 4
+_COUNTS_BYTES = 4 + 4
+_CHECK_BYTES = 8
+_FRAME_BYTES = _COUNTS_BYTES + _CHECK_BYTES
 _FRAME_LIMIT = 2**28
 
 
@@ -85,7 +87,8 @@ class Journal:
         payload = encode_bundle(entries)
         if len(payload) > _FRAME_LIMIT:
             raise InputError(f"more than {_FRAME_LIMIT} bytes cannot be appended at once")
-        body = len(entries).to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
+        counts = len(entries).to_bytes(4, "big") + len(payload).to_bytes(4, "big")
+        body = counts + self._header_check(counts) + payload
         chain = hashlib.sha256(self._chain + body).digest()
         first = self.end
         self._write(body + chain)
@@ -124,11 +127,11 @@ class Journal:
         """Take in whole frames; what follows the last is a write that a crash cut."""
         start = 0
         while len(data) - start >= _FRAME_BYTES:
-            count = int.from_bytes(data[start : start + 4], "big")
-            length = int.from_bytes(data[start + 4 : start + 8], "big")
-            end = start + _FRAME_BYTES + length
-            if length > _FRAME_LIMIT:
+            counts = data[start : start + _COUNTS_BYTES]
+            if data[start + _COUNTS_BYTES : start + _FRAME_BYTES] != self._header_check(counts):
                 raise self._damaged()
+            count, length = int.from_bytes(counts[:4], "big"), int.from_bytes(counts[4:], "big")
+            end = start + _FRAME_BYTES + length
             if len(data) < end + _HASH_BYTES:
                 return
             chain = hashlib.sha256(self._chain + data[start:end]).digest()
@@ -139,6 +142,10 @@ class Journal:
             start = end + _HASH_BYTES
             self._length += _FRAME_BYTES + length + _HASH_BYTES
             self._chain = chain
+
+    def _header_check(self, counts: bytes) -> bytes:
+        """Without it a length that was damaged would make all that follows look cut short."""
+        return hashlib.sha256(self._chain + counts).digest()[:_CHECK_BYTES]
 
     def _write(self, frame: bytes) -> None:
         """Write after the last whole frame, over what a crash may have left there."""

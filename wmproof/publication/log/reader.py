@@ -139,8 +139,7 @@ class LogReader:
         end = self.size if end is None else end
         for first in range(start - start % WIDTH, end, WIDTH):
             tile = tile_of(None, first, self.size)
-            data, where = self._read(tile, BUNDLE_LIMIT)
-            width = tile.width if where.endswith(tile.path) else WIDTH
+            data, width, where = self._read(tile, BUNDLE_LIMIT)
             bundle = parse_bundle(data, width, where)[: tile.width]
             hashes = self._hashes(tile_of(0, first, self.size))
             for offset, (entry, leaf) in enumerate(zip(bundle, hashes, strict=True)):
@@ -207,8 +206,7 @@ class LogReader:
         return tile_root(self._hashes(tile)[offset : offset + (1 << within)])
 
     def _read_hashes(self, tile: Tile) -> list[bytes]:
-        data, where = self._read(tile, TILE_BYTES)
-        width = tile.width if where.endswith(tile.path) else WIDTH
+        data, width, where = self._read(tile, TILE_BYTES)
         if len(data) != width * HASH_BYTES:
             raise FormatError(
                 f"is a tile of {len(data)} bytes, not {width * HASH_BYTES}",
@@ -218,13 +216,15 @@ class LogReader:
         end = tile.width * HASH_BYTES
         return [data[i : i + HASH_BYTES] for i in range(0, end, HASH_BYTES)]
 
-    def _read(self, tile: Tile, limit: int) -> tuple[bytes, str]:
-        """Read a tile; a partial one may have been replaced by the full one."""
-        path = self.folder / tile.path
-        if tile.width < WIDTH and not path.exists():
-            full = self.folder / tile.full.path
-            path = full if full.exists() else path
-        return read_file(path, limit=limit), str(path)
+    def _read(self, tile: Tile, limit: int) -> tuple[bytes, int, str]:
+        """Read a tile and say how wide it is: a full one may have replaced a partial one."""
+        path, full = self.folder / tile.path, self.folder / tile.full.path
+        try:
+            return read_file(path, limit=limit), tile.width, str(path)
+        except InputError:
+            if path == full or not full.exists():
+                raise
+            return read_file(full, limit=limit), WIDTH, str(full)
 
     def _tampered(self, error: VerificationError) -> VerificationError:
         return VerificationError(

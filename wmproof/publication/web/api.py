@@ -89,6 +89,6 @@ def api_router(board: Board, checker: ClaimChecker) -> APIRouter:
     @router.post("/claims", responses=_errors(400, 413, 422, 503))
     def claims(upload: Annotated[ClaimUpload, Depends(claim_upload)]) -> ClaimModel:
         """Verify a zero-knowledge claim; one that does not hold is an answer, too."""
-        return checker.check(upload.model, upload.key, upload.claim)
+        return checker.check(upload)
 
     return router

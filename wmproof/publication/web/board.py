@@ -63,11 +63,11 @@ class Board:
             The checkpoint is not the log's, or cannot be read.
         """
         with self._mutex:
-            status = (self.folder / CHECKPOINT).stat()
-            if self._seen != (status.st_ino, status.st_mtime_ns):
+            seen = self._identity()
+            if seen is None or self._seen != seen:
                 self._log = LogReader(self.folder, self._settings.log_key)
                 self._indices: OrderedDict[bytes, int | None] = OrderedDict()
-                self._seen = (status.st_ino, status.st_mtime_ns)
+                self._seen = seen
             return self._log
 
     def cosignatures(self) -> tuple[Cosignature, ...]:
@@ -153,6 +153,14 @@ class Board:
             while len(self._sheets) > _SHEETS:
                 self._sheets.popitem(last=False)
         return sheet
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what changes with every new checkpoint, or None if there is none to be read."""
+        try:
+            status = (self.folder / CHECKPOINT).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _entry(self, index: int, entry: bytes) -> EntryModel:
         digest = entry_digest(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,12 @@ from wmproof.publication.web import worker
 from wmproof.publication.web.board import Board
 from wmproof.publication.web.schemas import ClaimModel
 from wmproof.publication.web.settings import Settings
+from wmproof.publication.web.uploads import ClaimUpload
 
 _MODULE = "wmproof.publication.web.worker"
 _ANSWER_LIMIT = 2**16
+# A hostile model finds no secret of the server's there.
+_ENVIRONMENT = ("HOME", "LANG", "NUMBA_CACHE_DIR", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 
 
 class BusyError(InputError):
@@ -42,7 +46,7 @@ class ClaimChecker:
         self._board = board
         self._places = threading.Semaphore(settings.claims_at_once)
 
-    def check(self, model: bytes, key: bytes, claim: bytes) -> ClaimModel:
+    def check(self, upload: ClaimUpload) -> ClaimModel:
         """Check a claim; what does not hold is an answer and no error.
 
         Raises
@@ -57,9 +61,9 @@ class ClaimChecker:
         try:
             with tempfile.TemporaryDirectory(prefix="wmproof-claim-") as name:
                 folder = Path(name)
-                (folder / worker.MODEL).write_bytes(model)
-                (folder / worker.KEY).write_bytes(key)
-                (folder / worker.CLAIM).write_bytes(claim)
+                for part in (worker.MODEL, worker.KEY, worker.CLAIM):
+                    with (folder / part).open("wb") as file:
+                        shutil.copyfileobj(getattr(upload, part), file)
                 answer = self._run(folder)
         finally:
             self._places.release()
@@ -76,6 +80,7 @@ class ClaimChecker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             start_new_session=True,
         )
         try:

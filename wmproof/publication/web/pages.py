@@ -65,7 +65,7 @@ def pages_router(board: Board, checker: ClaimChecker, render: Render) -> APIRout
     @router.post("/verify")
     def verify(upload: Annotated[ClaimUpload, Depends(claim_upload)]) -> HTMLResponse:
         try:
-            result = checker.check(upload.model, upload.key, upload.claim)
+            result = checker.check(upload)
         except InputError as error:
             status = 503 if isinstance(error, BusyError) else 422
             return render("verify.html", status, result=None, error=explain(error))

@@ -1,9 +1,9 @@
-"""Reading the three files of a claim from a form."""
+"""The three files of a claim, as a form brings them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from fastapi import File, UploadFile
 
@@ -12,13 +12,13 @@ Part = Annotated[UploadFile, File()]
 
 @dataclass(frozen=True)
 class ClaimUpload:
-    """The files of a claim, complete."""
+    """The files of a claim, on disk if they are large, until the request is answered."""
 
-    model: bytes
-    key: bytes
-    claim: bytes
+    model: BinaryIO
+    key: BinaryIO
+    claim: BinaryIO
 
 
 async def claim_upload(model: Part, key: Part, claim: Part) -> ClaimUpload:
-    """Read the three files; their sum is limited by `guards.SizeLimit`."""
-    return ClaimUpload(await model.read(), await key.read(), await claim.read())
+    """Take the three files; their sum is limited by `guards.SizeLimit`."""
+    return ClaimUpload(model.file, key.file, claim.file)
