@@ -277,11 +277,15 @@ def test_a_log_that_grew_needs_a_proof(case, tmp_path):
     grown = Log(shutil.copytree(case.log.folder, tmp_path / "log"))
     grown.append(b"one more")
     grown.checkpoint(LOG)
-    with pytest.raises(InputError, match="prove-consistency"):
-        examine(case, log_now=((grown.folder / "checkpoint").read_bytes(),))
+    fresh = (grown.folder / "checkpoint").read_bytes()
+    assert "log-today" in gaps(examine(case, log_now=(fresh,)))
     old = open_checkpoint((case.log.folder / "checkpoint").read_bytes(), LOG.verifier_key)
     proof = LogReader(grown.folder).prove_consistency(old.checkpoint).to_bytes()
-    assert "log-today" not in gaps(examine(case, log_now=(proof,)))
+    elsewhere = LogReader(grown.folder).consistency_request(7).to_bytes()
+    assert "log-today" in gaps(examine(case, log_now=(elsewhere,)))
+    assert "log-today" not in gaps(examine(case, log_now=(elsewhere, proof)))
+    broken = proof.replace(b"old 42\n", b"old 42\n" + proof.split(b"\n")[1] + b"\n", 1)
+    refused(case, "log", "nothing shows that the log", log_now=(broken,))
 
 
 def test_every_region_of_the_file_is_bound(case):

@@ -42,7 +42,11 @@ def _log_gaps(report: EvidenceReport) -> Iterator[NotShown]:
             "alone says no time",
         )
     if not all(item.grown for item in report.logged):
-        yield NotShown("log-today", "whether the log still contains the key was not looked up")
+        yield NotShown(
+            "log-today",
+            "that the log still contains the key: that takes its checkpoint of today, and a "
+            "consistency proof since the bundle's if it has grown",
+        )
 
 
 def _key_gaps(report: EvidenceReport, trust: Trust) -> Iterator[NotShown]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from wmproof.errors import InputError, VerificationError
+from wmproof.errors import VerificationError
 from wmproof.keys import PublicKey
 from wmproof.publication.bundle.format import Part
 from wmproof.publication.bundle.moments import Moment, around
@@ -15,12 +15,7 @@ from wmproof.publication.log.checkpoint import SignedCheckpoint, open_checkpoint
 from wmproof.publication.log.entry import key_entry
 from wmproof.publication.log.note import Note, VerifierKey, parse_note
 from wmproof.publication.log.tlog_proof import parse_consistency_proof, parse_inclusion_proof
-from wmproof.publication.log.verifier import (
-    LoggedReport,
-    check_growth,
-    verify_growth,
-    verify_logged,
-)
+from wmproof.publication.log.verifier import LoggedReport, check_growth, verify_logged
 
 
 @dataclass(frozen=True)
@@ -109,22 +104,15 @@ def _witnessed(report: LoggedReport, trust: Trust) -> Moment | None:
 
 
 def _grown(data: bytes, signed: SignedCheckpoint, log_key: VerifierKey, origin: str | None) -> bool:
-    """Compare with a fresh checkpoint or consistency proof; False if it is of another log."""
+    """Compare with a fresh checkpoint or consistency proof; False if it says nothing about this."""
     where = "the log as it is now"
-    is_proof = data.startswith(b"old ")
-    note = parse_consistency_proof(data, where).checkpoint if is_proof else data
+    proof = parse_consistency_proof(data, where) if data.startswith(b"old ") else None
+    note = proof.checkpoint if proof else data
     if not parse_note(note, where).by(log_key):
         return False
-    if is_proof:
-        verify_growth(data, signed, log_key, origin=origin, where=where)
-        return True
-    fresh = open_checkpoint(data, log_key, origin=origin, where=where)
-    if fresh.checkpoint.size > signed.checkpoint.size:
-        raise InputError(
-            f"the log has grown to a {fresh.checkpoint}, and a checkpoint alone does not show "
-            f"that it contains the bundle's, a {signed.checkpoint}",
-            where=where,
-            remedy="Give a consistency proof: wmproof log prove-consistency --since CHECKPOINT",
-        )
-    check_growth(signed.checkpoint, fresh.checkpoint, ())
+    fresh = open_checkpoint(note, log_key, origin=origin, where=where).checkpoint
+    held = signed.checkpoint
+    if fresh.size > held.size and (proof is None or proof.old_size != held.size):
+        return False
+    check_growth(held, fresh, proof.path if proof else ())
     return True
