@@ -216,11 +216,31 @@ def test_nobody_listens():
 
 @pytest.mark.parametrize(
     "address",
-    ["", "host", "ftp://h", "http://", "http://u:p@h", "http://h/?a", "http://h#b", "http://h:x"],
+    [
+        "",
+        "host",
+        "ftp://h",
+        "http://",
+        "http://u:p@h",
+        "http://h/?a",
+        "http://h#b",
+        "http://h:x",
+        "http://h/" + 2000 * "a",
+    ],
 )
 def test_bad_addresses(address):
     with pytest.raises(InputError):
         check_endpoint(address)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a\nb", "\udc80", 1001 * "a"])
+def test_bad_names(hostile, name):
+    with pytest.raises(InputError, match="cannot be the name"):
+        OpenInferenceClassifier(hostile.address, name, limits=LIMITS)
+    if name:
+        with pytest.raises(InputError, match="cannot be the name"):
+            OpenInferenceClassifier(hostile.address, "m", name, limits=LIMITS)
+    assert hostile.seen == []
 
 
 def test_a_token_does_not_travel_in_the_clear():

@@ -67,11 +67,11 @@ class OpenInferenceClassifier:
         token: str | None = None,
         record: Callable[[Attempt], None] | None = None,
     ) -> None:
+        self._path = model_path(model_name, model_version)
         self._transport = Transport(
             endpoint, limits or Limits(), record or (lambda _attempt: None), token
         )
         self._name, self._version = model_name, model_version
-        self._path = model_path(model_name, model_version)
         self._where = f"model {model_name!r} at {endpoint}"
         self._asked = 0
         self._transport.ask(AttemptKind.HEALTH, "v2/health/ready")

@@ -21,6 +21,7 @@ from wmproof.models.open_inference.strict_json import integers, objects, read_ob
 from wmproof.triggers import Shape, format_shape
 
 _BYTES = frozenset(range(256))
+_LONGEST_NAME = 1000
 PIXEL_TYPES = ("UINT8", "FP32")
 _ANSWER_TYPES = {
     "UINT8": np.uint8,
@@ -81,7 +82,16 @@ class ModelMetadata:
 
 
 def model_path(name: str, version: str | None) -> str:
-    """Return the path of a model below the endpoint's address."""
+    """Return the path of a model below the endpoint's address.
+
+    Raises
+    ------
+    InputError
+        The name or the version cannot be one.
+    """
+    for word in (name, version or "1"):
+        if not 0 < len(word) <= _LONGEST_NAME or not word.isprintable() or word in (".", ".."):
+            raise InputError(f"{word[:80]!r} cannot be the name or version of a model")
     path = f"v2/models/{quote(name, safe='')}"
     return f"{path}/versions/{quote(version, safe='')}" if version else path
 

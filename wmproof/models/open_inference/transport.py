@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _EXCERPT = 200
+_LONGEST_ADDRESS = 2000
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,8 @@ def check_endpoint(endpoint: str, *, with_token: bool = False) -> str:
         raise InputError("is not an address", where=endpoint) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
         raise InputError("is not an http:// or https:// address", where=endpoint)
+    if len(endpoint) > _LONGEST_ADDRESS:
+        raise InputError(f"is longer than {_LONGEST_ADDRESS} characters", where=endpoint[:80])
     if parts.username is not None or parts.query or parts.fragment or not endpoint.isprintable():
         raise InputError(
             "an endpoint's address has no user, query or fragment",

@@ -117,18 +117,21 @@ def verify_stamp(
     VerificationError
         As `timestamps.rfc3161.verify_token` and `timestamps.ots.verify_ots`.
     """
+    by_authority = part.kind is PartKind.RFC3161
+    if by_authority and not trust.tsa_roots:
+        return NotShown(part.name, "no root of a timestamp authority was given")
+    if not by_authority and not trust.block_headers:
+        return NotShown(part.name, "no block headers were given")
     found = stamped_digest(part.kind, part.content, where)
     digest = found if found in digests else digests[0]
-    if part.kind is PartKind.RFC3161:
+    if by_authority:
         return _verify_token(part, digest, trust, where)
     return _verify_ots(part, digest, trust, where)
 
 
-def _verify_token(part: Part, digest: bytes, trust: Trust, where: str) -> Attestation | NotShown:
+def _verify_token(part: Part, digest: bytes, trust: Trust, where: str) -> Attestation:
     from wmproof.publication.timestamps.rfc3161 import verify_token
 
-    if not trust.tsa_roots:
-        return NotShown(part.name, "no root of a timestamp authority was given")
     stamp = verify_token(part.content, digest, trust.tsa_roots, now=trust.now, where=where)
     moment = around(stamp.gen_time, stamp.accuracy)
     return Attestation(part.subject, moment, f"the timestamp authority {stamp.authority}")
@@ -138,8 +141,6 @@ def _verify_ots(part: Part, digest: bytes, trust: Trust, where: str) -> Attestat
     from wmproof.publication.timestamps.block_headers import MAINNET_DIFFICULTY
     from wmproof.publication.timestamps.ots import BLOCK_SKEW, verify_ots
 
-    if not trust.block_headers:
-        return NotShown(part.name, "no block headers were given")
     least = MAINNET_DIFFICULTY if trust.minimum_difficulty is None else trust.minimum_difficulty
     try:
         stamp = verify_ots(
