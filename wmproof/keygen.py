@@ -25,6 +25,7 @@ def keygen(
     classes: int,
     *,
     label_mode: LabelMode = LabelMode.DERIVED,
+    labels: NDArray[np.int64] | None = None,
     reference: Classifier | None = None,
     signing_seed: bytes | None = None,
 ) -> tuple[MarkingKey, VerificationKey]:
@@ -39,6 +40,9 @@ def keygen(
     label_mode : LabelMode
         DERIVED labels follow from the commitments to all images (PROTOCOL section 6); SECRET ones
         are drawn at random.
+    labels : ndarray of int64, shape (l,), optional
+        Secret labels of the owner's choice: the paper leaves them to him, and an honest owner has
+        no use for that. `wmproof.training.false_claims` shows a dishonest one's.
     reference : Classifier, optional
         Stands in for the ground truth: secret labels then differ from its answers. Derived labels
         do not depend on it, or the owner could steer them; `wmproof.verification` says how the
@@ -53,9 +57,11 @@ def keygen(
     Raises
     ------
     InputError
-        The images or the number of classes cannot be used.
+        The images, the labels or the number of classes cannot be used.
     """
-    key = _generate(images, classes, KeyKind.PRIVATE, 1, label_mode, reference, signing_seed)
+    key = _generate(
+        images, classes, KeyKind.PRIVATE, 1, label_mode, reference, signing_seed, labels
+    )
     return key, key.verification_key
 
 
@@ -138,6 +144,7 @@ def _generate(
     label_mode: LabelMode,
     reference: Classifier | None,
     signing_seed: bytes | None,
+    labels: NDArray[np.int64] | None = None,
 ) -> MarkingKey:
     check_classes(classes)
     check_images(images)
@@ -155,7 +162,11 @@ def _generate(
         indices=indices,
         kind=Kind.TRIGGER,
     )
-    if label_mode is LabelMode.DERIVED:
+    if labels is not None:
+        if label_mode is LabelMode.DERIVED or reference is not None:
+            raise InputError("labels can be chosen for secret labels without a reference only")
+        TriggerSet(images, labels, classes)
+    elif label_mode is LabelMode.DERIVED:
         labels = derive_labels(trigger_commitments, key_id=key_id, classes=classes)
     else:
         labels = _draw_labels(images, classes, reference)

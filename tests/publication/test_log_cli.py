@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -9,8 +10,10 @@ import sys
 import pytest
 
 from wmproof.cli import main
+from wmproof.errors import InputError
 from wmproof.keygen import pkeygen
 from wmproof.keys import save_published
+from wmproof.publication.log.published import load_published
 from wmproof.triggers import abstract
 
 ZERO = 64 * "0"
@@ -72,6 +75,21 @@ def test_from_an_empty_folder_to_a_verified_key(run, board, tmp_path):
     assert "size 3" in run(*witness, "request", "-o", "again", "--json")["cosigned"]
 
 
+def test_keys_that_are_published_lie_beside_the_log(run, board, tmp_path):
+    run("append", "board", "mine.pvk", "--publish")
+    (kept,) = (tmp_path / "board/keys").iterdir()
+    data = (tmp_path / "mine.pvk").read_bytes()
+    assert kept.read_bytes() == data
+    digest = hashlib.sha256(data).digest()
+    assert kept.name == f"{digest.hex()}.pvk"
+    assert load_published(tmp_path / "board", digest).digest == digest
+    assert load_published(tmp_path / "board", bytes(32)) is None
+    kept.rename(kept.with_name(f"{ZERO}.pvk"))
+    with pytest.raises(InputError, match="another key than its name says"):
+        load_published(tmp_path / "board", bytes(32))
+    assert "cannot be read" in run("append", "board", ZERO, "--publish", code=2)
+
+
 def test_what_does_not_hold(run, board, tmp_path):
     run("prove-inclusion", "board", "mine.pvk", "-o", "proof")
     check = ("verify", "proof", "--log-key", board)
@@ -106,9 +124,12 @@ def test_what_does_not_hold(run, board, tmp_path):
         (("prove-inclusion", "board", ZERO), "is not among the 1 published entries"),
         (("prove-consistency", "board", "-o", "x"), "give either --since"),
         (("prove-consistency", "board", "-o", "x", "--since-size", "5"), "no smaller size 5"),
+        (("serve", "nowhere"), "cannot be read"),
+        (("serve", "board", "--host", "192.0.2.1"), "cannot be listened at"),
+        (("serve", "board", "--log-key", f"b+{8 * '0'}+AAAA"), "holds no Ed25519 key"),
         (("verify", "--log-key", "VKEY"), "give PROOF with --key"),
         (
-            ("verify", "mine.pvk", "--key", ZERO, "--log-key", "VKEY"),
+            ("verify", "log.pem", "--key", ZERO, "--log-key", "VKEY"),
             "is cut short: there is no checkpoint",
         ),
         (("verify", "mine.pvk", "--key", ZERO, "--log-key", "a+b+c"), "base64"),

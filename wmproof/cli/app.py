@@ -50,6 +50,11 @@ _COMMANDS = {
         "dispute",
         "Compare the evidence of two parties about one model.",
     ),
+    "experiment": (
+        "wmproof.cli.experiment",
+        "experiment",
+        "Run the paper's experiments and the attacks known since.",
+    ),
     "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
 }
 

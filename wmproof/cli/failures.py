@@ -29,6 +29,7 @@ _EXTRAS = {
     "httpx": "timestamps",
     "opentimestamps": "timestamps",
     "rfc3161_client": "timestamps",
+    "ray": "ray",
 }
 
 

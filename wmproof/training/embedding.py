@@ -7,7 +7,7 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from wmproof.errors import InputError
 from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.loop import Examples, Progress, Run, TrainingResult, fit
 from wmproof.training.normalization import Normalization, Normalized
+from wmproof.training.objective import Objective
 from wmproof.training.recipe import PRESETS, Recipe
 from wmproof.training.reproducible import seeded_globals, stream
 from wmproof.training.sources import (
@@ -32,6 +33,16 @@ if TYPE_CHECKING:
 
 Start = Literal["scratch", "pretrained"]
 PathLike = str | os.PathLike[str]
+
+
+class TrainingOptions(TypedDict, total=False):
+    """What attacks hand on to `train` unchanged; see `mark` for each."""
+
+    test: Dataset[Any] | None
+    device: str
+    workers: int
+    checkpoint: PathLike | None
+    progress: Progress | None
 
 
 def mark(
@@ -111,13 +122,15 @@ def train(
     workers: int = 0,
     checkpoint: PathLike | None = None,
     progress: Progress | None = None,
+    objective: Objective | None = None,
 ) -> TrainingResult:
     """Train the same model in the same way without triggers: the paper's No-WM.
 
-    Parameters and errors are those of `mark`.
+    Parameters and errors are those of `mark`, and `objective` is minimised where it is given: the
+    cross entropy otherwise.
     """
     setup = _Setup(start, recipe, test, normalization, seed, device, workers, checkpoint, progress)
-    return setup.train(model, dataset, None)
+    return setup.train(model, dataset, None, objective)
 
 
 def reinitialize(model: nn.Module, seed: int) -> None:
@@ -191,14 +204,22 @@ class _Setup:
         self._progress = progress
 
     def train(
-        self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
+        self,
+        model: nn.Module,
+        dataset: Dataset[Any],
+        triggers: TriggerSet | None,
+        objective: Objective | None = None,
     ) -> TrainingResult:
         """Train with the caller's random state set aside."""
         with seeded_globals(stream(self._seed, "setup")):
-            return self._train(model, dataset, triggers)
+            return self._train(model, dataset, triggers, objective)
 
     def _train(
-        self, model: nn.Module, dataset: Dataset[Any], triggers: TriggerSet | None
+        self,
+        model: nn.Module,
+        dataset: Dataset[Any],
+        triggers: TriggerSet | None,
+        objective: Objective | None,
     ) -> TrainingResult:
         source = source_of(
             dataset,
@@ -216,6 +237,8 @@ class _Setup:
         image, _ = as_pair(dataset[0], 0)
         classes = _count_classes(normalized, image)
         run = Run(normalized, source, self._recipe, self._seed)
+        if objective is not None:
+            run = replace(run, objective=objective)
         if triggers is not None:
             run = replace(run, triggers=self._trigger_examples(triggers, image, classes))
         if self._test is not None:
@@ -274,7 +297,8 @@ def _check_labels(examples: Examples, classes: int) -> Examples:
 
 def _fingerprint(run: Run) -> str:
     """Hash what makes a run this run, so that no checkpoint goes on with another's."""
-    digest = hashlib.sha256(repr((run.recipe, run.seed, run.source.digest())).encode())
+    read = (run.recipe, run.seed, run.source.digest(), run.objective.digest())
+    digest = hashlib.sha256(repr(read).encode())
     tensors = list(run.model.state_dict().items())
     if run.triggers is not None:
         tensors += [("images", run.triggers[0]), ("labels", run.triggers[1])]

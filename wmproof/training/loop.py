@@ -18,6 +18,7 @@ from wmproof.errors import InputError, WmproofError
 from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.evaluate import accuracy
 from wmproof.training.normalization import Normalization, Normalized
+from wmproof.training.objective import CrossEntropy, Objective
 from wmproof.training.recipe import Recipe
 from wmproof.training.reproducible import reproducible_kernels, stream
 from wmproof.training.sampling import TriggerRotation, batch_order
@@ -37,7 +38,7 @@ class EpochRecord:
     learning_rate : float
         At the end of the epoch.
     loss : float
-        Mean cross entropy over the training images and the triggers, while learning.
+        Mean of the objective over the training images and the triggers, while learning.
     test_accuracy, trigger_accuracy : float or None
         None without a test set, without triggers.
     seconds : float
@@ -114,6 +115,8 @@ class Run:
         Of orders, triggers, augmentation and dropout.
     triggers, test : Examples or None
         Pairs of uint8 (or normalised float32) images and labels.
+    objective : Objective
+        What is minimised.
     """
 
     model: Normalized
@@ -122,6 +125,7 @@ class Run:
     seed: int
     triggers: Examples | None = None
     test: Examples | None = None
+    objective: Objective = field(default_factory=CrossEntropy)
 
 
 @dataclass
@@ -228,7 +232,7 @@ class _Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self._rate(step)
         self._optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(model.network(inputs), labels)
+        loss = self.run.objective(model.network, inputs, labels)
         torch.autograd.backward(loss)
         self._optimizer.step()
         self._loss += loss.detach() * len(labels)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from wmproof.errors import InputError
 
-Schedule = Literal["thirds", "cosine"]
+Schedule = Literal["thirds", "cosine", "constant"]
 _WARM_UP = 0.1
 _LOWEST_FRACTION = 0.01
 
@@ -27,10 +27,10 @@ class Recipe:
         Triggers appended to each batch, the paper's k, at least 1.
     learning_rate : float
         The highest learning rate, above 0.
-    schedule : {'thirds', 'cosine'}
+    schedule : {'thirds', 'cosine', 'constant'}
         'thirds' divides the rate by ten after each third of the epochs: every 20 of 60 (and every
         10 of 30) as in the paper. 'cosine' warms up over a tenth of the run and then falls along a
-        half cosine to a hundredth of the rate.
+        half cosine to a hundredth of the rate. 'constant' is for further training.
     momentum, weight_decay : float
         Of the descent, in [0, 1) and at least 0.
     augment : bool
@@ -66,6 +66,8 @@ class Recipe:
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` out of `steps`."""
+        if self.schedule == "constant":
+            return self.learning_rate
         if self.schedule == "thirds":
             return float(self.learning_rate / 10 ** (3 * step // steps))
         progress = step / steps
@@ -74,6 +76,22 @@ class Recipe:
         else:
             fraction = (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
         return self.learning_rate * max(fraction, _LOWEST_FRACTION)
+
+    def at_last_rate(self, epochs: int | None = None) -> Recipe:
+        """Return the recipe of who trains on at the last learning rate (section 5.7 of the paper).
+
+        Parameters
+        ----------
+        epochs : int, optional
+            As many as before if absent.
+        """
+        lowest = 1.0 if self.schedule == "constant" else _LOWEST_FRACTION
+        return replace(
+            self,
+            epochs=self.epochs if epochs is None else epochs,
+            learning_rate=self.learning_rate * lowest,
+            schedule="constant",
+        )
 
 
 PRESETS = {

@@ -152,14 +152,15 @@ class LogReader:
                 if start <= first + offset < end:
                     yield entry
 
+    def leaf_hashes(self, start: int = 0) -> Iterator[bytes]:
+        """Yield leaf hashes as the tiles have them, unchecked."""
+        for first in range(start - start % WIDTH, self.size, WIDTH):
+            yield from self._hashes(tile_of(0, first, self.size))[max(0, start - first) :]
+
     def find(self, entry: bytes) -> int | None:
         """Return the first index of an entry, by a search through the leaf hashes, or None."""
         wanted = leaf_hash(entry)
-        for first in range(0, self.size, WIDTH):
-            hashes = self._read_hashes(tile_of(0, first, self.size))
-            if wanted in hashes:
-                return first + hashes.index(wanted)
-        return None
+        return next((i for i, leaf in enumerate(self.leaf_hashes()) if leaf == wanted), None)
 
     def partial_tile(self, level: int) -> list[bytes]:
         """Return the hashes of the partial tile at the right edge of a level, if there is one."""

@@ -14,6 +14,7 @@ from wmproof.publication.log.cosignature import Cosignature, verify_cosignatures
 from wmproof.publication.log.entry import digest_entry, entry_digest
 from wmproof.publication.log.published import load_published, published_path
 from wmproof.publication.log.reader import CHECKPOINT, LogReader
+from wmproof.publication.web.leaf_index import LeafIndex
 from wmproof.publication.web.schemas import (
     CheckModel,
     CosignatureModel,
@@ -27,7 +28,6 @@ from wmproof.publication.web.settings import Settings
 from wmproof.report.key_sheet import public_key_sheet
 
 _SHEETS = 32
-_INDICES = 4096
 
 
 class NotFoundError(InputError):
@@ -46,6 +46,7 @@ class Board:
         self._settings = settings
         self._mutex = threading.Lock()
         self._seen: tuple[int, int] | None = None
+        self._leaves = LeafIndex()
         self._log = self.reader()
         self._sheets: OrderedDict[bytes, bytes] = OrderedDict()
 
@@ -66,7 +67,7 @@ class Board:
             seen = self._identity()
             if seen is None or self._seen != seen:
                 self._log = LogReader(self.folder, self._settings.log_key)
-                self._indices: OrderedDict[bytes, int | None] = OrderedDict()
+                self._leaves.follow(self._log)
                 self._seen = seen
             return self._log
 
@@ -102,14 +103,7 @@ class Board:
         """Return the first index of a key, or None."""
         log = self.reader()
         with self._mutex:
-            if digest in self._indices:
-                return self._indices[digest]
-        found = log.find(digest_entry(digest))
-        with self._mutex:
-            self._indices[digest] = found
-            while len(self._indices) > _INDICES:
-                self._indices.popitem(last=False)
-        return found
+            return self._leaves.find(log, digest_entry(digest))
 
     def require_index(self, digest: bytes) -> int:
         """Return the first index of a key; NotFoundError if it is not in the log."""

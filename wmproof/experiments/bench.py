@@ -1,0 +1,225 @@
+"""What a unit works with: its setting's images, networks, keys, and the results before it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from wmproof.errors import InputError
+from wmproof.experiments.data import TaskData, load_data
+from wmproof.experiments.measure import count_right, count_triggers
+from wmproof.experiments.setting import DataSpec, KeySpec, Setting
+from wmproof.experiments.store import Store
+from wmproof.keys import KdfCost, MarkingKey, load_marking_key, save_marking_key
+from wmproof.strength import required_hits, strength_bits
+from wmproof.training.loop import Progress
+from wmproof.training.normalization import Normalization
+from wmproof.training.recipe import Recipe
+from wmproof.training.sources import measure_normalization
+from wmproof.triggers import TriggerSet
+
+# The keys of an experiment protect nothing; a real one deserves a real passphrase.
+PASSPHRASE = "wmproof experiment"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a run is done; nothing here changes what is found, up to rounding.
+
+    Parameters
+    ----------
+    data_folder : Path or None
+        Where the data sets' files are.
+    device : str
+    workers : int
+        Loader processes, for data sets that do not fit into memory.
+    rehearsal : bool
+        Draw images of the right shapes and train for one epoch: to see that a plan can run.
+    """
+
+    data_folder: Path | None = None
+    device: str = "auto"
+    workers: int = 0
+    rehearsal: bool = False
+
+
+class Bench:
+    """One setting's workplace.
+
+    Parameters
+    ----------
+    setting : Setting
+    store : Store
+    marks : dict of str to str
+        Fingerprints of the setting's units.
+    means : Means
+    """
+
+    def __init__(self, setting: Setting, store: Store, marks: dict[str, str], means: Means) -> None:
+        self.setting = setting
+        self.store = store
+        self.means = means
+        self.progress: Progress | None = None
+        self._marks = marks
+
+    @functools.cached_property
+    def data(self) -> TaskData:
+        """The owner's task."""
+        return self.load(self.setting.data)
+
+    @functools.cached_property
+    def normalization(self) -> Normalization:
+        """Measured on the owner's training images; all networks of the setting share it."""
+        return measure_normalization(self.data.training)
+
+    def load(self, spec: DataSpec) -> TaskData:
+        """Load another task."""
+        folder, rehearsal = self.means.data_folder, self.means.rehearsal
+        return load_data(spec, folder, self.setting.seed, rehearsal=rehearsal)
+
+    def recipe(self, fields: dict[str, Any]) -> Recipe:
+        """Read a recipe from a unit's options."""
+        recipe = Recipe(**fields)
+        return Recipe(**(fields | {"epochs": 1})) if self.means.rehearsal else recipe
+
+    def network(self) -> nn.Module:
+        """Build the setting's network with weights from its seed."""
+        if self.setting.network == "resnet18-imagenet":
+            from wmproof.experiments.imagenet import build_resnet18
+
+            return build_resnet18(self.data.classes, self.setting.seed)
+        from wmproof.training.networks import build
+
+        setting = self.setting
+        return build(
+            setting.network,
+            self.data.shape,
+            self.data.classes,
+            width=setting.width,
+            seed=setting.seed,
+        )
+
+    def model(self, unit: str) -> nn.Module:
+        """Return the network that a finished unit left."""
+        network = self.network()
+        self.store.load_weights(unit, network, self._marks[unit])
+        return network.eval()
+
+    def results(self, unit: str) -> dict[str, Any]:
+        """Return what a finished unit found.
+
+        Raises
+        ------
+        InputError
+            It is not finished.
+        """
+        found = self.store.read(unit, self._marks[unit])
+        if found is None:
+            raise InputError("is not finished", where=unit)
+        results: dict[str, Any] = found["results"]
+        return results
+
+    def make_key(self, name: str, spec: KeySpec) -> MarkingKey:
+        """Read the key of this name, or make it: a resumed run must embed the same triggers."""
+        path = self.store.key_path(name)
+        if path.exists():
+            return self.key(name)
+        from wmproof.keygen import keygen, pkeygen
+
+        images = _pictures(spec, self.data.shape)
+        if spec.public:
+            key, _ = pkeygen(images, self.data.classes, security=spec.triggers // 4)
+        else:
+            key, _ = keygen(images, self.data.classes)
+        save_marking_key(path, key, PASSPHRASE, cost=KdfCost.INTERACTIVE)
+        return key
+
+    def key(self, name: str) -> MarkingKey:
+        """Read a key.
+
+        Raises
+        ------
+        InputError
+            It is of other images or classes than the setting.
+        """
+        path = self.store.key_path(name)
+        key = load_marking_key(path, PASSPHRASE)
+        if key.image_shape != self.data.shape or key.classes != self.data.classes:
+            raise InputError("is a key for other images or classes", where=str(path))
+        return key
+
+    def triggers(self, name: str) -> TriggerSet:
+        """Return what is embedded of a key."""
+        return self.key(name).to_embed()
+
+    def training_options(self, unit: str) -> dict[str, Any]:
+        """Return what every training of the suite is called with."""
+        return {
+            "normalization": self.normalization,
+            "seed": self.setting.seed,
+            "device": self.means.device,
+            "workers": self.means.workers,
+            "checkpoint": str(self.store.checkpoint(unit)),
+            "progress": self.progress,
+        }
+
+    def measure(
+        self, model: nn.Module, keys: list[str], data: TaskData | None = None
+    ) -> dict[str, Any]:
+        """Measure test accuracy and, for each key, what is left of it."""
+        task = data or self.data
+        right = count_right(model, self.normalization, task.test, self.means)
+        return {
+            "test": asdict(right),
+            "test_accuracy": right.first / right.images,
+            "keys": self.measure_keys(model, keys),
+        }
+
+    def measure_keys(self, model: nn.Module, keys: list[str]) -> dict[str, Any]:
+        """Measure hits, accuracy and the strength of a claim, for each key."""
+        found = {}
+        for name in keys:
+            triggers = self.triggers(name)
+            right = count_triggers(model, self.normalization, triggers, self.means.device)
+            found[name] = claim(right.first, len(triggers), triggers.classes) | {
+                "top5": right.fifth
+            }
+        return found
+
+
+def claim(hits: int, triggers: int, classes: int) -> dict[str, Any]:
+    """Say what so many hits are worth."""
+    threshold = required_hits(triggers)
+    return {
+        "hits": hits,
+        "triggers": triggers,
+        "accuracy": hits / triggers,
+        "threshold": threshold,
+        "bits": round(strength_bits(triggers, hits, classes), 2),
+        "holds": hits >= threshold,
+    }
+
+
+def _pictures(spec: KeySpec, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    from wmproof.triggers import abstract, noise
+
+    if spec.pictures == "abstract":
+        return abstract(spec.triggers, shape)
+    if spec.pictures == "noise":
+        return noise(spec.triggers, shape)
+    images = abstract(spec.triggers, shape)
+    images[::2] = noise(len(images[::2]), shape)
+    return images
+
+
+def device_name(name: str) -> str:
+    """Say what computes."""
+    if name != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"

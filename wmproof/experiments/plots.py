@@ -1,0 +1,114 @@
+"""Figures 6 and 7 of the paper, and the pruning curves, as SVG and PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wmproof.experiments.findings import Results
+from wmproof.experiments.plan import MARKED
+from wmproof.training.attacks.finetuning import FINE_TUNINGS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#1a73e8", "#d93025", "#e8a33d", "#188038")
+
+
+def unremovability(results: Results) -> Figure | None:
+    """Figure 6: test and trigger accuracy of both kinds after each fine-tuning."""
+    groups = ("none", *FINE_TUNINGS)
+    series = {
+        owner: [results.get(owner if g == "none" else f"{owner}-{g}") for g in groups]
+        for owner in MARKED
+    }
+    if not any(any(values) for values in series.values()):
+        return None
+    figure, (left, right) = _panels(("test set", "trigger set"))
+    _bars(left, groups, {n: [_test(r) for r in v] for n, v in series.items()})
+    _bars(right, groups, {n: [_trigger(r, "TS-Orig") for r in v] for n, v in series.items()})
+    return figure
+
+
+def piracy(results: Results) -> Figure | None:
+    """Figure 7: test, TS-New and TS-Orig without and after fine-tuning."""
+    names = {"no fine-tuning": "Pirated", "FTAL": "Pirated-FTAL", "RTAL": "Pirated-RTAL"}
+    if not any(name in results for name in names.values()):
+        return None
+    figure, (axes,) = _panels(("a second trigger set",))
+    series = {
+        label: [
+            _test(results.get(name)),
+            _trigger(results.get(name), "TS-New"),
+            _trigger(results.get(name), "TS-Orig"),
+        ]
+        for label, name in names.items()
+    }
+    _bars(axes, ("test set", "TS-New", "TS-Orig"), series)
+    return figure
+
+
+def pruning(results: Results) -> Figure | None:
+    """Test and trigger accuracy over the share that is pruned."""
+    present = [name for name in ("Pruning", "Filter pruning") if name in results]
+    if not present:
+        return None
+    figure, panels = _panels(
+        [{"Pruning": "weights", "Filter pruning": "filters"}[n] for n in present]
+    )
+    for axes, name in zip(panels, present, strict=True):
+        rows: Sequence[Mapping[str, Any]] = results[name]["rows"]
+        shares = [float(row["label"].rstrip("%")) for row in rows]
+        axes.plot(shares, [_test(row) for row in rows], "o-", color=_COLOURS[0], label="test set")
+        triggers = [_trigger(row, "TS-Orig") for row in rows]
+        axes.plot(shares, triggers, "s-", color=_COLOURS[1], label="TS-Orig")
+        axes.axhline(90, color="#5f6368", linewidth=0.8, linestyle="--", label="claim needs")
+        axes.set_xlabel("percent pruned")
+        axes.legend()
+    return figure
+
+
+def encoded(figure: Figure, kind: str) -> bytes:
+    """Write a figure; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, metadata=metadata, dpi=100)
+    return buffer.getvalue()
+
+
+def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    # No pyplot: it keeps global state and may want a display.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams["svg.hashsalt"] = "wmproof"
+    figure = Figure(figsize=(5.2 * len(titles), 3.6), layout="constrained")
+    panels = []
+    for place, title in enumerate(titles, start=1):
+        axes = figure.add_subplot(1, len(titles), place)
+        axes.set_title(title)
+        axes.set_ylim(0, 105)
+        axes.set_ylabel("accuracy, percent")
+        panels.append(axes)
+    return figure, panels
+
+
+def _bars(axes: Axes, groups: Sequence[str], series: Mapping[str, Sequence[float]]) -> None:
+    places, width = np.arange(len(groups)), 0.8 / len(series)
+    for number, (name, values) in enumerate(series.items()):
+        offset = (number - (len(series) - 1) / 2) * width
+        axes.bar(places + offset, values, width, label=name, color=_COLOURS[number])
+    axes.set_xticks(places, groups)
+    axes.legend(loc="lower right")
+
+
+def _test(result: Mapping[str, Any] | None) -> float:
+    return np.nan if result is None else 100 * float(result["test_accuracy"])
+
+
+def _trigger(result: Mapping[str, Any] | None, key: str) -> float:
+    return np.nan if result is None else 100 * float(result["keys"][key]["accuracy"])

@@ -1,0 +1,101 @@
+"""Does the units of a plan, one after the other, and skips those that are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from wmproof.experiments.plan import Plan
+from wmproof.experiments.store import Store, held, open_folder
+
+if TYPE_CHECKING:
+    from wmproof.experiments.bench import Means
+    from wmproof.experiments.unit import Unit
+    from wmproof.training.loop import Progress
+
+
+class Watcher(Protocol):
+    """Who watches a suite."""
+
+    def begin(self, units: int) -> None:
+        """Take note of how many units there are in all."""
+
+    def unit(self, setting: str, name: str) -> Progress | None:
+        """Take note of a unit that starts, and give what watches its training."""
+
+    def done(self, name: str, seconds: float) -> None:
+        """Take note of a unit that is finished, now or before."""
+
+    def end(self) -> None:
+        """Take note of the end, also by an error."""
+
+
+def run(
+    plans: Sequence[Plan],
+    folder: Path,
+    preset: str,
+    means: Means,
+    watcher: Watcher | None = None,
+) -> None:
+    """Finish all units of these plans in this process.
+
+    Parameters
+    ----------
+    plans : Sequence of Plan
+    folder : Path
+        Of the results; a run that was interrupted there goes on, and ends like one that was not.
+    preset : str
+        Its name, by which the folder is recognised.
+    means : Means
+    watcher : Watcher, optional
+
+    Raises
+    ------
+    InputError
+        The folder is another experiment's or in use, a data set is missing, or the disk is full.
+    TrainingInterruptedError
+        Ctrl-C within a training; all that is finished stays.
+    """
+    open_folder(folder, preset)
+    with held(folder):
+        if watcher is not None:
+            watcher.begin(sum(len(plan.units) for plan in plans))
+        try:
+            for plan in plans:
+                _run_plan(plan, folder, means, watcher)
+        finally:
+            if watcher is not None:
+                watcher.end()
+
+
+def _run_plan(plan: Plan, folder: Path, means: Means, watcher: Watcher | None) -> None:
+    from wmproof.experiments.bench import Bench
+
+    store = Store(folder / plan.setting.name)
+    marks = plan.fingerprints()
+    bench = Bench(plan.setting, store, marks, means)
+    for unit in plan.units:
+        found = store.read(unit.name, marks[unit.name])
+        if found is None:
+            if watcher is not None:
+                bench.progress = watcher.unit(plan.setting.name, unit.name)
+            seconds = finish(unit, bench, marks[unit.name])
+        else:
+            seconds = found["seconds"]
+        if watcher is not None:
+            watcher.done(unit.name, seconds)
+
+
+def finish(unit: Unit, bench: object, mark: str) -> float:
+    """Do one unit and record it; give the seconds that it took."""
+    from wmproof.experiments.bench import Bench
+    from wmproof.experiments.tasks import task
+
+    assert isinstance(bench, Bench)  # noqa: S101
+    start = time.monotonic()
+    outcome = task(unit.task)(unit, bench)
+    seconds = time.monotonic() - start
+    bench.store.write(unit.name, mark, outcome.results, seconds=seconds, model=outcome.model)
+    return seconds

@@ -1,0 +1,154 @@
+"""What an experiment is about: a data set, a network, an owner, and how far sweeps go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from wmproof.errors import InputError
+from wmproof.training.recipe import Recipe
+
+Pictures = Literal["abstract", "noise", "mixed"]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Which images.
+
+    Parameters
+    ----------
+    name : str
+        A data set of `wmproof.training.data`, 'imagenet', or 'parity': the digits turned by a
+        quarter, even or odd, a second task for the smallest preset.
+    training, test : int or None
+        A seeded sample of so many images; None for all.
+    side : int or None
+        Height and width to resize to.
+    """
+
+    name: str
+    training: int | None = None
+    test: int | None = None
+    side: int | None = None
+
+
+@dataclass(frozen=True)
+class KeySpec:
+    """A marking key to be made.
+
+    Parameters
+    ----------
+    triggers : int
+        l. Of a public key about half of them are hidden, and those are embedded.
+    public : bool
+        PKeyGen with n = l / 4, or KeyGen, of which all triggers are embedded.
+    pictures : {'abstract', 'noise', 'mixed'}
+        Where the images come from; 'mixed' takes both kinds by turns.
+    """
+
+    triggers: int
+    public: bool = True
+    pictures: Pictures = "abstract"
+
+    def __post_init__(self) -> None:
+        if self.triggers < 4 or (self.public and self.triggers % 4):
+            raise InputError(f"a key of {self.triggers} triggers cannot be made here")
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """How far what is known since the paper is tried; empty, zero or false for not at all.
+
+    Parameters
+    ----------
+    pruning, structured : tuple of float
+        Shares of weights, of filters.
+    int8 : bool
+    circuit_images : int
+        Test images that the integer circuit answers.
+    preprocessing : tuple of (str, float)
+        'noise' or 'blur' with a deviation, 'jpeg' with a quality.
+    hot : bool
+        Fine-tune all layers by the owner's whole recipe, first rate included.
+    fine_pruning : tuple of float
+        Shares of features.
+    adversarial : tuple of float
+        Largest changes of a pixel.
+    overwriting : int
+        Random triggers of the thief.
+    distillation : bool
+    extraction : tuple of str
+        Queries: 'task' for images of the task, 'pictures' for abstract ones.
+    capacity : tuple of int
+        Numbers of triggers.
+    false_claims : int
+        Triggers of the lying accuser.
+    helps : tuple of str
+        'larger k', 'longer', 'mixed triggers'.
+    """
+
+    pruning: tuple[float, ...] = ()
+    structured: tuple[float, ...] = ()
+    int8: bool = False
+    circuit_images: int = 0
+    preprocessing: tuple[tuple[str, float], ...] = ()
+    hot: bool = False
+    fine_pruning: tuple[float, ...] = ()
+    adversarial: tuple[float, ...] = ()
+    overwriting: int = 0
+    distillation: bool = False
+    extraction: tuple[str, ...] = ()
+    capacity: tuple[int, ...] = ()
+    false_claims: int = 0
+    helps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One data set, one network, one owner.
+
+    Parameters
+    ----------
+    name : str
+        Folder of its results.
+    data : DataSpec
+        The owner's and, as in the paper, also the attacker's.
+    network : str
+        One of `wmproof.training.networks`, or 'resnet18-imagenet', torchvision's.
+    width : int or None
+        Of the network.
+    recipe : Recipe
+        The owner's; attackers use its last learning rate for as many epochs.
+    key : KeySpec
+        TS-Orig and, of the same kind, TS-New.
+    items : tuple of int
+        The parts of the suite, 1 to 7.
+    target : DataSpec or None
+        Of transfer learning.
+    transfer_epochs : int
+    seed : int
+    sweeps : Sweeps
+    """
+
+    name: str
+    data: DataSpec
+    network: str
+    width: int | None
+    recipe: Recipe
+    key: KeySpec
+    items: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    target: DataSpec | None = None
+    transfer_epochs: int = 20
+    seed: int = 0
+    sweeps: Sweeps = field(default_factory=Sweeps)
+
+    def common(self) -> dict[str, Any]:
+        """Return what every unit of the setting reads, as JSON knows it."""
+        return {
+            "format": 1,
+            "data": asdict(self.data),
+            "network": self.network,
+            "width": self.width,
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+        }

@@ -1,0 +1,214 @@
+"""The output folder: one small JSON file for each finished unit, weights and keys beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wmproof._files import read_file, write_file
+from wmproof.errors import FormatError, InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_FORMAT = "wmproof-experiment-1"
+_MANIFEST = "experiment.json"
+_LIMIT = 1 << 26
+_WEIGHTS_LIMIT = 1 << 34
+
+
+def open_folder(folder: Path, preset: str) -> None:
+    """Make the output folder of a preset, or see that it is one.
+
+    Raises
+    ------
+    InputError
+        It cannot be made, holds something else, or the results of another preset.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+    manifest = folder / _MANIFEST
+    facts = {"format": _FORMAT, "preset": preset}
+    if not manifest.exists():
+        if occupied:
+            raise InputError(
+                "holds files that are no experiment's",
+                where=str(folder),
+                remedy="Name an empty or a new folder",
+            )
+        write_file(manifest, _encode(facts))
+        return
+    found = _decode(manifest)
+    if found != facts:
+        raise InputError(
+            f"holds the experiment {found.get('preset')!r}, not {preset!r}",
+            where=str(folder),
+            remedy="Name another folder",
+        )
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a second run out of the folder, where the system has `flock`.
+
+    Raises
+    ------
+    InputError
+        Another run works there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover
+        yield
+        return
+    with (folder / _MANIFEST).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                "another run works in this folder",
+                where=str(folder),
+                remedy="Wait for it, or name another folder",
+            ) from error
+        yield
+
+
+class Store:
+    """The folder of one setting.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for part in ("units", "weights", "keys"):
+            try:
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+
+    def key_path(self, name: str) -> Path:
+        """Return where a key lies."""
+        return self._folder / "keys" / f"{name}.mk"
+
+    def checkpoint(self, name: str) -> Path:
+        """Return the folder in which a unit keeps an unfinished training."""
+        return self._folder / "checkpoints" / name
+
+    def read(self, name: str, fingerprint: str) -> dict[str, Any] | None:
+        """Return what a finished unit found, or None.
+
+        Raises
+        ------
+        InputError
+            The file is of other settings.
+        FormatError
+            It is damaged.
+        """
+        path = self._unit_path(name)
+        if not path.exists():
+            return None
+        found = _decode(path)
+        if found.get("format") != _FORMAT or not isinstance(found.get("results"), dict):
+            raise FormatError("is no result of a unit", where=str(path))
+        if found.get("fingerprint") != fingerprint:
+            raise InputError(
+                "is a result of other settings",
+                where=str(path),
+                remedy="Name another folder, or remove the file to have it made again",
+            )
+        return found
+
+    def write(
+        self,
+        name: str,
+        fingerprint: str,
+        results: dict[str, Any],
+        *,
+        seconds: float,
+        model: nn.Module | None = None,
+    ) -> None:
+        """Record a finished unit: first the weights, then the file that says they are complete.
+
+        Raises
+        ------
+        InputError
+            The system refuses, for instance because the disk is full.
+        """
+        fields: dict[str, Any] = {
+            "format": _FORMAT,
+            "unit": name,
+            "fingerprint": fingerprint,
+            "results": results,
+            "seconds": round(seconds, 3),
+        }
+        if model is not None:
+            from wmproof.training.weights import save_weights
+
+            save_weights(model, self._weights_path(name), overwrite=True)
+            fields["weights_sha256"] = self._digest(name)
+        write_file(self._unit_path(name), _encode(fields), overwrite=True)
+        shutil.rmtree(self.checkpoint(name), ignore_errors=True)
+
+    def load_weights(self, name: str, model: nn.Module, fingerprint: str) -> None:
+        """Load what a unit left into a network of the same architecture.
+
+        Raises
+        ------
+        InputError
+            The unit is not finished, or the weights are not those that it wrote.
+        """
+        from wmproof.training.weights import load_weights
+
+        found = self.read(name, fingerprint)
+        if found is None or "weights_sha256" not in found:
+            raise InputError("has left no weights", where=name)
+        if found["weights_sha256"] != self._digest(name):
+            raise InputError(
+                "are not the weights that the unit wrote",
+                where=str(self._weights_path(name)),
+                remedy=f"Remove {self._unit_path(name)} to have them made again",
+            )
+        load_weights(model, self._weights_path(name))
+
+    def _unit_path(self, name: str) -> Path:
+        return self._folder / "units" / f"{name}.json"
+
+    def _weights_path(self, name: str) -> Path:
+        return self._folder / "weights" / f"{name}.pt"
+
+    def _digest(self, name: str) -> str:
+        data = read_file(self._weights_path(name), limit=_WEIGHTS_LIMIT)
+        return hashlib.sha256(data).hexdigest()
+
+
+def _encode(fields: dict[str, Any]) -> bytes:
+    return (json.dumps(fields, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _decode(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(read_file(path, limit=_LIMIT))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(
+            "is not JSON", where=str(path), remedy="Remove it to have it made again"
+        ) from error
+    if not isinstance(found, dict):
+        raise FormatError("is not a JSON object", where=str(path))
+    return found

@@ -1,0 +1,82 @@
+"""One piece of work with a name, and the graph that such pieces form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wmproof.errors import InputError
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work that is done as a whole or not at all.
+
+    Parameters
+    ----------
+    name : str
+        Unique within a setting; also the name of its files.
+    task : str
+        Which function does it, a key of `wmproof.experiments.tasks.TASKS`.
+    item : int
+        The part of the suite: 1 functionality, 2 unremovability, 3 piracy, 4 transfer, 5 attacks
+        known since, 6 capacity and false claims, 7 what helps; 0 for keys.
+    options : Mapping
+        What the function reads, as JSON knows it.
+    needs : tuple of str
+        Units whose results it reads.
+    """
+
+    name: str
+    task: str
+    item: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+
+
+def check_graph(units: Sequence[Unit]) -> None:
+    """Raise InputError unless names are unique and each unit comes after all that it needs."""
+    seen: set[str] = set()
+    for unit in units:
+        if unit.name in seen:
+            raise InputError("there are two units of this name", where=unit.name)
+        missing = [name for name in unit.needs if name not in seen]
+        if missing:
+            raise InputError(f"needs {missing[0]!r}, which does not come before", where=unit.name)
+        seen.add(unit.name)
+
+
+def fingerprints(units: Sequence[Unit], common: Mapping[str, Any]) -> dict[str, str]:
+    """Tell each unit's work from all other work: its options, and all that it builds upon.
+
+    Parameters
+    ----------
+    units : Sequence of Unit
+        In an order that `check_graph` accepts.
+    common : Mapping
+        What all units read, as JSON knows it.
+
+    Returns
+    -------
+    dict of str to str
+        64 hex digits for each name.
+    """
+    marks: dict[str, str] = {}
+    for unit in units:
+        below = [marks[name] for name in unit.needs]
+        facts = [common, unit.task, dict(unit.options), below]
+        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+        marks[unit.name] = hashlib.sha256(text.encode()).hexdigest()
+    return marks
+
+
+def with_needs(units: Sequence[Unit], wanted: set[str]) -> list[Unit]:
+    """Keep the wanted units and, for each, all that it builds upon."""
+    kept = set(wanted)
+    for unit in reversed(units):
+        if unit.name in kept:
+            kept.update(unit.needs)
+    return [unit for unit in units if unit.name in kept]

@@ -1,0 +1,6 @@
+"""What a thief does to a marked network, as plain functions over torch modules.
+
+Each takes a network on normalised inputs and leaves it as it was; training attacks go through
+`wmproof.training.embedding` and return its `TrainingResult`, the others return a new network on
+the same inputs. The same arguments and seed give the same network.
+"""

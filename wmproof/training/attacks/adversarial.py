@@ -1,0 +1,307 @@
+"""Adversarial examples, and fine-tuning on them.
+
+All perturbations are bounded in every pixel (the L-infinity norm), in pixel units of 0 to 255.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Dataset
+
+from wmproof.errors import InputError
+from wmproof.training.embedding import TrainingOptions, train
+from wmproof.training.loop import TrainingResult
+from wmproof.training.normalization import Normalization, Normalized
+from wmproof.training.recipe import Recipe
+from wmproof.training.reproducible import stream
+from wmproof.training.sampling import augment
+
+Loss = Callable[[Tensor, int], Tensor]
+
+
+def fgsm(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    normalization: Normalization,
+    epsilon: float,
+) -> Tensor:
+    """Take one step away from the labels (Goodfellow, Shlens and Szegedy, ICLR 2015).
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps normalised images to logits.
+    images : Tensor
+        uint8 (N, C, H, W).
+    labels : Tensor
+        int64 (N,): what the network is to leave.
+    normalization : Normalization
+        That of the network.
+    epsilon : float
+        Largest change of a pixel, above 0.
+
+    Returns
+    -------
+    Tensor
+        uint8 (N, C, H, W).
+    """
+    loss = _against(copy.deepcopy(model), labels, normalization)
+    return _rounded(perturb(loss, images.float(), epsilon=epsilon, steps=1), images, epsilon)
+
+
+def pgd(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    normalization: Normalization,
+    epsilon: float,
+    steps: int = 10,
+    seed: int = 0,
+) -> Tensor:
+    """Take several steps from a random point near each image (Madry et al., ICLR 2018).
+
+    Parameters
+    ----------
+    model, images, labels, normalization, epsilon
+        As `fgsm`.
+    steps : int
+        Of 2.5 epsilon / steps each, at least 1.
+    seed : int
+        Of the starting points.
+
+    Returns
+    -------
+    Tensor
+        uint8 (N, C, H, W).
+    """
+    generator = torch.Generator().manual_seed(stream(seed, "pgd"))
+    offset = torch.rand(images.shape, generator=generator).to(images.device) * 2 - 1
+    loss = _against(copy.deepcopy(model), labels, normalization)
+    found = perturb(loss, images.float(), epsilon=epsilon, steps=steps, start=epsilon * offset)
+    return _rounded(found, images, epsilon)
+
+
+def transferable_examples(
+    models: Sequence[nn.Module],
+    images: Tensor,
+    targets: Tensor,
+    *,
+    epsilon: float,
+    steps: int = 40,
+    momentum: float = 1.0,
+    shift: int = 2,
+    seed: int = 0,
+) -> Tensor:
+    """Make images that networks unlike the sources put into the targets, too.
+
+    The iterative method with momentum against fused logits (Dong et al., CVPR 2018), with diverse
+    inputs (Xie et al., CVPR 2019; here by shifts, as small images bear no resizing) and the logit
+    loss, which does not saturate (Zhao, Liu and Larson, NeurIPS 2021).
+
+    Parameters
+    ----------
+    models : sequence of nn.Module
+        The sources: map pixels of 0 to 255 (N, C, H, W) to logits.
+    images : Tensor
+        uint8 (N, C, H, W).
+    targets : Tensor
+        int64 (N,).
+    epsilon : float
+        Largest change of a pixel, above 0.
+    steps : int
+        Of 2.5 epsilon / steps each, at least 1.
+    momentum : float
+        What is kept of the direction, at least 0.
+    shift : int
+        Largest random move of the images in each step.
+    seed : int
+        Of the moves.
+
+    Returns
+    -------
+    Tensor
+        uint8 (N, C, H, W).
+
+    Raises
+    ------
+    InputError
+        There is no source, or a number is out of range.
+    """
+    if not models:
+        raise InputError("transferable examples need at least one source network")
+    sources = [copy.deepcopy(model).eval() for model in models]
+
+    def loss(pixels: Tensor, step: int) -> Tensor:
+        moved = augment(pixels, shift, flip=False, seed=seed, step=step)
+        fused = torch.stack([_unit(source(moved)) for source in sources]).sum(dim=0)
+        return fused.gather(1, targets[:, None]).sum()
+
+    found = perturb(loss, images.float(), epsilon=epsilon, steps=steps, momentum=momentum)
+    return _rounded(found, images, epsilon)
+
+
+class AdversarialTraining:
+    """Half the loss on the batch and half on its adversarial examples, made anew in each step.
+
+    Parameters
+    ----------
+    normalization : Normalization
+        That of the network.
+    epsilon : float
+        As `fgsm`.
+    steps : int
+        1 for FGSM, more for PGD.
+
+    Raises
+    ------
+    InputError
+        A number is out of range.
+    """
+
+    def __init__(self, normalization: Normalization, epsilon: float, steps: int) -> None:
+        _check(epsilon, steps)
+        self._normalization = normalization
+        self._epsilon = epsilon
+        self._steps = steps
+
+    def __call__(self, network: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+        """Give the mean over the batch."""
+        normalized = Normalized(network, self._normalization).to(inputs.device)
+        pixels = inputs / normalized.scale + normalized.mean
+        # The loop has seeded the global generator for this step.
+        offset = self._epsilon * (2 * torch.rand_like(pixels) - 1) if self._steps > 1 else None
+        loss = _against(network, labels, self._normalization)
+        found = perturb(loss, pixels, epsilon=self._epsilon, steps=self._steps, start=offset)
+        network.train()
+        logits = network(torch.cat([inputs, normalized.normalize(found)]))
+        return cross_entropy(logits, torch.cat([labels, labels]))
+
+    def digest(self) -> str:
+        """Name the perturbation."""
+        return f"adversarial {self._normalization} {self._epsilon} {self._steps}"
+
+
+def adversarial_finetune(
+    model: nn.Module,
+    dataset: Dataset[Any],
+    *,
+    normalization: Normalization,
+    recipe: Recipe,
+    epsilon: float = 8.0,
+    steps: int = 1,
+    seed: int = 0,
+    **options: Unpack[TrainingOptions],
+) -> TrainingResult:
+    """Fine-tune until small changes of an image change no answer, hoping to forget triggers.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The marked network.
+    dataset : Dataset
+        The thief's clean data.
+    normalization : Normalization
+        That of the network.
+    epsilon, steps
+        As `AdversarialTraining`.
+    recipe, seed, options
+        As `wmproof.training.embedding.train`.
+
+    Raises
+    ------
+    InputError
+        A number is out of range, or as `train`.
+    """
+    return train(
+        model,
+        dataset,
+        start="pretrained",
+        normalization=normalization,
+        recipe=recipe,
+        seed=seed,
+        objective=AdversarialTraining(normalization, epsilon, steps),
+        **options,
+    )
+
+
+def perturb(
+    loss: Loss,
+    pixels: Tensor,
+    *,
+    epsilon: float,
+    steps: int,
+    momentum: float = 0.0,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Climb a loss by signs of its gradient, within epsilon of the pixels and 0 to 255.
+
+    Parameters
+    ----------
+    loss : callable
+        Takes float32 pixels (N, C, H, W) and the number of the step; the sum over the images.
+    pixels : Tensor
+        float32 (N, C, H, W).
+    epsilon, steps, momentum
+        As `transferable_examples`; a single step is epsilon long.
+    start : Tensor, optional
+        Added to the pixels first.
+
+    Returns
+    -------
+    Tensor
+        float32, without gradient.
+    """
+    _check(epsilon, steps)
+    low, high = (pixels - epsilon).clamp(0, 255), (pixels + epsilon).clamp(0, 255)
+    length = epsilon if steps == 1 else 2.5 * epsilon / steps
+    found = pixels if start is None else (pixels + start).clamp(low, high)
+    direction = torch.zeros_like(pixels)
+    for step in range(steps):
+        found = found.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(found, step), found)
+        size = gradient.abs().mean(dim=(1, 2, 3), keepdim=True).clamp(min=1e-30)
+        direction = momentum * direction + gradient / size
+        found = (found.detach() + length * direction.sign()).clamp(low, high)
+    return found.detach()
+
+
+def _against(model: nn.Module, labels: Tensor, normalization: Normalization) -> Loss:
+    """Loss of pixels for a network that is put into evaluation mode."""
+    normalized = Normalized(model, normalization).to(labels.device).eval()
+
+    def loss(pixels: Tensor, step: int) -> Tensor:
+        return cross_entropy(normalized(pixels), labels, reduction="sum")
+
+    return loss
+
+
+def _unit(logits: Tensor) -> Tensor:
+    """Bring logits (N, classes) to one length, so that no source drowns the others."""
+    centred = logits - logits.mean(dim=1, keepdim=True)
+    length = torch.linalg.vector_norm(centred.detach(), dim=1, keepdim=True)
+    unit: Tensor = centred / length.clamp(min=1e-30)
+    return unit
+
+
+def _rounded(found: Tensor, images: Tensor, epsilon: float) -> Tensor:
+    """Round to whole pixels without leaving the bound."""
+    whole = math.floor(epsilon)
+    change = (found.round() - images.float()).clamp(-whole, whole)
+    return (images.float() + change).to(torch.uint8)
+
+
+def _check(epsilon: float, steps: int) -> None:
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise InputError(f"must be above 0, not {epsilon}", where="epsilon")
+    if steps < 1:
+        raise InputError(f"must be at least 1, not {steps}", where="steps")

@@ -1,0 +1,64 @@
+"""Ownership piracy: a second trigger set in a network that has one already (section 5.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Unpack
+
+from torch import nn
+from torch.utils.data import Dataset
+
+from wmproof.training.embedding import TrainingOptions, mark
+from wmproof.training.loop import TrainingResult
+from wmproof.training.normalization import Normalization
+from wmproof.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from wmproof.triggers import TriggerSet
+
+
+def embed_another(
+    model: nn.Module,
+    dataset: Dataset[Any],
+    triggers: TriggerSet,
+    *,
+    normalization: Normalization,
+    recipe: Recipe,
+    seed: int = 0,
+    **options: Unpack[TrainingOptions],
+) -> TrainingResult:
+    """Embed the pirate's triggers as an owner embeds them into a trained network (PreTrained).
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps normalised images to logits and carries another trigger set; it is not changed.
+    normalization : Normalization
+        What its images went through.
+    dataset : Dataset
+        The pirate's training images.
+    triggers : TriggerSet
+        TS-New. TS-Orig is unknown to the pirate and not shown.
+    recipe : Recipe
+        The owner's own: the paper gives both sets the same number of epochs.
+    seed, options
+        As for `wmproof.training.mark`.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    InputError
+        As `wmproof.training.mark`.
+    """
+    return mark(
+        model,
+        dataset,
+        triggers,
+        start="pretrained",
+        recipe=recipe,
+        normalization=normalization,
+        seed=seed,
+        **options,
+    )
