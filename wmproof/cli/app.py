@@ -37,6 +37,17 @@ _COMMANDS: Commands = {
         "timestamp",
         "Have a file timestamped by others, and verify that.",
     ),
+    "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
+    "verify-bundle": (
+        "wmproof.cli.verify_bundle",
+        "verify_bundle",
+        "Verify such evidence offline, and say what it does not show.",
+    ),
+    "dispute": (
+        "wmproof.cli.dispute",
+        "dispute",
+        "Compare the evidence of two parties about one model.",
+    ),
     "experiment": (
         "wmproof.cli.experiment",
         "experiment",
