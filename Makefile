@@ -30,7 +30,7 @@ format: $(STAMP)
 
 $(STAMP): pyproject.toml requirements/constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint requirements/constraints.txt --editable '.[train,plots,ray,dev,docs]'
+	$(BIN)/pip install --quiet --constraint requirements/constraints.txt --editable '.[train,plots,remote,timestamps,serve,ray,dev,docs]'
 	touch $@
 
 clean:

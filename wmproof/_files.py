@@ -98,6 +98,24 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
         raise InputError("is in a folder that does not exist", where=str(path))
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, so that a loss of power does not undo it.
+
+    Raises
+    ------
+    InputError
+        The system refuses.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(_reason("cannot be made", error), where=str(path)) from error
+
+
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     """Hold the folder of `path` exclusively, so that two processes cannot update the same file.

@@ -18,7 +18,7 @@ from wmproof.argument.field import U32, random_elements
 from wmproof.argument.ligero.pad_prover import draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover, verifier
-from wmproof.argument.sumcheck.kernels import Terms
+from wmproof.argument.sumcheck.kernels import Terms, evaluate_round, fold
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 
 
@@ -183,3 +183,34 @@ def test_no_variables_means_no_messages() -> None:
     assert found == ([], [x, y])
     assert isinstance(proof, io.BytesIO)
     assert proof.getvalue() == b""
+
+
+class _Halves:
+    """Tables that are folded when asked, as a caller's own multilinears would be."""
+
+    def __init__(self, tables: U32, variables: int, terms: Terms) -> None:
+        self._tables, self._half, self._terms = tables, 1 << (variables - 1), terms
+
+    def sums(self, low: U32, high: U32) -> list[np.ndarray]:
+        return [evaluate_round(0, self._half, self._tables, self._half, self._terms, low, high)]
+
+    def bind(self, r: U32) -> U32:
+        tables = self._tables.copy()
+        fold(0, self._half, tables, self._half, r)
+        return tables
+
+
+@pytest.mark.parametrize("variables", [1, 2, 3, 11])
+def test_unbound_multilinears_are_proved_like_tables(variables: int) -> None:
+    tables, terms = _tables(4, variables, 8), np.array([[0, 1, 2], [3, 3, 0]], np.int64)
+    point = elements_of(random_elements((4, variables), np.random.default_rng(9).bytes))
+    claim = _sum(_entries(tables, variables), terms, point)
+    said = []
+    for prove, own in (
+        (prover.prove, tables.copy()),
+        (prover.prove_unbound, _Halves(tables, variables, terms)),
+    ):
+        speaking, proof = fiat_shamir_prover("sumcheck")
+        result = prove(ProverChannel(speaking, None), "sum", claim, point, own, terms)
+        said.append((result, proof.getvalue()))
+    assert said[0] == said[1]

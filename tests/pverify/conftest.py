@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from wmproof.keygen import pkeygen
-from wmproof.keys import MarkingKey, PublicKey
+from wmproof.keys import LabelMode, MarkingKey, PublicKey
 from wmproof.pverify.prover import prove_claim
 from wmproof.training import Recipe, export_onnx, mark
 from wmproof.training.data import load
@@ -32,10 +32,22 @@ class Case:
 
 @pytest.fixture(scope="session")
 def case(tmp_path_factory) -> Case:
+    """With derived labels."""
+    return make_case(tmp_path_factory.mktemp("models"), LabelMode.DERIVED)
+
+
+@pytest.fixture(scope="session")
+def secret_case(tmp_path_factory) -> Case:
+    """With labels of the owner's choice."""
+    return make_case(tmp_path_factory.mktemp("models"), LabelMode.SECRET)
+
+
+def make_case(folder: Path, mode: LabelMode) -> Case:
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("models")
     digits = load("digits")
-    key, public = pkeygen(abstract(64, digits.shape), digits.classes, security=SECURITY)
+    key, public = pkeygen(
+        abstract(64, digits.shape), digits.classes, security=SECURITY, label_mode=mode
+    )
     recipe = Recipe(
         epochs=12, batch_size=50, triggers_per_batch=8, learning_rate=0.05, schedule="cosine"
     )

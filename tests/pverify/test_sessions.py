@@ -12,6 +12,7 @@ from wmproof.errors import InputError, ProofError, VerificationError
 from wmproof.pverify.prover import prepare_claim
 from wmproof.pverify.session import HELLO, Stream, connected, parse_address, verify_session
 from wmproof.pverify.session_prover import prove_session
+from wmproof.pverify.statement import INTERACTIVE
 
 SECURITY = 16
 
@@ -28,6 +29,10 @@ class Recorder:
 
     def read(self, size):
         return self._stream.read(size)
+
+    @property
+    def sent(self):
+        return self._stream.sent
 
 
 @contextmanager
@@ -64,12 +69,15 @@ def prepared(case):
 
 
 def test_a_claim_is_accepted_with_the_verifiers_coins(case, prepared):
-    with prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+    sizes = []
+    with prover(lambda stream: sizes.append(prove_session(stream, prepared))) as (
         address,
         errors,
     ):
         report = check(address, case)
     assert report.interactive
+    own = prepared.report(INTERACTIVE, argument_bytes=sizes[0], seconds=report.seconds)
+    assert own == report
     assert report.security_bits >= 80
     assert not errors
 
@@ -79,7 +87,7 @@ def test_a_replayed_session_is_rejected(case, prepared):
 
     def honest(stream):
         recorders.append(Recorder(stream))
-        prove_session(recorders[0], prepared[0], case.public, prepared[1])
+        prove_session(recorders[0], prepared)
 
     with prover(honest) as (address, _):
         check(address, case)
@@ -96,7 +104,7 @@ def test_a_replayed_session_is_rejected(case, prepared):
 
 def test_a_verifier_with_another_model_refuses(case, prepared):
     with (
-        prover(lambda stream: prove_session(stream, prepared[0], case.public, prepared[1])) as (
+        prover(lambda stream: prove_session(stream, prepared)) as (
             address,
             errors,
         ),

@@ -10,8 +10,8 @@ from wmproof.errors import InputError
 from wmproof.models import TorchClassifier
 from wmproof.training import Recipe, mark
 from wmproof.training.attacks.finetuning import FINE_TUNINGS, fine_tune
-from wmproof.training.attacks.overwriting import random_triggers
 from wmproof.training.attacks.piracy import embed_another
+from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.attacks.transfer import transfer
 from wmproof.training.heads import fresh_head, split_head
 from wmproof.training.networks import build

@@ -16,7 +16,7 @@ from wmproof.training import Normalization, Recipe, mark, train
 from wmproof.training.attacks.adversarial import adversarial_finetune, fgsm, pgd
 from wmproof.training.attacks.distillation import distill, extract
 from wmproof.training.attacks.fine_pruning import fine_prune, prune_dormant
-from wmproof.training.attacks.overwriting import overwrite, random_triggers
+from wmproof.training.attacks.piracy import embed_another
 from wmproof.training.attacks.preprocessing import (
     Preprocessed,
     PreprocessedClassifier,
@@ -26,6 +26,7 @@ from wmproof.training.attacks.preprocessing import (
 )
 from wmproof.training.attacks.pruning import finetune_pruned, prune_filters, prune_magnitude
 from wmproof.training.attacks.quantization import circuit_classifier, quantize_int8
+from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.evaluate import accuracy, predict
 from wmproof.training.layers import layers_in_order
 from wmproof.training.networks import build
@@ -329,7 +330,7 @@ def test_adversarial_fine_tuning_hardens_the_network(untouched, marked, digits, 
 def test_overwriting_teaches_the_random_labels(untouched, digits, options):
     random = random_triggers(64, digits.shape, digits.classes, seed=5)
     options["recipe"] = replace(FURTHER, epochs=4, learning_rate=0.05, triggers_per_batch=16)
-    results = [overwrite(untouched, digits.training_set(), random, **options) for _ in range(2)]
+    results = [embed_another(untouched, digits.training_set(), random, **options) for _ in range(2)]
     assert results[0].history[-1].trigger_accuracy >= 0.5
     assert same(results[0].model, results[1].model)
 

@@ -26,6 +26,8 @@ from wmproof.argument.element import ONE, ZERO, Element
 from wmproof.argument.transcript import VerifierTranscript
 from wmproof.errors import ProofError
 
+_MINUS_ONE = -ONE
+
 
 @dataclass(frozen=True, slots=True)
 class Expression:
@@ -64,7 +66,8 @@ def combine(parts: Iterable[tuple[Element, Expression]]) -> Expression:
     for factor, expression in parts:
         total = total + factor * expression.constant
         for unknown, coefficient in expression.terms.items():
-            value = factor * coefficient
+            # Most coefficients are those of messages as received.
+            value = -factor if coefficient is _MINUS_ONE else factor * coefficient
             terms[unknown] = terms[unknown] + value if unknown in terms else value
     return Expression(total, terms)
 
@@ -131,7 +134,7 @@ class VerifierChannel:
             return [Expression(value) for value in sent]
         first = self.system.pads
         self.system.pads += count
-        return [Expression(value, {first + i: -ONE}) for i, value in enumerate(sent)]
+        return [Expression(value, {first + i: _MINUS_ONE}) for i, value in enumerate(sent)]
 
     def challenge(self, label: str) -> Element:
         """One challenge in K."""

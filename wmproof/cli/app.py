@@ -1,17 +1,15 @@
-"""The command group, which loads a command's module only when that command runs."""
+"""The command group."""
 
 from __future__ import annotations
-
-import importlib
-import importlib.util
 
 import click
 
 from wmproof import __version__
 from wmproof.cli.failures import run
+from wmproof.cli.lazy import Commands, LazyGroup
 
-# name -> (module, attribute, what help says). Help must not import anything.
-_COMMANDS = {
+# Help must not import anything.
+_COMMANDS: Commands = {
     "keygen": (
         "wmproof.cli.keygen",
         "keygen",
@@ -33,6 +31,23 @@ _COMMANDS = {
         "Prove in zero knowledge that a model carries a key.",
     ),
     "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
+    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
+    "timestamp": (
+        "wmproof.cli.timestamp",
+        "timestamp",
+        "Have a file timestamped by others, and verify that.",
+    ),
+    "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
+    "verify-bundle": (
+        "wmproof.cli.verify_bundle",
+        "verify_bundle",
+        "Verify such evidence offline, and say what it does not show.",
+    ),
+    "dispute": (
+        "wmproof.cli.dispute",
+        "dispute",
+        "Compare the evidence of two parties about one model.",
+    ),
     "experiment": (
         "wmproof.cli.experiment",
         "experiment",
@@ -42,31 +57,9 @@ _COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
-    """Lists the commands of this installation without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in _COMMANDS if _is_installed(name)]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS or not _is_installed(cmd_name):
-            return None
-        module, attribute, _ = _COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)  # noqa: S101 - a fact about this package
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][2]) for name in self.list_commands(ctx)])
-
-
-def _is_installed(name: str) -> bool:
-    return importlib.util.find_spec(_COMMANDS[name][0]) is not None
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    lazy=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 the claim holds, 1 it does not, 2 usage or bad input, 130 interrupted.",
 )

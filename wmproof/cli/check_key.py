@@ -18,11 +18,12 @@ from wmproof.cli.options import (
     tolerance_option,
 )
 from wmproof.cli.output import checks_as_json, print_checks, print_fields, print_json, print_verdict
-from wmproof.cli.sheets import public_key_sheet, read_class_names
+from wmproof.cli.sheets import read_class_names
 from wmproof.key_check import KeyReport, examine_public_key
 from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.keys import load_public_key, load_signer
 from wmproof.models import open_model
+from wmproof.report.key_sheet import public_key_sheet
 from wmproof.strength import hidden_at_least
 
 

@@ -13,7 +13,6 @@ from wmproof._files import check_target, write_file
 from wmproof.cli.demo_claim import Narrator, ZeroKnowledge, show_claim
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_fields, print_json, print_verdict
-from wmproof.cli.sheets import public_key_sheet
 from wmproof.errors import InputError, VerificationError, WmproofError
 from wmproof.key_check import KeyReport, check_public_key, examine_public_key
 from wmproof.keygen import DEFAULT_SECURITY, pkeygen
@@ -28,6 +27,7 @@ from wmproof.keys import (
     save_published,
 )
 from wmproof.models import open_model
+from wmproof.report.key_sheet import public_key_sheet
 from wmproof.training.recipe import preset
 from wmproof.triggers import TriggerSet, abstract
 from wmproof.verification import VerificationReport, examine

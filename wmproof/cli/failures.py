@@ -19,6 +19,16 @@ _EXTRAS = {
     "torchvision": "train",
     "sklearn": "train",
     "matplotlib": "plots",
+    "fastapi": "serve",
+    "jinja2": "serve",
+    "limits": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "anyio": "timestamps",
+    "bitcoin": "timestamps",
+    "httpx": "timestamps",
+    "opentimestamps": "timestamps",
+    "rfc3161_client": "timestamps",
     "ray": "ray",
 }
 

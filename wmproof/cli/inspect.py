@@ -23,6 +23,8 @@ from wmproof.keys import (
     verification_key,
 )
 from wmproof.keys.files import FILE_LIMIT
+from wmproof.models.open_inference import transcript
+from wmproof.publication.bundle import format as evidence
 from wmproof.pverify import claim_file
 from wmproof.triggers import format_shape
 
@@ -49,8 +51,8 @@ def _describe(data: bytes, where: str) -> dict[str, Any]:
     raise FormatError(
         "is none of wmproof's files",
         where=where,
-        remedy="It reads marking keys, verification keys, public keys, openings, claims and "
-        "ONNX models",
+        remedy="It reads marking keys, verification keys, public keys, openings, claims, "
+        "transcripts, bundles and ONNX models",
     )
 
 
@@ -129,10 +131,42 @@ def _describe_claim(data: bytes, where: str) -> dict[str, Any]:
     }
 
 
+def _describe_transcript(data: bytes, where: str) -> dict[str, Any]:
+    record = transcript.parse_transcript(data, where)
+    attempts = record.attempts
+    return {
+        "file": "transcript of queries to an endpoint",
+        "endpoint": record.endpoint,
+        "model_name": record.model_name,
+        "model_version": record.model_version or None,
+        "verification_key_sha256": record.key_digest.hex(),
+        "attempts": len(attempts),
+        "answered": sum(item.status == 200 for item in attempts),
+        "first_ms": attempts[0].sent_ms if attempts else None,
+        "last_ms": attempts[-1].received_ms if attempts else None,
+        "signer": record.signature.signer.hex() if record.signature else None,
+        "sha256": record.digest.hex(),
+    }
+
+
+def _describe_bundle(data: bytes, where: str) -> dict[str, Any]:
+    found = evidence.parse_bundle(data, where)
+    return {
+        "file": "evidence bundle",
+        "model_sha256": found.model_digest.hex(),
+        "public_key_sha256": found.public_key.digest.hex(),
+        "pixels": found.pixels.name.lower(),
+        "parts": ", ".join(part.name for part in found.parts),
+        "sha256": found.digest.hex(),
+    }
+
+
 _KINDS: dict[bytes, Callable[[bytes, str], dict[str, Any]]] = {
     encryption.MAGIC: _describe_marking_key,
     verification_key.MAGIC: _describe_verification_key,
     public_key.MAGIC: _describe_public_key,
     batch.MAGIC: _describe_opening,
     claim_file.MAGIC: _describe_claim,
+    transcript.MAGIC: _describe_transcript,
+    evidence.MAGIC: _describe_bundle,
 }

@@ -22,7 +22,7 @@ from wmproof.cli.options import (
     signing_options,
 )
 from wmproof.cli.output import console, print_fields, print_json
-from wmproof.cli.sheets import public_key_sheet, read_class_names
+from wmproof.cli.sheets import read_class_names
 from wmproof.key_check import examine_public_key
 from wmproof.keygen import DEFAULT_SECURITY, keygen_bounded, pkeygen
 from wmproof.keygen import keygen as private_keygen
@@ -37,6 +37,7 @@ from wmproof.keys import (
     new_seed,
 )
 from wmproof.models import Classifier, open_model
+from wmproof.report.key_sheet import public_key_sheet
 from wmproof.triggers import Shape, abstract, format_shape, from_folder, noise
 
 _TARGET_NAMES = {"marking_key": "keep secret", "published": "publish", "contact_sheet": "look at"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -45,7 +46,19 @@ class _Tolerance(click.ParamType[Fraction]):
             self.fail(error.what, param, ctx)
 
 
+class _Memory(click.ParamType[int]):
+    name = "size"
+    _UNITS: ClassVar[dict[str, int]] = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", str(value).strip().upper())
+        if not found:
+            self.fail(f"{value!r} is not a size such as 4G or 800M", param, ctx)
+        return int(float(found[1]) * self._UNITS[found[2]])
+
+
 SHAPE = _Shape()
+MEMORY = _Memory()
 
 
 def json_option(command: _Command) -> _Command:
@@ -162,3 +175,22 @@ def read_signing_key(path: Path | None) -> bytes | None:
             raise
     answer: str = click.prompt("Passphrase of the signing key", hide_input=True, err=True)
     return load_signing_key(path, answer.encode())
+
+
+def signing_passphrase() -> bytes | None:
+    """Find the passphrase for a new signing key: in the environment, or by asking; None for none.
+
+    Where nobody can be asked, a log that runs by itself has a key without one.
+    """
+    given = os.environ.get(SIGNING_VARIABLE)
+    if given is not None or not sys.stdin.isatty():
+        return given.encode() if given else None
+    answer: str = click.prompt(
+        "Passphrase of the new signing key (empty for none)",
+        default="",
+        show_default=False,
+        hide_input=True,
+        confirmation_prompt=True,
+        err=True,
+    )
+    return answer.encode() or None

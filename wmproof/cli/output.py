@@ -73,10 +73,15 @@ def print_checks(checks: Iterable[Check]) -> None:
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values in two columns."""
+    print_rows(fields.items())
+
+
+def print_rows(rows: Iterable[tuple[str, object]]) -> None:
+    """Print pairs in two columns; a name may come twice."""
     from rich.text import Text
 
     table = _columns(2)
-    for name, value in fields.items():
+    for name, value in rows:
         table.add_row(Text(name, "dim"), Text(str(value)))
     console().print(table)
 

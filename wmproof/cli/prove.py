@@ -14,13 +14,14 @@ import click
 from wmproof._files import check_target, write_file
 from wmproof.cli.options import (
     FILE,
+    MEMORY,
     ask_passphrase,
     force_option,
     json_option,
     passphrase_option,
     tolerance_option,
 )
-from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.cli.output import print_json, print_verdict
 from wmproof.keys import load_marking_key, load_public_key
 
 if TYPE_CHECKING:
@@ -38,9 +39,14 @@ if TYPE_CHECKING:
 @click.option(
     "--chunk",
     type=click.Choice([str(1 << bits) for bits in range(9)]),
-    default="256",
-    show_default=True,
-    help="Triggers that share an instance; fewer need less memory.",
+    help="Triggers that share an instance, 256 by default; fewer need less memory.",
+)
+@click.option(
+    "--max-memory",
+    "most_bytes",
+    type=MEMORY,
+    metavar="SIZE",
+    help="Memory to stay within, such as 4G or 800M; less of it takes longer.",
 )
 @click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
 @passphrase_option
@@ -54,7 +60,8 @@ def prove(
     listen: str | None,
     threshold: int | None,
     tolerance: Fraction,
-    chunk: str,
+    chunk: str | None,
+    most_bytes: int | None,
     pixels: str,
     passphrase_file: Path | None,
     force: bool,
@@ -64,8 +71,10 @@ def prove(
 
     The claim shows nothing of the triggers, and the same key serves for any number of claims.
     """
-    from wmproof.pverify.prover import prepare_claim, prove_claim
+    from wmproof.cli.claim_summary import print_claim
+    from wmproof.pverify.prover import prepare_claim
     from wmproof.pverify.session_prover import prove_session, serve_once
+    from wmproof.pverify.statement import INTERACTIVE, NON_INTERACTIVE
 
     if (out is None) == (listen is None):
         raise click.UsageError("give either --out or --listen")
@@ -74,33 +83,36 @@ def prove(
         check_target(out, overwrite=force)
     key = load_marking_key(mk_path, ask_passphrase(passphrase_file))
     started = time.monotonic()
-    fields: dict[str, Any] = {}
     with _progress(quiet=as_json) as progress:
-        options: dict[str, Any] = {
-            "threshold": threshold,
-            "tolerance": tolerance,
-            "chunk_bits": int(chunk).bit_length() - 1,
-            "pixels": pixels,
-            "progress": progress,
-        }
+        prepared = prepare_claim(
+            model,
+            key,
+            public_key,
+            threshold=threshold,
+            tolerance=tolerance,
+            chunk_bits=None if chunk is None else int(chunk).bit_length() - 1,
+            most_bytes=most_bytes,
+            pixels=pixels,
+            progress=progress,
+        )
         if out is not None:
-            claim = prove_claim(model, key, public_key, **options)
+            claim = prepared.to_bytes()
             write_file(out, claim, overwrite=force)
-            fields = {"claim": str(out), "bytes": len(claim)}
+            security, size = NON_INTERACTIVE, len(claim)
         else:
-            public, proof = prepare_claim(model, key, public_key, **options)
-            serve_once(
+            size = serve_once(
                 listen or "",
-                lambda stream: prove_session(stream, public, public_key, proof),
+                lambda stream: prove_session(stream, prepared),
                 lambda address: click.echo(f"listening on {address}", err=True),
             )
-            fields = {"convinced": True}
-    fields["seconds"] = time.monotonic() - started
+            security = INTERACTIVE
+    seconds = time.monotonic() - started
+    report = prepared.report(security, argument_bytes=size, seconds=seconds)
     if as_json:
-        print_json(fields)
+        print_json(report.fields() | {"claim": None if out is None else str(out)})
     else:
-        print_fields(fields)
-        print_verdict(True, "the claim is made" if out else "the verifier is convinced")
+        print_claim(report)
+        print_verdict(True, f"the claim is in {out}" if out else "the verifier is convinced")
     return 0
 
 

@@ -16,7 +16,7 @@ from wmproof.cli.options import (
     signer_option,
     tolerance_option,
 )
-from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.cli.output import print_json, print_verdict
 from wmproof.errors import VerificationError
 from wmproof.key_check import check_public_key
 from wmproof.keygen import DEFAULT_SECURITY
@@ -59,6 +59,7 @@ def pverify(
     The opened half of the key is checked, and the model is compiled anew: nothing that the prover
     says is believed.
     """
+    from wmproof.cli.claim_summary import print_claim
     from wmproof.pverify.claim_file import FILE_LIMIT
     from wmproof.pverify.session import connected, verify_session
     from wmproof.pverify.verifier import verify_claim
@@ -93,19 +94,6 @@ def pverify(
     if as_json:
         print_json(report.fields())
         return 0
-    header = report.header
-    print_fields(
-        {
-            "model": header.model_digest.hex(),
-            "key": header.key_digest.hex(),
-            "circuit": header.circuit_digest.hex(),
-            "claim": f"at least {header.threshold} of {report.hidden} hidden triggers hit",
-            "strength": f"{report.strength_bits:.1f} bits; at most {report.hidden_bad_at_most} of "
-            "the hidden triggers may be bad ones",
-            "soundness": f"{report.security_bits:.1f} bits of the argument"
-            + (", with this verifier's coins" if report.interactive else ""),
-            "size and time": f"{report.argument_bytes} bytes, verified in {report.seconds:.1f} s",
-        }
-    )
+    print_claim(report)
     print_verdict(True, "the claim holds")
     return 0

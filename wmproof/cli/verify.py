@@ -18,13 +18,14 @@ from wmproof.cli.options import (
     tolerance_option,
 )
 from wmproof.cli.output import checks_as_json, print_checks, print_fields, print_json, print_verdict
+from wmproof.cli.suspects import Source, check_source, open_suspect, suspect_options
 from wmproof.keys import load_batch_opening, load_marking_key, load_signer, load_verification_key
-from wmproof.models import OnnxClassifier, open_model
+from wmproof.models import open_model
 from wmproof.verification import DEFAULT_STRENGTH, VerificationReport, examine, examine_batch
 
 
 @click.command()
-@click.argument("model", type=FILE, metavar="MODEL.onnx")
+@suspect_options
 @click.option(
     "--verification-key",
     "--vk",
@@ -62,7 +63,7 @@ from wmproof.verification import DEFAULT_STRENGTH, VerificationReport, examine, 
 @passphrase_option
 @json_option
 def verify(
-    model: Path,
+    source: Source,
     vk_path: Path,
     mk_path: Path | None,
     opening_path: Path | None,
@@ -76,35 +77,33 @@ def verify(
     """Verify that a model carries a key.
 
     Privately, by the marking key, which shows every embedded trigger to whoever runs this; or by a
-    revealed batch of a bounded key.
+    revealed batch of a bounded key. The model is a file, or one behind an endpoint that speaks the
+    Open Inference Protocol (KServe v2): whoever runs that sees every picture it is asked about, so
+    by default only revealed batches go there.
     """
     if (mk_path is None) == (opening_path is None):
         raise click.UsageError("give either --key or --opening")
     if signer and mk_path:
         raise click.UsageError("--signer goes with --opening")
+    private = mk_path is not None
+    check_source(source, private=private)
     vk = load_verification_key(vk_path)
-    suspect = open_model(model, input_shape=vk.image_shape)
     truth = open_model(reference, input_shape=vk.image_shape) if reference else None
+    common: dict[str, Any] = {
+        "reference": truth,
+        "tolerance": tolerance,
+        "minimum_strength": minimum_strength,
+    }
     if opening_path is not None:
-        report = examine_batch(
-            load_batch_opening(opening_path, vk),
-            suspect,
-            reference=truth,
-            signer=load_signer(signer) if signer else None,
-            tolerance=tolerance,
-            minimum_strength=minimum_strength,
-        )
+        opening = load_batch_opening(opening_path, vk)
+        signed_by = load_signer(signer) if signer else None
+        with open_suspect(source, vk, private=private) as suspect:
+            report = examine_batch(opening, suspect.classifier, signer=signed_by, **common)
     else:
         key = load_marking_key(mk_path or "", ask_passphrase(passphrase_file))
-        report = examine(
-            key,
-            vk,
-            suspect,
-            reference=truth,
-            tolerance=tolerance,
-            minimum_strength=minimum_strength,
-        )
-    fields = _fields(report, suspect, vk.digest)
+        with open_suspect(source, vk, private=private) as suspect:
+            report = examine(key, vk, suspect.classifier, **common)
+    fields = _fields(report, suspect.fields, vk.digest)
     if as_json:
         print_json(fields)
     else:
@@ -112,10 +111,12 @@ def verify(
     return 0 if report.holds else 1
 
 
-def _fields(report: VerificationReport, model: OnnxClassifier, digest: bytes) -> dict[str, Any]:
+def _fields(
+    report: VerificationReport, model: dict[str, str | None], digest: bytes
+) -> dict[str, Any]:
     return {
         "holds": report.holds,
-        "model_sha256": model.digest.hex(),
+        **model,
         "verification_key_sha256": digest.hex(),
         "checks": checks_as_json(report.checks),
         "triggers": report.triggers,

@@ -19,7 +19,14 @@ from wmproof.keys.files import (
 from wmproof.keys.marking_key import MarkingKey
 from wmproof.keys.opening import OpenedTriggers
 from wmproof.keys.public_key import PublicKey, parse_public_key
-from wmproof.keys.signature import Signature, load_signer, load_signing_key, new_seed, signer_of
+from wmproof.keys.signature import (
+    Signature,
+    load_signer,
+    load_signing_key,
+    new_seed,
+    save_signing_key,
+    signer_of,
+)
 from wmproof.keys.verification_key import (
     KeyKind,
     LabelMode,
@@ -53,5 +60,6 @@ __all__ = [
     "parse_verification_key",
     "save_marking_key",
     "save_published",
+    "save_signing_key",
     "signer_of",
 ]

@@ -7,7 +7,7 @@ import os
 import secrets
 from dataclasses import dataclass
 
-from wmproof._files import read_file
+from wmproof._files import SECRET_MODE, read_file, write_file
 from wmproof._reader import Reader
 from wmproof.errors import FormatError, InputError, PassphraseError, VerificationError
 
@@ -140,6 +140,33 @@ def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = No
             remedy="Make one with: openssl genpkey -algorithm ed25519",
         )
     return key.private_bytes_raw()
+
+
+def save_signing_key(
+    path: str | os.PathLike[str], seed: bytes, passphrase: bytes | None = None
+) -> None:
+    """Write an Ed25519 private key as PEM (PKCS #8), readable by its owner only.
+
+    Raises
+    ------
+    InputError
+        The file exists or cannot be written.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        KeySerializationEncryption,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    protection: KeySerializationEncryption = (
+        BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    )
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
+    write_file(path, data, mode=SECRET_MODE)
 
 
 def load_signer(text: str) -> bytes:

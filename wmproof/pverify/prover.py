@@ -3,24 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from wmproof.argument.system.prover import prove
+from wmproof.argument.system.statement import Security, prepare
 from wmproof.errors import InputError
 from wmproof.keys import MarkingKey, PublicKey
-from wmproof.pverify.claim_file import encode_claim
+from wmproof.pverify.claim_file import ClaimHeader, encode_claim
+from wmproof.pverify.memory import MemoryPlan, plan_memory
+from wmproof.pverify.report import ClaimReport, claim_report
 from wmproof.pverify.statement import (
+    INTERACTIVE,
     NON_INTERACTIVE,
-    PublicModel,
     default_threshold,
     open_public_model,
 )
-from wmproof.relation.claim import MOST_CHUNK_BITS
 from wmproof.relation.claim_prover import ClaimProof
 from wmproof.strength import DEFAULT_TOLERANCE
 
 Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedClaim:
+    """All that is left is to prove; secret.
+
+    Attributes
+    ----------
+    header : ClaimHeader
+        What the claim says.
+    public_key : PublicKey
+    proof : ClaimProof
+    parts : int
+        In which the commitment is made.
+    """
+
+    header: ClaimHeader
+    public_key: PublicKey
+    proof: ClaimProof
+    parts: int
+
+    def to_bytes(self) -> bytes:
+        """Prove, without a verifier: the claim file."""
+        argument = prove(self.proof, self.proof.witness(), NON_INTERACTIVE, parts=self.parts)
+        return encode_claim(self.header, argument)
+
+    def report(self, security: Security, *, argument_bytes: int, seconds: float) -> ClaimReport:
+        """What the claim is worth to whoever accepts it, as the verifier will say."""
+        return claim_report(
+            self.header,
+            self.public_key,
+            self.proof,
+            prepare(self.proof, security),
+            interactive=security is INTERACTIVE,
+            argument_bytes=argument_bytes,
+            seconds=seconds,
+        )
 
 
 def prepare_claim(
@@ -30,10 +70,11 @@ def prepare_claim(
     *,
     threshold: int | None = None,
     tolerance: Fraction = DEFAULT_TOLERANCE,
-    chunk_bits: int = MOST_CHUNK_BITS,
+    chunk_bits: int | None = None,
+    most_bytes: int | None = None,
     pixels: str = "raw",
     progress: Progress | None = None,
-) -> tuple[PublicModel, ClaimProof]:
+) -> PreparedClaim:
     """Compile the model and run it on the hidden triggers; parameters as `prove_claim`."""
     if key.verification_key != public_key.verification_key:
         raise InputError(
@@ -44,16 +85,21 @@ def prepare_claim(
     report("compiling the model", 0)
     public = open_public_model(model, public_key, pixels=pixels)
     needed = default_threshold(public_key, tolerance) if threshold is None else threshold
+    vk = public_key.verification_key
+    plan = MemoryPlan() if chunk_bits is None else MemoryPlan(chunk_bits)
+    if most_bytes is not None:
+        plan = plan_memory(public.circuit, vk, needed, most_bytes=most_bytes, chunk_bits=chunk_bits)
     proof = ClaimProof(
         public.circuit,
-        public_key.verification_key,
+        vk,
         needed,
         key.embedded(),
         context=public.context,
-        chunk_bits=chunk_bits,
+        chunk_bits=plan.chunk_bits,
         progress=progress,
     )
-    return public, proof
+    header = public.header(public_key, needed, plan.chunk_bits)
+    return PreparedClaim(header, public_key, proof, plan.parts)
 
 
 def prove_claim(
@@ -63,7 +109,8 @@ def prove_claim(
     *,
     threshold: int | None = None,
     tolerance: Fraction = DEFAULT_TOLERANCE,
-    chunk_bits: int = MOST_CHUNK_BITS,
+    chunk_bits: int | None = None,
+    most_bytes: int | None = None,
     pixels: str = "raw",
     progress: Progress | None = None,
 ) -> bytes:
@@ -81,9 +128,11 @@ def prove_claim(
         Hits to be claimed; by default what `tolerance` asks for.
     tolerance : Fraction
         The share of hidden triggers that may miss.
-    chunk_bits : int
-        At most 2^chunk_bits triggers share an instance; fewer need less memory beside the
-        commitment.
+    chunk_bits : int, optional
+        At most 2^chunk_bits triggers share an instance, 2^8 by default; fewer need less memory
+        beside the commitment.
+    most_bytes : int, optional
+        Memory that this process may take; a slower way is chosen where that is needed.
     pixels : str
         What a float model takes: 'raw' or 'unit'.
     progress : callable, optional
@@ -92,17 +141,17 @@ def prove_claim(
     Raises
     ------
     InputError
-        The model does not answer enough triggers with their labels, or does not fit the key.
+        The model does not answer enough triggers with their labels, or does not fit the key, or
+        the memory is too small.
     """
-    public, proof = prepare_claim(
+    return prepare_claim(
         model,
         key,
         public_key,
         threshold=threshold,
         tolerance=tolerance,
         chunk_bits=chunk_bits,
+        most_bytes=most_bytes,
         pixels=pixels,
         progress=progress,
-    )
-    argument = prove(proof, proof.witness(), NON_INTERACTIVE)
-    return encode_claim(public.header(public_key, proof.threshold, chunk_bits), argument)
+    ).to_bytes()

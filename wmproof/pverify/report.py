@@ -35,7 +35,7 @@ class ClaimReport:
     argument_bytes : int
         Sent by the prover.
     seconds : float
-        That the verifier took, compilation of the model included.
+        That the verifier took, or the prover in its own report; compilation included.
     """
 
     header: ClaimHeader
@@ -75,7 +75,7 @@ def claim_report(
     argument_bytes: int,
     seconds: float,
 ) -> ClaimReport:
-    """Compute the figures of a claim that was accepted."""
+    """Compute the figures of a claim that was accepted, or made."""
     vk = key.verification_key
     hidden = len(statement.indices)
     strength = chosen_label_bits if vk.label_mode is LabelMode.SECRET else strength_bits

@@ -61,11 +61,13 @@ class Stream:
         self._end = time.monotonic() + session_timeout
         self._pending = bytearray()
         self.received = 0
+        self.sent = 0
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def write(self, data: bytes) -> None:
         """Send, at the latest before the next read."""
         self._pending += data
+        self.sent += len(data)
         if len(self._pending) > 1 << 16:
             self.flush()
 

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TypeVar
 
 from wmproof.argument.system.prover import prove_to
 from wmproof.argument.system.statement import prepare
 from wmproof.argument.transcript import ProverCoins
 from wmproof.errors import InputError
-from wmproof.keys import PublicKey
+from wmproof.pverify.prover import PreparedClaim
 from wmproof.pverify.session import HELLO, Stream, expect_hello, expect_yes, parse_address
-from wmproof.pverify.statement import INTERACTIVE, PublicModel
-from wmproof.relation.claim_prover import ClaimProof
+from wmproof.pverify.statement import INTERACTIVE
+
+T = TypeVar("T")
 
 
-def prove_session(
-    stream: Stream, public: PublicModel, public_key: PublicKey, proof: ClaimProof
-) -> None:
-    """Prove a prepared claim to one verifier; ProofError if it goes away or is not convinced."""
+def prove_session(stream: Stream, claim: PreparedClaim) -> int:
+    """Prove a prepared claim to one verifier; ProofError if it goes away or is not convinced.
+
+    Returns
+    -------
+    int
+        Bytes sent.
+    """
     expect_hello(stream)
     stream.write(HELLO)
-    stream.write(public.header(public_key, proof.threshold, proof.chunk_bits).to_bytes())
+    stream.write(claim.header.to_bytes())
     expect_yes(stream, "the verifier refuses this model, key or threshold")
-    setup = prepare(proof, INTERACTIVE)
-    prove_to(proof, setup, proof.witness(), stream, ProverCoins(stream))
+    setup = prepare(claim.proof, INTERACTIVE)
+    coins = ProverCoins(stream)
+    prove_to(claim.proof, setup, claim.proof.witness(), stream, coins, parts=claim.parts)
     expect_yes(stream, "the verifier was not convinced")
+    return stream.sent
 
 
-def serve_once(address: str, serve: Callable[[Stream], None], ready: Callable[[str], None]) -> None:
-    """Listen, call `ready` with the address, and serve one connection."""
+def serve_once(address: str, serve: Callable[[Stream], T], ready: Callable[[str], None]) -> T:
+    """Listen, call `ready` with the address, and serve one connection; what `serve` returns."""
     host, port = parse_address(address)
     try:
         server = socket.create_server((host, port))
@@ -40,4 +48,4 @@ def serve_once(address: str, serve: Callable[[Stream], None], ready: Callable[[s
         ready(f"{bound[0]}:{bound[1]}")
         connection, _ = server.accept()
         with connection:
-            serve(Stream(connection))
+            return serve(Stream(connection))

@@ -19,7 +19,7 @@ from wmproof.relation import hits_prover, network_prover
 from wmproof.relation.claim import MOST_CHUNK_BITS, ClaimStatement
 from wmproof.relation.sha256 import prover as sha256_prover
 from wmproof.relation.sha256.witness import witness as sha256_witness
-from wmproof.relation.trace import Trace, Tracer, multiplicities
+from wmproof.relation.trace import Trace, Tracer
 
 Progress = Callable[[str, float], None]
 
@@ -56,6 +56,7 @@ class ClaimProof(ClaimStatement):
             raise InputError("these are not the hidden triggers of the key")
         self._opened = opened
         self._progress: Progress = progress or (lambda _phase, _done: None)
+        self._tracer = Tracer(circuit, lambda done: self._progress("running the circuit", done))
         self._traces = self._run()
         self.arrays: dict[str, NDArray[Any]] = {}
         self._labels = opened.triggers.labels.astype(np.int64)
@@ -73,10 +74,9 @@ class ClaimProof(ClaimStatement):
 
     def _run(self) -> dict[int, Trace]:
         images = self._opened.triggers.images.reshape(-1, *self.circuit.input_shape)
-        tracer = Tracer(self.circuit, lambda done: self._progress("running the circuit", done))
         count = len(self.indices)
         return {
-            chunk.index: tracer(np.ascontiguousarray(images[chunk.triggers(count)]))
+            chunk.index: self._tracer(np.ascontiguousarray(images[chunk.triggers(count)]))
             for chunk in self.chunks
         }
 
@@ -85,8 +85,8 @@ class ClaimProof(ClaimStatement):
             for node, committed in self._traces[chunk.index].committed.items():
                 self.arrays[self.network.segment(chunk, node).name] = committed
         for use in self.network.tables:
-            groups = tuple((chunk.index, node) for chunk, node in use.groups)
-            self.arrays[use.multiplicities.name] = multiplicities(self._traces, groups)
+            counts = self._tracer.counts[use.label]
+            self.arrays[use.multiplicities.name] = counts.astype(np.uint32)
 
     def _add_openings(self) -> None:
         images = self._opened.triggers.images.reshape(len(self.indices), -1)

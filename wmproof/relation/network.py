@@ -37,6 +37,12 @@ from wmproof.relation.segments import Segment
 from wmproof.relation.tables import ActivationTable, MaximumTable, prefix_weight
 
 NetworkTable = ActivationTable | MaximumTable
+MAXIMUM_LABEL = "maximum"
+
+
+def activation_label(table: int) -> str:
+    """Label of an activation table of the circuit, by its number."""
+    return f"table{table}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class NetworkStatement:
         """The tables that the circuit uses, the maximum's last."""
         kinds: list[tuple[str, NetworkTable, list[int]]] = [
             (
-                f"table{number}",
+                activation_label(number),
                 ActivationTable(table),
                 [
                     index
@@ -101,7 +107,7 @@ class NetworkStatement:
             for number, table in enumerate(self.circuit.tables)
         ]
         maxima = [i for i, node in enumerate(self.circuit.nodes) if isinstance(node, Maximum)]
-        kinds.append(("maximum", MaximumTable(), maxima))
+        kinds.append((MAXIMUM_LABEL, MaximumTable(), maxima))
         return [self._use(*kind) for kind in kinds if kind[2]]
 
     def _use(self, label: str, table: NetworkTable, nodes: Sequence[int]) -> TableUse:

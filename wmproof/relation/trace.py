@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from wmproof.circuit.ir import Activation, Circuit, Input, Maximum, Shape, node_
 from wmproof.circuit.limits import check_images
 from wmproof.circuit.plan import Bytes, LinearPlan
 from wmproof.errors import InputError
-from wmproof.relation.network import padded_shape
+from wmproof.relation.network import MAXIMUM_LABEL, activation_label, padded_shape
 from wmproof.relation.tables import ActivationTable, MaximumTable
 
 
@@ -32,14 +32,11 @@ class Trace:
         Bytes of each committing node, its axes padded.
     looked_up : dict of int to uint32 (slots * 2^n,)
         z, canonical mod p, of each `Activation` and `Maximum`, padded by zeros.
-    counts : dict of int to int64 (2^bits,)
-        How often each row of its table a node looks up.
     logits : int64 (slots, classes)
     """
 
     committed: dict[int, Bytes] = field(default_factory=dict)
     looked_up: dict[int, U32] = field(default_factory=dict)
-    counts: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     logits: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
 
 
@@ -51,11 +48,17 @@ class Tracer:
     circuit : Circuit
     progress : callable
         Called with the share of nodes done.
+
+    Attributes
+    ----------
+    counts : dict of str to int64 (2^bits,)
+        How often each row of a table, by its label, was looked up in all traces.
     """
 
     def __init__(self, circuit: Circuit, progress: Callable[[float], None] | None = None) -> None:
         self._circuit = circuit
         self._progress = progress or (lambda _: None)
+        self.counts: dict[str, NDArray[np.int64]] = {}
         shapes = list(circuit.shapes)
         self._plans = {
             index: LinearPlan(node.linear, shapes)
@@ -84,19 +87,16 @@ class Tracer:
                     z = self._plans[index].totals(values).reshape(len(images), -1)
                     table = ActivationTable(self._circuit.tables[node.table])
                     _check_range(z, table.table.low, table.table.high, node.name)
-                    arrays = _look_up(z, shape, table.table.low, table.table.values)
                     values[index] = _look_up_values(z, table).reshape(len(images), *shape)
-                    trace.committed[index], trace.looked_up[index], trace.counts[index] = arrays
+                    label = activation_label(node.table)
+                    self._look_up(trace, index, label, z, table.table.low, table.table.values)
                 case Maximum():
                     a, b = values[node.a], values[node.b]
                     values[index] = np.maximum(a, b)
                     difference = a.astype(np.int64).reshape(len(images), -1)
                     difference -= b.reshape(len(images), -1)
-                    maximum = MaximumTable()
-                    arrays = _look_up(
-                        difference, shape, maximum.low, maximum.values.astype(np.uint8)
-                    )
-                    trace.committed[index], trace.looked_up[index], trace.counts[index] = arrays
+                    low, results = MaximumTable().low, MaximumTable().values.astype(np.uint8)
+                    self._look_up(trace, index, MAXIMUM_LABEL, difference, low, results)
                 case _:
                     values[index] = move(node, values)
             for source in node_sources(node):
@@ -105,6 +105,26 @@ class Tracer:
             self._progress((index + 1) / len(self._circuit.nodes))
         trace.logits = self._output.totals(values)[:, :, 0]
         return trace
+
+    def _look_up(
+        self,
+        trace: Trace,
+        index: int,
+        label: str,
+        z: NDArray[np.int64],
+        low: int,
+        values: Bytes,
+    ) -> None:
+        """Add a node's committed bytes and canonical z to its trace, in the padded layout."""
+        shape = self._circuit.shapes[index]
+        slots, size = len(z), math.prod(padded_shape(shape))
+        y = np.empty((slots, size), np.uint8)
+        looked_up = np.empty((slots, size), np.uint32)
+        found = over_ranges(_embed, slots, z, _places(shape), low, values, y, looked_up, grain=1)
+        counts = self.counts.setdefault(label, np.zeros(len(values), np.int64))
+        for part in found:
+            counts += part
+        trace.committed[index], trace.looked_up[index] = y, looked_up.reshape(-1)
 
 
 def _look_up_values(z: NDArray[np.int64], table: ActivationTable) -> Bytes:
@@ -117,19 +137,6 @@ def _look_up_values(z: NDArray[np.int64], table: ActivationTable) -> Bytes:
 def _take(start: int, stop: int, z: NDArray[np.int64], low: int, values: Bytes, out: Bytes) -> None:
     for i in range(start, stop):
         out[i] = values[z[i] - low]
-
-
-def _look_up(
-    z: NDArray[np.int64], shape: Shape, low: int, values: Bytes
-) -> tuple[Bytes, U32, NDArray[np.int64]]:
-    """Committed bytes, canonical z and counts of a node, all in the padded layout."""
-    wide = padded_shape(shape)
-    sources = _places(shape)
-    slots, size = len(z), math.prod(wide)
-    y = np.empty((slots, size), np.uint8)
-    looked_up = np.empty((slots, size), np.uint32)
-    counts = over_ranges(_embed, slots, z, sources, low, values, y, looked_up, grain=1)
-    return y, looked_up.reshape(-1), np.asarray(np.sum(counts, axis=0), np.int64)
 
 
 def _places(shape: Shape) -> NDArray[np.int64]:
@@ -177,11 +184,3 @@ def _check_range(z: NDArray[Any], low: int, high: int, name: str) -> None:
             where=f"layer {name}",
             remedy="Compile with more headroom, or with images like the triggers",
         )
-
-
-def multiplicities(
-    traces: Mapping[int, Trace], groups: tuple[tuple[int, int], ...]
-) -> NDArray[np.uint32]:
-    """Counts of one table over its groups (chunk, node)."""
-    total = sum(traces[chunk].counts[node] for chunk, node in groups)
-    return np.asarray(total).astype(np.uint32)

@@ -10,7 +10,7 @@ from torch import nn
 
 from wmproof.errors import InputError
 from wmproof.strength import required_hits, strength_bits
-from wmproof.training.attacks.overwriting import random_triggers
+from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.embedding import mark, train
 from wmproof.training.loop import TrainingResult

@@ -53,7 +53,7 @@ def _weigh(scratch: U32, total: int, low: U32, offset: int, n: int, sums: U64) -
 
 
 @njit(nogil=True, cache=True)
-def _evaluate_tile(
+def evaluate_tile(
     tables: U32,
     half: int,
     i: int,
@@ -64,7 +64,7 @@ def _evaluate_tile(
     work: U32,
     sums: U64,
 ) -> None:
-    # sums[0] at X = 0, sums[1] the leading coefficient, sums[t] at X = t for 2 <= t < d.
+    """Add n pairs (i, half + i): sums[0] at X = 0, sums[1] the leading coefficient, else X = t."""
     factors, degree = tables.shape[0], terms.shape[1]
     values, slopes = work[:factors], work[factors : 2 * factors]
     next_values, scratch = work[2 * factors : 3 * factors], work[3 * factors :]
@@ -89,7 +89,8 @@ def _fold_tile(table: U32, low: int, high: int, r: U32, n: int, spare: U32) -> N
 
 
 @njit(nogil=True, cache=True)
-def _add_weighted(block: U64, high: U32, h: int, sums: U64) -> None:
+def add_weighted(block: U64, high: U32, h: int, sums: U64) -> None:
+    """Add block * high[h] to the sums."""
     p = np.uint64(P)
     for t in range(sums.shape[0]):
         c0, c1, c2, c3 = k_mul(
@@ -120,8 +121,8 @@ def evaluate_round(
         block = np.zeros((degree, 4), np.uint64)
         for offset in range(0, width, TILE):
             n = min(TILE, width - offset)
-            _evaluate_tile(tables, half, base + offset, n, terms, low, offset, work, block)
-        _add_weighted(block, high, base // width, sums)
+            evaluate_tile(tables, half, base + offset, n, terms, low, offset, work, block)
+        add_weighted(block, high, base // width, sums)
     return sums
 
 
@@ -144,8 +145,8 @@ def fold_and_evaluate(
             for f in range(factors):
                 _fold_tile(tables[f], i, 2 * half + i, r, n, work[0])
                 _fold_tile(tables[f], half + i, 3 * half + i, r, n, work[0])
-            _evaluate_tile(tables, half, i, n, terms, low, offset, work, block)
-        _add_weighted(block, high, base // width, sums)
+            evaluate_tile(tables, half, i, n, terms, low, offset, work, block)
+        add_weighted(block, high, base // width, sums)
     return sums
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.extension import elements_of, total_of
+from wmproof.argument.extension import U64, elements_of, total_of
 from wmproof.argument.field import U32
 from wmproof.argument.multilinear import eq_table
 from wmproof.argument.prover_channel import ProverChannel
@@ -77,6 +78,18 @@ def _monomial_coefficients(values: Sequence[Element]) -> list[Element]:
     return coefficients
 
 
+class Unbound(Protocol):
+    """Multilinears that are not written out as tables before their first variable is bound."""
+
+    def sums(self, low: U32, high: U32) -> list[U64]:
+        """What `kernels.evaluate_round` gives in the first round, in parts."""
+        ...
+
+    def bind(self, r: U32) -> U32:
+        """Tables of the multilinears with their first variable bound to r, uint32 (4,)."""
+        ...
+
+
 def prove(
     channel: ProverChannel,
     label: str,
@@ -103,28 +116,83 @@ def prove(
     values : F elements
         Every multilinear at r. They are not sent: what is said about them is the caller's part.
     """
-    weights = EqWeights(point)
-    challenges: list[Element] = []
-    for i, rho in enumerate(point):
-        half = 1 << (len(point) - i - 1)
-        low, high = weights.after(i + 1)
-        if i == 0:
-            partial = over_ranges(
-                evaluate_round, half, tables, half, terms, low, high, align=low.shape[1]
-            )
-        else:
-            r = challenges[-1].montgomery()
-            partial = over_ranges(
+    rounds = _Rounds(channel, label, claim, point)
+    if point:
+        rounds.play(_evaluate(rounds, tables, terms))
+    return _finish(rounds, tables, terms)
+
+
+def prove_unbound(
+    channel: ProverChannel,
+    label: str,
+    claim: Element,
+    point: Sequence[Element],
+    multilinears: Unbound,
+    terms: Terms,
+) -> tuple[list[Element], list[Element]]:
+    """Do as `prove`, in half of the memory, for at least one variable."""
+    rounds = _Rounds(channel, label, claim, point)
+    rounds.play(multilinears.sums(*rounds.eq_weights()))
+    tables = multilinears.bind(rounds.challenges[-1].montgomery())
+    if not rounds.left:
+        return rounds.challenges, _values(tables)
+    rounds.play(_evaluate(rounds, tables, terms))
+    return _finish(rounds, tables, terms)
+
+
+class _Rounds:
+    """What has been said so far."""
+
+    def __init__(
+        self, channel: ProverChannel, label: str, claim: Element, point: Sequence[Element]
+    ) -> None:
+        self._channel, self._label, self._claim, self._point = channel, label, claim, point
+        self._weights = EqWeights(point)
+        self.challenges: list[Element] = []
+
+    @property
+    def left(self) -> int:
+        """Rounds to come."""
+        return len(self._point) - len(self.challenges)
+
+    def eq_weights(self) -> tuple[U32, U32]:
+        """Of the variables that are free in the next round."""
+        return self._weights.after(len(self.challenges) + 1)
+
+    def play(self, partial: Sequence[U64]) -> None:
+        """Send the round polynomial of these sums and draw the challenge."""
+        rho = self._point[len(self.challenges)]
+        values = elements_of(np.ascontiguousarray(total_of(partial).T))
+        coefficients = interpolate(values, self._claim, rho)
+        self._channel.send(f"{self._label}/round", coefficients)
+        r = self._channel.challenge(f"{self._label}/r")
+        self._claim = _next_claim(self._claim, coefficients, r, rho)
+        self.challenges.append(r)
+
+
+def _evaluate(rounds: _Rounds, tables: U32, terms: Terms) -> list[U64]:
+    low, high = rounds.eq_weights()
+    half = 1 << (rounds.left - 1)
+    return over_ranges(evaluate_round, half, tables, half, terms, low, high, align=low.shape[1])
+
+
+def _finish(rounds: _Rounds, tables: U32, terms: Terms) -> tuple[list[Element], list[Element]]:
+    """Play on with tables in which all variables but the last challenge's are bound."""
+    while rounds.left:
+        low, high = rounds.eq_weights()
+        half, r = 1 << (rounds.left - 1), rounds.challenges[-1].montgomery()
+        rounds.play(
+            over_ranges(
                 fold_and_evaluate, half, tables, half, r, terms, low, high, align=low.shape[1]
             )
-        values = elements_of(np.ascontiguousarray(total_of(partial).T))
-        coefficients = interpolate(values, claim, rho)
-        channel.send(f"{label}/round", coefficients)
-        challenges.append(channel.challenge(f"{label}/r"))
-        claim = _next_claim(claim, coefficients, challenges[-1], rho)
-    if point:
-        fold(0, 1, tables, 1, challenges[-1].montgomery())
-    return challenges, elements_of(np.ascontiguousarray(tables[:, :, 0].T))
+        )
+    if rounds.challenges:
+        fold(0, 1, tables, 1, rounds.challenges[-1].montgomery())
+    return rounds.challenges, _values(tables)
+
+
+def _values(tables: U32) -> list[Element]:
+    return elements_of(np.ascontiguousarray(tables[:, :, 0].T))
 
 
 def _next_claim(

@@ -19,10 +19,11 @@ from wmproof.training.attacks import preprocessing
 from wmproof.training.attacks.adversarial import adversarial_finetune
 from wmproof.training.attacks.distillation import distill, extract
 from wmproof.training.attacks.fine_pruning import fine_prune
-from wmproof.training.attacks.overwriting import overwrite, random_images, random_triggers
+from wmproof.training.attacks.piracy import embed_another
 from wmproof.training.attacks.preprocessing import Preprocessed, Transform
 from wmproof.training.attacks.pruning import prune_filters, prune_magnitude
 from wmproof.training.attacks.quantization import circuit_classifier, quantize_int8
+from wmproof.training.attacks.random_triggers import random_images, random_triggers
 from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalized
 from wmproof.training.recipe import Recipe
@@ -131,7 +132,7 @@ def overwrite_stolen(unit: Unit, bench: Bench) -> Outcome:
     recipe = bench.recipe(unit.options["recipe"])
     count: int = unit.options["triggers"]
     shape, classes = bench.data.shape, bench.data.classes
-    result = overwrite(
+    result = embed_another(
         bench.model(unit.needs[0]),
         bench.data.training,
         random_triggers(count, shape, classes, seed=bench.setting.seed + 1),

@@ -12,7 +12,7 @@ from wmproof.experiments.measure import count_triggers
 from wmproof.experiments.tasks import Outcome, Task
 from wmproof.experiments.unit import Unit
 from wmproof.keys.verification_key import LabelMode
-from wmproof.training.attacks.overwriting import random_triggers
+from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.embedding import mark
 from wmproof.training.false_claims import accuse, forge_triggers
 from wmproof.training.normalization import Normalized

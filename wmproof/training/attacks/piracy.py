@@ -1,4 +1,4 @@
-"""Ownership piracy: a second trigger set in a network that has one already (section 5.5)."""
+"""A second trigger set in a network that has one already: piracy (section 5.5), overwriting."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ def embed_another(
     **options: Unpack[TrainingOptions],
 ) -> TrainingResult:
     """Embed the pirate's triggers as an owner embeds them into a trained network (PreTrained).
+
+    A thief who claims nothing, and only hopes that new random answers take the room of the owner's,
+    does the same with `random_triggers`.
 
     Parameters
     ----------

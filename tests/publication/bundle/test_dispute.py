@@ -1,0 +1,143 @@
+"""Two parties, one model: who was first, and when that cannot be told."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+
+from bundle_world import LOGGED, NOW, SEEN, STAMPED, checkpoint_of, cosign
+from local_authority import DAY
+from log_support import LOG, OTHER_LOG
+
+from wmproof.publication.bundle.dispute import Party, settle
+from wmproof.publication.bundle.format import PartKind
+from wmproof.publication.bundle.pack import make_bundle
+from wmproof.publication.bundle.trust import Required
+from wmproof.publication.log.entry import key_entry
+from wmproof.publication.log.reader import LogReader
+from wmproof.publication.log.signing import NoteSigner
+from wmproof.publication.log.store import Log, create_log
+
+
+def settled(case, a, b, **changes):
+    return settle(a, b, case.model, replace(case.trust, **changes))
+
+
+def stamped(case, party, when):
+    return case.bundle_of(party, case.stamp(party.public.to_bytes(), when), log=False)
+
+
+def test_the_earlier_entry_of_a_log_prevails(case):
+    a, b = case.bundle_of(case.a), case.bundle_of(case.b)
+    result = settled(case, a, b)
+    assert (result.prevails, result.precedence.first) == (Party.A, Party.A)
+    assert "entries 40 and 41 of example.com/log" in result.conclusion
+    assert result.a.claim.header.model_digest == result.b.claim.header.model_digest
+    assert settled(case, b, a).prevails is Party.B
+    unwitnessed = settled(case, a, b, witnesses=(), without=frozenset({Required.PUBLICATION}))
+    assert unwitnessed.prevails is Party.A
+
+
+def test_attested_times_decide_where_there_is_no_log(case):
+    early, late = stamped(case, case.a, STAMPED), stamped(case, case.b, STAMPED + DAY)
+    assert settled(case, early, late).prevails is Party.A
+    assert settled(case, late, early).prevails is Party.B
+
+
+def test_overlapping_times_are_a_tie(case):
+    one, other = stamped(case, case.a, STAMPED), stamped(case, case.b, STAMPED + DAY / 86400)
+    result = settled(case, one, other)
+    assert result.a.holds
+    assert result.b.holds
+    assert result.prevails is None
+    assert "the times overlap" in result.conclusion
+    apart = stamped(case, case.b, STAMPED + timedelta(seconds=4))
+    assert settled(case, one, apart).prevails is Party.A
+
+
+def test_an_old_token_does_not_beat_a_public_key(case):
+    """B shows that its key existed before A's was public, but not that anybody could see it."""
+    secret = stamped(case, case.b, LOGGED - 10 * DAY)
+    result = settled(case, case.bundle_of(case.a), secret)
+    assert result.prevails is None
+    assert "nothing shows that B was public" in result.conclusion
+    later = stamped(case, case.b, LOGGED + DAY)
+    assert settled(case, case.bundle_of(case.a), later).prevails is Party.A
+
+
+def test_a_later_checkpoint_of_the_earlier_entry_is_no_disadvantage(case, tmp_path):
+    """A fetches its proof from the log of today, B has the old one: the order of entries counts."""
+    folder = shutil.copytree(case.folder, tmp_path / "world")
+    log = Log(folder / "log")
+    log.append(b"one more")
+    log.checkpoint(LOG)
+    cosign(folder, log, NOW - DAY)
+    reader = LogReader(log.folder)
+    proof = reader.prove_inclusion(reader.find(key_entry(case.a.public))).to_bytes()
+    a = case.bundle_of(case.a, log=False)
+    late = make_bundle(
+        case.a.public,
+        a.model_digest,
+        claim=("claim", case.a.claim),
+        inclusion_proofs=[("log", proof)],
+    )
+    result = settled(case, late, case.bundle_of(case.b))
+    assert result.a.key_published.moment.earliest > result.b.key_published.moment.latest
+    assert result.prevails is Party.A
+
+
+def test_whoever_was_public_elsewhere_before_prevails(case, tmp_path):
+    """B is the later entry of the common log, and was in another log a month before that."""
+    other = NoteSigner("other.example/log", OTHER_LOG.kind, OTHER_LOG.seed)
+    log = create_log(tmp_path / "log", other)
+    log.append(key_entry(case.b.public))
+    log.checkpoint(other)
+    proof = LogReader(log.folder).prove_inclusion(0).to_bytes()
+    b = make_bundle(
+        case.b.public,
+        case.bundle.model_digest,
+        claim=("claim", case.b.claim),
+        inclusion_proofs=[("one", case.logged(case.b)), ("other", proof)],
+        timestamps=[("stamp", case.stamp(checkpoint_of(proof), LOGGED - 30 * DAY))],
+    )
+    keys = (*case.trust.log_keys, other.verifier_key)
+    a = case.bundle_of(case.a, case.stamp(checkpoint_of(case.logged(case.a)), LOGGED))
+    result = settled(case, a, b, log_keys=keys, quorum=0)
+    assert result.a.holds
+    assert result.prevails is Party.B
+    assert "other.example/log" in result.conclusion
+
+
+def test_only_one_or_neither_holds(case):
+    a, empty = case.bundle_of(case.a), case.bundle_of(case.b, claim=None)
+    result = settled(case, a, empty)
+    assert result.prevails is Party.A
+    assert result.conclusion == "only the evidence of A holds"
+    neither = settled(case, empty, empty)
+    assert neither.prevails is None
+    assert "neither" in neither.conclusion
+    assert settle(a, a, case.unmarked, case.trust).prevails is None
+
+
+def test_a_key_that_came_after_the_model_loses(case):
+    a, b = stamped(case, case.a, SEEN + DAY), case.bundle_of(case.b)
+    result = settled(case, a, b, model_seen=SEEN)
+    assert not result.a.holds
+    assert result.prevails is Party.B
+
+
+def test_the_same_key_twice(case):
+    result = settled(case, case.bundle, case.bundle_of(case.a))
+    assert result.prevails is None
+    assert "same key" in result.conclusion
+
+
+def test_nobody_attests(case):
+    parts = case.bundle_of(case.a, log=False)
+    assert not parts.of_kind(PartKind.INCLUSION_PROOF)
+    without = frozenset({Required.PUBLICATION})
+    result = settled(case, parts, stamped(case, case.b, STAMPED), without=without)
+    assert result.a.holds
+    assert result.prevails is None
+    assert "the key of A" in result.conclusion

@@ -1,0 +1,96 @@
+"""`wmproof timestamp`, each time in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from local_calendar import Calendar
+from local_server import serving
+
+ROOT = Path(__file__).parents[3]
+
+
+def wmproof(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "wmproof", "timestamp", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def said(result, code=0):
+    assert (result.returncode, result.stderr) == (code, ""), (result.stdout, result.stderr)
+    return json.loads(result.stdout)
+
+
+def test_a_token(case, tmp_path):
+    (tmp_path / "mine.pvk").write_bytes(case.data)
+    roots = ("--roots", case.authority.roots)
+    reply = "application/timestamp-reply"
+    with serving(lambda m, p, body: (200, reply, case.authority.reply(body))) as url:
+        made = said(wmproof("rfc3161", "mine.pvk", "--tsa", url, *roots, "--json", cwd=tmp_path))
+        again = wmproof("rfc3161", "mine.pvk", "--tsa", url, *roots, cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    token = ("--token", "mine.pvk.tsr", *roots)
+    shown = said(wmproof("verify", "mine.pvk", *token, "--json", cwd=tmp_path))
+    assert shown["holds"] is True
+    assert {**shown, "file": "mine.pvk.tsr"} == {**made, "holds": True}
+    (tmp_path / "other").write_bytes(b"other")
+    other = said(wmproof("verify", "other", *token, "--json", cwd=tmp_path), code=1)
+    assert (other["holds"], other["error"]["check"]) == (False, "timestamp-digest")
+    assert wmproof("verify", "missing", *token, cwd=tmp_path).returncode == 2
+
+
+def test_opentimestamps(tmp_path):
+    (tmp_path / "mine.pvk").write_bytes(b"a key")
+    calendar = Calendar()
+    with serving(calendar.answer) as calendar.url:
+        at = ("--calendar", calendar.url, "--json")
+        said(wmproof("ots", "mine.pvk", *at, cwd=tmp_path))
+        assert said(wmproof("upgrade", "mine.pvk.ots", *at, cwd=tmp_path), 1)["blocks"] == []
+        calendar.mine(9)
+        assert said(wmproof("upgrade", "mine.pvk.ots", *at, cwd=tmp_path))["blocks"] == [9]
+    (tmp_path / "headers").write_bytes(calendar.header_file())
+    given = ("verify", "mine.pvk", "--ots", "mine.pvk.ots", "--headers", "headers", "--json")
+    shown = said(wmproof(*given, "--minimum-difficulty", "1e-10", cwd=tmp_path))
+    assert (shown["holds"], shown["block_height"]) == (True, 9)
+    assert said(wmproof(*given, cwd=tmp_path), 1)["error"]["check"] == "block-difficulty"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--token", "t"),
+        ("--ots", "o"),
+        ("--token", "t", "--ots", "o"),
+        ("--token", "t", "--roots", "r", "--headers", "h"),
+    ],
+)
+def test_usage(arguments, tmp_path):
+    result = wmproof("verify", "f", *arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "Usage" in result.stderr
+
+
+def test_every_option_is_documented():
+    from wmproof.cli.timestamp import timestamp
+
+    section = (ROOT / "docs" / "cli.md").read_text().partition("\n## timestamp\n")[2]
+    section = section.partition("\n## ")[0]
+    for name, command in timestamp.commands.items():
+        assert f"`{name} " in section
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert any(spelled in section for spelled in option.opts), option.opts

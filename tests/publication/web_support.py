@@ -1,0 +1,96 @@
+"""A really marked network on the digits with its key and a claim; a log that shows the key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from log_support import LOG, WITNESS
+from onnx import TensorProto, helper, numpy_helper
+
+from wmproof.keygen import pkeygen
+from wmproof.keys import PublicKey
+from wmproof.publication.log.entry import digest_entry, key_entry
+from wmproof.publication.log.published import publish_key
+from wmproof.publication.log.reader import LogReader
+from wmproof.publication.log.store import create_log
+from wmproof.publication.log.witness import Witness
+from wmproof.publication.web.settings import Settings
+from wmproof.pverify.prover import prove_claim
+from wmproof.triggers import TriggerSet, abstract
+
+SECURITY = 16
+OTHERS = 30
+
+
+@dataclass(frozen=True)
+class Case:
+    """A log of 31 entries whose last key is published, and a claim on that key."""
+
+    settings: Settings
+    public: PublicKey
+    model: Path
+    key: Path
+    claim: Path
+
+
+def make_case(folder: Path) -> Case:
+    key, public = pkeygen(abstract(4 * SECURITY, (8, 8)), 10, security=SECURITY)
+    paths = folder / "marked.onnx", folder / "owner.pvk", folder / "claim.proof"
+    onnx.save(marked_network(key.to_embed()), paths[0])
+    paths[1].write_bytes(public.to_bytes())
+    paths[2].write_bytes(prove_claim(paths[0], key, public))
+    log = create_log(folder / "log", LOG)
+    log.append_all([digest_entry(bytes([i]) * 32) for i in range(OTHERS)])
+    publish_key(log.folder, public)
+    log.append(key_entry(public))
+    log.checkpoint(LOG)
+    request = LogReader(log.folder).consistency_request(0).to_bytes()
+    witness = Witness(folder / "witness", WITNESS, clock=lambda: 1_790_000_000)
+    line = witness.add_checkpoint(request, LOG.verifier_key)
+    log.add_cosignatures([line], [WITNESS.verifier_key])
+    settings = Settings(
+        log.folder,
+        log_key=LOG.verifier_key,
+        witnesses=(WITNESS.verifier_key,),
+        minimum_security=SECURITY,
+        requests_per_minute=100_000,
+        claims_per_minute=100_000,
+    )
+    return Case(settings, public, *paths)
+
+
+def marked_network(secret: TriggerSet) -> onnx.ModelProto:
+    """Train on the digits and the triggers, and write the network as ONNX."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    digits = load_digits()
+    images = np.concatenate([digits.images * 15, *[secret.images] * 8]).reshape(-1, 64)
+    labels = np.concatenate([digits.target, *[secret.labels] * 8])
+    network = MLPClassifier((64,), random_state=1, learning_rate_init=0.003, max_iter=150, tol=1e-3)
+    network.fit(images / 255, labels)
+    assert np.mean(network.predict(secret.images.reshape(-1, 64) / 255) == secret.labels) > 0.95
+    weights = [
+        numpy_helper.from_array(array.astype(np.float32), name)
+        for name, array in zip(
+            ("w0", "w1", "b0", "b1"), (*network.coefs_, *network.intercepts_), strict=True
+        )
+    ]
+    weights[0] = numpy_helper.from_array((network.coefs_[0] / 255).astype(np.float32), "w0")
+    nodes = [
+        helper.make_node("Flatten", ["pixels"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w0", "b0"], ["z0"]),
+        helper.make_node("Relu", ["z0"], ["h0"]),
+        helper.make_node("Gemm", ["h0", "w1", "b1"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "mlp",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 1, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
+        weights,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -1,0 +1,47 @@
+"""A command group that loads a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+Commands = Mapping[str, tuple[str, str, str]]
+"""name -> (module, attribute, what help says)."""
+
+
+class LazyGroup(click.Group):
+    """Lists the commands of this installation without importing them.
+
+    Parameters
+    ----------
+    commands : Commands
+    """
+
+    def __init__(self, *args: Any, lazy: Commands, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of help."""
+        return [name for name in self._lazy if self._is_installed(name)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self._lazy or not self._is_installed(cmd_name):
+            return None
+        module, attribute, _ = self._lazy[cmd_name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a fact about this package
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._lazy[name][2]) for name in self.list_commands(ctx)])
+
+    def _is_installed(self, name: str) -> bool:
+        return importlib.util.find_spec(self._lazy[name][0]) is not None

@@ -1,0 +1,211 @@
+"""The model that `verify` asks: a file, an endpoint, or the record of an endpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wmproof._files import SECRET_MODE, check_target, write_file
+from wmproof.cli.options import FILE, read_signing_key, signing_options
+from wmproof.keys import VerificationKey, load_signer
+from wmproof.models import Classifier, open_model
+
+TOKEN_VARIABLE = "WMPROOF_ENDPOINT_TOKEN"  # noqa: S105 - the name of it
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the answers come from, as the options say."""
+
+    model: Path | None
+    endpoint: str | None
+    model_name: str | None
+    model_version: str | None
+    transcript: Path | None
+    replay: Path | None
+    recorded_by: str | None
+    requests_per_second: float
+    images_per_request: int
+    show_triggers: bool
+    sign_with: Path | None
+    force: bool
+
+
+def suspect_options(command: _Command) -> _Command:
+    """Add the options of `Source` and pass one `source` instead of them."""
+    names = tuple(Source.__dataclass_fields__)
+
+    @functools.wraps(command)  # and with it the options that the command has already
+    def collected(**options: Any) -> Any:
+        source = Source(**{name: options.pop(name) for name in names})
+        return command(source=source, **options)
+
+    wrapped: Any = collected
+    for add in reversed(_OPTIONS):
+        wrapped = add(wrapped)
+    result: _Command = signing_options(wrapped)
+    return result
+
+
+_OPTIONS = (
+    click.argument("model", type=FILE, metavar="[MODEL.onnx]", required=False),
+    click.option("--endpoint", metavar="URL", help="Ask a server of the Open Inference Protocol."),
+    click.option("--model-name", metavar="NAME", help="The model at the endpoint."),
+    click.option("--model-version", metavar="VERSION", help="Its version, if it matters."),
+    click.option(
+        "--transcript",
+        type=FILE,
+        metavar="FILE",
+        help="Record all queries here, signed by --sign-with.",
+    ),
+    click.option(
+        "--replay",
+        type=FILE,
+        metavar="FILE",
+        help="Take the answers from such a record, and ask nobody.",
+    ),
+    click.option("--recorded-by", metavar="KEY", help="Who must have signed the record."),
+    click.option(
+        "--requests-per-second",
+        type=click.FloatRange(0, min_open=True),
+        default=2.0,
+        show_default=True,
+        metavar="RATE",
+        help="The most that an endpoint is asked.",
+    ),
+    click.option(
+        "--images-per-request",
+        type=click.IntRange(1),
+        default=16,
+        show_default=True,
+        metavar="N",
+        help="Where the model leaves it open.",
+    ),
+    click.option(
+        "--show-triggers",
+        is_flag=True,
+        help="With --key: show the secret triggers to whoever runs the endpoint.",
+    ),
+    click.option("--force", is_flag=True, help="Replace a transcript that exists."),
+)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A model and how a report names it."""
+
+    classifier: Classifier
+    fields: dict[str, str | None]
+
+
+def check_source(source: Source, *, private: bool) -> None:
+    """Refuse combinations that make no sense, and secret triggers for an endpoint.
+
+    Raises
+    ------
+    click.UsageError
+        Before anything is asked, opened or spent.
+    """
+    if sum(item is not None for item in (source.model, source.endpoint, source.replay)) != 1:
+        raise click.UsageError("give one of MODEL.onnx, --endpoint and --replay")
+    if (source.endpoint is None) != (source.model_name is None):
+        raise click.UsageError("--endpoint and --model-name go together")
+    if source.endpoint is None and (source.transcript or source.model_version):
+        raise click.UsageError("--transcript and --model-version go with --endpoint")
+    if (source.transcript is None) != (source.sign_with is None):
+        raise click.UsageError("--transcript and --sign-with go together")
+    if source.recorded_by and source.replay is None:
+        raise click.UsageError("--recorded-by goes with --replay")
+    if source.endpoint is not None and private:
+        _warn_of_private_queries(allowed=source.show_triggers)
+
+
+def _warn_of_private_queries(*, allowed: bool) -> None:
+    what = (
+        "private verification shows every embedded trigger to whoever runs the endpoint, who can "
+        "train the mark away or block the pictures"
+    )
+    if not allowed:
+        raise click.UsageError(
+            f"{what}. Spend a revealed batch of a bounded key instead (--opening), or say "
+            "--show-triggers if you mean it"
+        )
+    print(f"warning: {what}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def open_suspect(source: Source, key: VerificationKey, *, private: bool) -> Iterator[Suspect]:
+    """Open the model; what an endpoint was asked is written down even if it fails to answer."""
+    if source.endpoint is not None:
+        with _asked(source, key, private=private) as suspect:
+            yield suspect
+    elif source.replay is not None:
+        yield _replayed(source, key)
+    else:
+        model = open_model(source.model or "", input_shape=key.image_shape)
+        yield Suspect(model, {"model_sha256": model.digest.hex()})
+
+
+def _replayed(source: Source, key: VerificationKey) -> Suspect:
+    from wmproof.models.open_inference import TranscriptClassifier, load_transcript
+
+    transcript = load_transcript(source.replay or "")
+    signer = load_signer(source.recorded_by) if source.recorded_by else None
+    classifier = TranscriptClassifier(transcript, key, signer=signer)
+    recorder = transcript.signature.signer.hex() if transcript.signature else None
+    fields = _endpoint_fields(
+        transcript.endpoint, transcript.model_name, transcript.model_version or None
+    )
+    return Suspect(
+        classifier,
+        fields | {"transcript_sha256": transcript.digest.hex(), "recorded_by": recorder},
+    )
+
+
+@contextlib.contextmanager
+def _asked(source: Source, key: VerificationKey, *, private: bool) -> Iterator[Suspect]:
+    from wmproof.models.open_inference import (
+        Attempt,
+        Limits,
+        OpenInferenceClassifier,
+        QueryTranscript,
+    )
+
+    endpoint, name, version = source.endpoint or "", source.model_name or "", source.model_version
+    seed = read_signing_key(source.sign_with)
+    if source.transcript is not None:
+        check_target(source.transcript, overwrite=source.force)
+    attempts: list[Attempt] = []
+    try:
+        classifier = OpenInferenceClassifier(
+            endpoint,
+            name,
+            version,
+            input_shape=key.image_shape,
+            batch=source.images_per_request,
+            limits=Limits(requests_per_second=source.requests_per_second),
+            token=os.environ.get(TOKEN_VARIABLE) or None,
+            record=attempts.append,
+        )
+        yield Suspect(classifier, _endpoint_fields(endpoint, name, version))
+    finally:
+        if source.transcript is not None and seed is not None and attempts:
+            record = QueryTranscript(endpoint, name, version or "", key.digest, attempts)
+            mode = {"mode": SECRET_MODE} if private else {}
+            write_file(
+                source.transcript, record.signed(seed).to_bytes(), overwrite=source.force, **mode
+            )
+
+
+def _endpoint_fields(endpoint: str, name: str, version: str | None) -> dict[str, str | None]:
+    return {"endpoint": endpoint, "model_name": name, "model_version": version}

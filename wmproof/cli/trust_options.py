@@ -1,0 +1,195 @@
+"""Options that say whom a verifier of evidence trusts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wmproof._files import read_file
+from wmproof.cli.log.options import VKEY, witness_option
+from wmproof.cli.options import FILE, reference_option, signer_option, tolerance_option
+from wmproof.errors import InputError
+from wmproof.keygen import DEFAULT_SECURITY
+from wmproof.keys import load_signer
+from wmproof.models import open_model
+from wmproof.publication.bundle.trust import Required, Trust
+from wmproof.publication.log.note import VerifierKey
+from wmproof.publication.log.tlog_proof import PROOF_LIMIT
+from wmproof.triggers import Shape
+
+_FIRST_YEAR = 1970
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+TrustFor = Callable[[Shape], Trust]
+"""Trust, once the shape of the key's images is known."""
+
+
+class _Time(click.ParamType[datetime]):
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            time = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time like 2026-05-01T12:00:00Z", param, ctx)
+        if time.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; UTC is written Z", param, ctx)
+        if time.year < _FIRST_YEAR:
+            self.fail(f"{value!r} is before {_FIRST_YEAR}", param, ctx)
+        return time.astimezone(UTC)
+
+
+_OPTIONS = (
+    click.option(
+        "--log-key",
+        "log_keys",
+        type=VKEY,
+        multiple=True,
+        metavar="VKEY",
+        help="The public key of a log that you trust, or a file of it; may be repeated.",
+    ),
+    click.option(
+        "--origin",
+        "origins",
+        multiple=True,
+        metavar="KEY=ORIGIN",
+        help="The origin of a log, where it is not the name of its key.",
+    ),
+    witness_option,
+    click.option(
+        "--quorum",
+        type=click.IntRange(0),
+        metavar="N",
+        help="How many of the witnesses must have cosigned.  [default: all]",
+    ),
+    click.option(
+        "--log-now",
+        type=FILE,
+        multiple=True,
+        metavar="FILE",
+        help="Fresh from a log: its checkpoint, or a consistency proof since the bundle's.",
+    ),
+    click.option(
+        "--tsa-roots",
+        type=FILE,
+        multiple=True,
+        metavar="CA.pem",
+        help="Roots of timestamp authorities that you trust.",
+    ),
+    click.option("--headers", type=FILE, metavar="FILE", help="Block headers that you trust."),
+    click.option(
+        "--minimum-difficulty",
+        type=click.FloatRange(0, min_open=True),
+        metavar="D",
+        help="Refuse headers of less work.  [default: 1e13]",
+    ),
+    click.option(
+        "--model-seen",
+        type=_Time(),
+        metavar="TIME",
+        help="When you know the model to have been seen: 2026-05-01T12:00:00Z.",
+    ),
+    click.option(
+        "--without",
+        type=click.Choice([item.value for item in Required]),
+        multiple=True,
+        help="Accept a bundle that does not show this.",
+    ),
+    click.option(
+        "--minimum-security",
+        type=click.IntRange(1),
+        default=DEFAULT_SECURITY,
+        show_default=True,
+        metavar="N",
+        help="Accept no key of a smaller n.",
+    ),
+    tolerance_option,
+    reference_option,
+    signer_option,
+)
+_NAMES = (
+    *("log_keys", "origins", "witnesses", "quorum", "log_now", "tsa_roots", "headers"),
+    *("minimum_difficulty", "model_seen", "without", "minimum_security", "tolerance"),
+    *("reference", "signer"),
+)
+
+
+def trust_options(command: _Command) -> _Command:
+    """Add the options and pass one `trust_for` instead of them."""
+
+    @functools.wraps(command)
+    def collected(**options: Any) -> Any:
+        given = {name: options.pop(name) for name in _NAMES}
+        return command(trust_for=functools.partial(_trust, **given), **options)
+
+    wrapped: Any = collected
+    for add in reversed(_OPTIONS):
+        wrapped = add(wrapped)
+    result: _Command = wrapped
+    return result
+
+
+def _trust(
+    shape: Shape,
+    *,
+    log_keys: tuple[VerifierKey, ...],
+    origins: tuple[str, ...],
+    witnesses: tuple[VerifierKey, ...],
+    quorum: int | None,
+    log_now: tuple[Path, ...],
+    tsa_roots: tuple[Path, ...],
+    headers: Path | None,
+    minimum_difficulty: float | None,
+    model_seen: datetime | None,
+    without: tuple[str, ...],
+    minimum_security: int,
+    tolerance: Fraction,
+    reference: Path | None,
+    signer: str | None,
+) -> Trust:
+    return Trust(
+        log_keys=log_keys,
+        origins=dict(_origin(text) for text in origins),
+        witnesses=witnesses,
+        quorum=quorum,
+        log_now=tuple(read_file(path, limit=PROOF_LIMIT) for path in log_now),
+        tsa_roots=_roots(tsa_roots),
+        block_headers=_headers(headers),
+        minimum_difficulty=minimum_difficulty,
+        model_seen=model_seen,
+        without=frozenset(Required(item) for item in without),
+        minimum_security=minimum_security,
+        tolerance=tolerance,
+        reference=open_model(reference, input_shape=shape) if reference else None,
+        signer=load_signer(signer) if signer else None,
+    )
+
+
+def _origin(text: str) -> tuple[str, str]:
+    name, mark, origin = text.partition("=")
+    if not (name and mark and origin):
+        raise InputError(f"{text!r} is not of the form KEY=ORIGIN", where="--origin")
+    return name, origin
+
+
+def _roots(paths: tuple[Path, ...]) -> tuple[Any, ...]:
+    if not paths:
+        return ()
+    from wmproof.publication.timestamps.trust import load_roots
+
+    return tuple(root for path in paths for root in load_roots(path))
+
+
+def _headers(path: Path | None) -> dict[int, bytes]:
+    if path is None:
+        return {}
+    from wmproof.publication.timestamps.block_headers import load_headers
+
+    return load_headers(path)

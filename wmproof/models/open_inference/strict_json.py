@@ -1,0 +1,62 @@
+"""JSON from a stranger: one value for each name, no numbers that JSON does not have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from wmproof.errors import InputError
+
+
+def read_object(data: bytes, where: str) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Raises
+    ------
+    InputError
+        The bytes are no JSON (RFC 8259), no object, nested too deeply, or repeat a name.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique
+        )
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"answered with bytes that are no JSON ({error})", where=where) from None
+    if not isinstance(value, dict):
+        raise InputError("answered with JSON that is no object", where=where)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name is repeated")
+    return fields
+
+
+def text(fields: dict[str, Any], name: str, where: str) -> str:
+    """Return a field that must be a string."""
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"answered without the text {name!r}", where=where)
+    return value
+
+
+def objects(fields: dict[str, Any], name: str, where: str) -> list[dict[str, Any]]:
+    """Return a field that must be a list of objects."""
+    value = fields.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InputError(f"answered without the list {name!r}", where=where)
+    return value
+
+
+def integers(fields: dict[str, Any], name: str, where: str) -> list[int]:
+    """Return a field that must be a list of integers."""
+    value = fields.get(name)
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise InputError(f"answered without the list of integers {name!r}", where=where)
+    return value

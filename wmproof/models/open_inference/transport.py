@@ -1,0 +1,224 @@
+"""HTTP to an endpoint: retries with backoff, a rate limit, timeouts, and a cap on every reply."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from wmproof.errors import InputError
+from wmproof.models.open_inference.transcript import Attempt, AttemptKind
+
+if TYPE_CHECKING:
+    import httpx
+
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_EXCERPT = 200
+_LONGEST_ADDRESS = 2000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How an endpoint is asked.
+
+    Parameters
+    ----------
+    requests_per_second : float
+        Retries count.
+    attempts : int
+        For each request.
+    backoff_s : float
+        Before the second attempt; doubled each time, up to `longest_wait_s`, with jitter.
+    longest_wait_s : float
+        Also the most that a `Retry-After` is granted.
+    connect_s : float
+        To connect.
+    request_s : float
+        For a whole request, however slowly its reply drips.
+    reply_bytes : int
+        The longest reply that is read.
+    """
+
+    requests_per_second: float = 2.0
+    attempts: int = 5
+    backoff_s: float = 0.5
+    longest_wait_s: float = 30.0
+    connect_s: float = 10.0
+    request_s: float = 60.0
+    reply_bytes: int = 2**24
+
+
+class Transport:
+    """Sends requests to one endpoint and tells `record` of every attempt.
+
+    Parameters
+    ----------
+    endpoint : str
+        http:// or https://, without user, query or fragment.
+    limits : Limits
+    record : callable
+        Gets an `Attempt` for each attempt, also for those that fail.
+    token : str, optional
+        Sent as a bearer token; never recorded, and not sent in the clear but to this machine.
+
+    Raises
+    ------
+    InputError
+        The address cannot be used, or the package httpx is not installed.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        limits: Limits,
+        record: Callable[[Attempt], None],
+        token: str | None = None,
+    ) -> None:
+        self._endpoint = check_endpoint(endpoint, with_token=token is not None)
+        self._limits = limits
+        self._record = record
+        self._next = time.monotonic()
+        self._client = _open_client(limits, token)
+
+    def ask(self, kind: AttemptKind, path: str, body: bytes = b"") -> bytes:
+        """Send one request until it is answered; GET without a body, POST with one.
+
+        Raises
+        ------
+        InputError
+            The endpoint refuses, redirects, sends too much, or does not answer in time.
+        """
+        failure, wait = "", 0.0
+        for attempt in range(self._limits.attempts):
+            if attempt:
+                time.sleep(self._backoff(attempt, wait))
+            self._wait_for_turn()
+            status, reply, wait = self._attempt(kind, path, body)
+            if status == 200:
+                return reply
+            failure = _describe(status, reply)
+            if status and status not in _RETRIED:
+                break
+        raise InputError(
+            f"does not answer /{path}: {failure}",
+            where=self._endpoint,
+            remedy="Check address and model name, or try again later",
+        )
+
+    def _backoff(self, attempt: int, asked: float) -> float:
+        own = self._limits.backoff_s * 2.0 ** (attempt - 1) * random.uniform(1, 1.5)  # noqa: S311
+        return min(self._limits.longest_wait_s, max(asked, own))
+
+    def _wait_for_turn(self) -> None:
+        now = time.monotonic()
+        time.sleep(max(0.0, self._next - now))
+        self._next = max(now, self._next) + 1 / self._limits.requests_per_second
+
+    def _attempt(self, kind: AttemptKind, path: str, body: bytes) -> tuple[int, bytes, float]:
+        """Return status (0 where no reply came), reply and the wait that the endpoint asks for."""
+        import httpx
+
+        sent, wait = _now(), 0.0
+        try:
+            status, reply, wait = self._exchange(path, body)
+        except httpx.HTTPError as error:
+            status, reply = 0, type(error).__name__.encode()
+        except _RefusedError as error:
+            self._record(Attempt(kind, sent, _now(), 0, body, error.what.encode()))
+            raise InputError(error.what, where=self._endpoint) from None
+        self._record(Attempt(kind, sent, _now(), status, body, reply))
+        return status, reply, wait
+
+    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes, float]:
+        """Make one exchange; the reply is read piece by piece against both of its limits."""
+        deadline = time.monotonic() + self._limits.request_s
+        url = f"{self._endpoint}/{path}"
+        headers = {"Content-Type": "application/json"} if body else {}
+        method, content = ("POST", body) if body else ("GET", None)
+        reply = bytearray()
+        with self._client.stream(method, url, content=content, headers=headers) as response:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise _RefusedError("sends a compressed reply, which was not asked for")
+            for piece in response.iter_raw():
+                reply += piece
+                if len(reply) > self._limits.reply_bytes:
+                    raise _RefusedError(f"sends more than {self._limits.reply_bytes} bytes")
+                if time.monotonic() > deadline:
+                    raise _RefusedError(f"takes longer than {self._limits.request_s:g} s to answer")
+            return response.status_code, bytes(reply), _asked_wait(response.headers)
+
+
+class _RefusedError(Exception):
+    """A reply that no further attempt makes better."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(what)
+
+
+def check_endpoint(endpoint: str, *, with_token: bool = False) -> str:
+    """Return the address without a slash at its end.
+
+    Raises
+    ------
+    InputError
+        It is no http or https address, carries a user, a query or a fragment, or would send a
+        token in the clear.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        raise InputError("is not an address", where=endpoint) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_good:
+        raise InputError("is not an http:// or https:// address", where=endpoint)
+    if len(endpoint) > _LONGEST_ADDRESS:
+        raise InputError(f"is longer than {_LONGEST_ADDRESS} characters", where=endpoint[:80])
+    if parts.username is not None or parts.query or parts.fragment or not endpoint.isprintable():
+        raise InputError(
+            "an endpoint's address has no user, query or fragment",
+            remedy="Give a token in WMPROOF_ENDPOINT_TOKEN",
+        )
+    if with_token and parts.scheme == "http" and parts.hostname not in _LOCAL:
+        raise InputError("would get the token in the clear", where=endpoint, remedy="Use https://")
+    return endpoint.rstrip("/")
+
+
+def _open_client(limits: Limits, token: str | None) -> httpx.Client:
+    try:
+        import httpx
+    except ModuleNotFoundError:
+        raise InputError(
+            "asking an endpoint needs the package httpx, which is not installed",
+            remedy="Install the extra: pip install 'wmproof[remote]'",
+        ) from None
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    # Proxies of the environment would see the pictures, and nobody asked for them here.
+    timeout = httpx.Timeout(limits.request_s, connect=limits.connect_s)
+    return httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+
+
+def _asked_wait(headers: Any) -> float:
+    """Read a `Retry-After` in seconds (RFC 9110, 10.2.3); a date is taken as nothing asked."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0.0
+
+
+def _describe(status: int, reply: bytes) -> str:
+    excerpt = reply[:_EXCERPT].decode("utf-8", "replace")
+    words = "".join(c if c.isprintable() else " " for c in excerpt).strip()
+    if not status:
+        return f"no reply ({words})"
+    if 300 <= status < 400:
+        return f"it redirects (status {status}), and redirections are not followed"
+    return f"status {status}" + (f" ({words})" if words else "")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,149 @@
+"""Two bundles on one model: whose key was published first, and what each proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from wmproof.publication.bundle.attestations import Attestation
+from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
+from wmproof.publication.bundle.format import Bundle
+from wmproof.publication.bundle.logged import Logged
+from wmproof.publication.bundle.trust import Required, Trust
+from wmproof.publication.bundle.verifier import examine_bundle
+
+
+class Party(StrEnum):
+    """One of the two."""
+
+    A = "A"
+    B = "B"
+
+
+@dataclass(frozen=True)
+class Precedence:
+    """Whose key was published first.
+
+    Parameters
+    ----------
+    first : Party or None
+        None where the evidence does not tell.
+    why : str
+        In one sentence, without a final full stop.
+    """
+
+    first: Party | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """What two bundles say about one model.
+
+    Parameters
+    ----------
+    a, b : EvidenceReport
+    precedence : Precedence
+    """
+
+    a: EvidenceReport
+    b: EvidenceReport
+    precedence: Precedence
+
+    @property
+    def prevails(self) -> Party | None:
+        """The only party whose evidence holds; of two, the one who published first."""
+        if self.a.holds and self.b.holds:
+            return self.precedence.first
+        return Party.A if self.a.holds else Party.B if self.b.holds else None
+
+    @property
+    def conclusion(self) -> str:
+        """In one sentence, without a final full stop."""
+        if not self.a.holds and not self.b.holds:
+            return "neither bundle holds, so neither party has shown anything"
+        if not (self.a.holds and self.b.holds):
+            return f"only the evidence of {self.prevails} holds"
+        why = self.precedence.why
+        if self.prevails is None:
+            return f"both claims hold, and the evidence does not tell who was first: {why}"
+        return f"both claims hold, and {self.prevails} was first: {why}"
+
+
+def settle(a: Bundle, b: Bundle, model: Path | bytes, trust: Trust) -> Dispute:
+    """Check both bundles against the same trust and compare when their keys were published.
+
+    When the model was seen need not be shown, as it is the same for both; where it is shown, a key
+    that came later loses.
+
+    Raises
+    ------
+    FormatError
+        A part of a bundle does not parse.
+    InputError
+        The model cannot be compiled, or trust and a bundle do not fit each other.
+    """
+    trust = replace(trust, without=trust.without | {Required.ORDER})
+    first, second = (examine_bundle(bundle, trust, model) for bundle in (a, b))
+    return Dispute(first, second, compare(first, second))
+
+
+def compare(a: EvidenceReport, b: EvidenceReport) -> Precedence:
+    """Say whose key was published first.
+
+    A common log orders its entries, so whoever is later in it can only win by having been public
+    elsewhere before. Without a common log the attested times count, like with like: publication
+    with publication, or existence with existence.
+    """
+    if a.bundle.public_key.digest == b.bundle.public_key.digest:
+        return Precedence(None, "both bundles are about the same key")
+    for one in a.logged:
+        for other in b.logged:
+            if _one_history(one, other):
+                return _by_log(a, b, one, other)
+    return _by_time(a, b)
+
+
+def _one_history(one: Logged, other: Logged) -> bool:
+    """Checkpoints of one log are of one history if they are the same or both are witnessed."""
+    same = one.report.checkpoint == other.report.checkpoint
+    witnessed = one.moment is not None and other.moment is not None
+    return one.log == other.log and (same or witnessed)
+
+
+def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) -> Precedence:
+    earlier, later = (a, b) if one.report.index < other.report.index else (b, a)
+    party = Party.A if earlier is a else Party.B
+    # What is said of the later entry's log holds for the earlier entry too.
+    shared = [item for item in published(later) if item.log == one.log]
+    first = surest([*published(earlier), *shared])
+    rival = surest([item for item in published(later) if item.log != one.log])
+    if first and rival and rival.moment.before(first.moment):
+        winner = Party.B if party is Party.A else Party.A
+        return Precedence(winner, f"{winner} was published by {rival.moment}: {rival.by}")
+    indices = f"{one.report.index} and {other.report.index}"
+    return Precedence(party, f"they are entries {indices} of {one.report.checkpoint.origin}")
+
+
+def _by_time(a: EvidenceReport, b: EvidenceReport) -> Precedence:
+    public = surest(published(a)), surest(published(b))
+    first, second = public if all(public) else (a.key_published, b.key_published)
+    if first is None or second is None:
+        parties = [str(p) for p, item in ((Party.A, first), (Party.B, second)) if item is None]
+        whose = " and ".join(parties)
+        return Precedence(None, f"nobody who is trusted attests when the key of {whose} was there")
+    times = f"A {_said(first)}, B {_said(second)}"
+    if first.moment.before(second.moment):
+        winner, one, other = Party.A, first, second
+    elif second.moment.before(first.moment):
+        winner, one, other = Party.B, second, first
+    else:
+        return Precedence(None, f"the times overlap: {times}")
+    if other.public and not one.public:
+        return Precedence(None, f"nothing shows that {winner} was public when it existed: {times}")
+    return Precedence(winner, times)
+
+
+def _said(item: Attestation) -> str:
+    return f"{'published' if item.public else 'existed'} by {item.moment} ({item.by})"

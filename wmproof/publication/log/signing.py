@@ -1,0 +1,67 @@
+"""Signing notes as a log, and cosigning checkpoints as a witness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wmproof.errors import InputError
+from wmproof.keys.signature import sign, signer_of
+from wmproof.publication.log.checkpoint import Checkpoint
+from wmproof.publication.log.cosignature import cosigned_message
+from wmproof.publication.log.merkle import MAX_SIZE
+from wmproof.publication.log.note import Note, NoteSignature, SignatureKind, VerifierKey
+
+
+@dataclass(frozen=True)
+class NoteSigner:
+    """The private key of a log or a witness.
+
+    Parameters
+    ----------
+    name : str
+    kind : SignatureKind
+    seed : bytes
+        Ed25519 private key, 32 bytes; never shown.
+    """
+
+    name: str
+    kind: SignatureKind
+    seed: bytes = field(repr=False)
+
+    @property
+    def verifier_key(self) -> VerifierKey:
+        """The public key, to be given to whoever verifies."""
+        return VerifierKey(self.name, self.kind, signer_of(self.seed))
+
+    def signature(self, message: bytes, prefix: bytes = b"") -> NoteSignature:
+        """Return a signature line whose value is the prefix and the signature of a message."""
+        value = prefix + sign(self.seed, b"", message).value
+        return NoteSignature(self.name, self.verifier_key.key_id, value)
+
+
+def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> Note:
+    """Return a checkpoint signed by its log.
+
+    Raises
+    ------
+    InputError
+        The key is a witness's.
+    """
+    if signer.kind is not SignatureKind.ED25519:
+        raise InputError("a witness's key cannot sign checkpoints")
+    return Note(checkpoint.text, (signer.signature(checkpoint.text.encode()),))
+
+
+def cosign(text: str, signer: NoteSigner, timestamp: int) -> NoteSignature:
+    """Return a witness's cosignature of a checkpoint's text.
+
+    Raises
+    ------
+    InputError
+        The key is a log's, or the time cannot be written.
+    """
+    if signer.kind is not SignatureKind.COSIGNATURE:
+        raise InputError("a log's key cannot cosign")
+    if not 0 < timestamp <= MAX_SIZE:
+        raise InputError(f"{timestamp} is not a time for a cosignature")
+    return signer.signature(cosigned_message(text, timestamp), timestamp.to_bytes(8, "big"))

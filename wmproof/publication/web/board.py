@@ -1,0 +1,192 @@
+"""What the pages and the API show of a log."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from wmproof.checks import Check
+from wmproof.errors import InputError, WmproofError
+from wmproof.key_check import examine_public_key
+from wmproof.keys import PublicKey
+from wmproof.publication.log.cosignature import Cosignature, verify_cosignatures
+from wmproof.publication.log.entry import digest_entry, entry_digest
+from wmproof.publication.log.published import load_published, published_path
+from wmproof.publication.log.reader import CHECKPOINT, LogReader
+from wmproof.publication.web.leaf_index import LeafIndex
+from wmproof.publication.web.schemas import (
+    CheckModel,
+    CosignatureModel,
+    EntriesModel,
+    EntryModel,
+    KeyDetailsModel,
+    KeyModel,
+    LogModel,
+)
+from wmproof.publication.web.settings import Settings
+from wmproof.report.key_sheet import public_key_sheet
+
+_SHEETS = 32
+
+
+class NotFoundError(InputError):
+    """There is no such thing in the log."""
+
+
+class Board:
+    """A log for readers; safe with many threads.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._mutex = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        self._leaves = LeafIndex()
+        self._log = self.reader()
+        self._sheets: OrderedDict[bytes, bytes] = OrderedDict()
+
+    @property
+    def folder(self) -> Path:
+        """The log's folder."""
+        return self._settings.folder
+
+    def reader(self) -> LogReader:
+        """Return the log at its present checkpoint, whose signature is verified once.
+
+        Raises
+        ------
+        WmproofError
+            The checkpoint is not the log's, or cannot be read.
+        """
+        with self._mutex:
+            seen = self._identity()
+            if seen is None or self._seen != seen:
+                self._log = LogReader(self.folder, self._settings.log_key)
+                self._leaves.follow(self._log)
+                self._seen = seen
+            return self._log
+
+    def cosignatures(self) -> tuple[Cosignature, ...]:
+        """Return those of the witnesses that this server knows."""
+        return verify_cosignatures(self.reader().signed.note, self._settings.witnesses)
+
+    def head(self) -> LogModel:
+        """Return the present checkpoint."""
+        log = self.reader()
+        origin, size, root = log.checkpoint.text.splitlines()[:3]
+        return LogModel(
+            origin=origin,
+            size=int(size),
+            root=root,
+            log_key=str(log.log_key),
+            cosignatures=[
+                CosignatureModel(witness=c.witness.name, timestamp=c.timestamp)
+                for c in self.cosignatures()
+            ],
+            checkpoint=log.checkpoint_bytes.decode(),
+        )
+
+    def entries(self, start: int, limit: int) -> EntriesModel:
+        """Return entries `start` to `start + limit` - 1, as far as there are any."""
+        log = self.reader()
+        end = min(log.size, start + limit)
+        found = log.entries(start, end) if start < end else iter(())
+        listed = [self._entry(index, entry) for index, entry in enumerate(found, start)]
+        return EntriesModel(size=log.size, entries=listed)
+
+    def index(self, digest: bytes) -> int | None:
+        """Return the first index of a key, or None."""
+        log = self.reader()
+        with self._mutex:
+            return self._leaves.find(log, digest_entry(digest))
+
+    def require_index(self, digest: bytes) -> int:
+        """Return the first index of a key; NotFoundError if it is not in the log."""
+        index = self.index(digest)
+        if index is None:
+            raise NotFoundError("no key with this digest is in the log")
+        return index
+
+    def proof(self, digest: bytes) -> bytes:
+        """Return the .tlog-proof of a key; NotFoundError if it is not in the log."""
+        return self.reader().prove_inclusion(self.require_index(digest)).to_bytes()
+
+    def key(self, digest: bytes) -> KeyModel:
+        """Return what is known of a key; NotFoundError if it is not in the log."""
+        index = self.require_index(digest)
+        key = load_published(self.folder, digest)
+        return KeyModel(
+            index=index,
+            digest=digest.hex(),
+            published=key is not None,
+            details=None if key is None else _details(key, self._settings.minimum_security),
+        )
+
+    def published(self, digest: bytes) -> PublicKey:
+        """Return a logged key itself; NotFoundError if only its digest is here."""
+        self.require_index(digest)
+        key = load_published(self.folder, digest)
+        if key is None:
+            raise NotFoundError("only the digest of this key is here, not the key")
+        return key
+
+    def contact_sheet(self, digest: bytes) -> bytes:
+        """Return the opened triggers of a key as PNG; NotFoundError as `published`."""
+        with self._mutex:
+            if digest in self._sheets:
+                self._sheets.move_to_end(digest)
+                return self._sheets[digest]
+        sheet = public_key_sheet(self.published(digest))
+        with self._mutex:
+            self._sheets[digest] = sheet
+            while len(self._sheets) > _SHEETS:
+                self._sheets.popitem(last=False)
+        return sheet
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return what changes with every new checkpoint, or None if there is none to be read."""
+        try:
+            status = (self.folder / CHECKPOINT).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def _entry(self, index: int, entry: bytes) -> EntryModel:
+        digest = entry_digest(entry)
+        published = digest is not None and published_path(self.folder, digest).exists()
+        return EntryModel(index=index, digest=digest.hex() if digest else None, published=published)
+
+
+def _details(key: PublicKey, minimum_security: int) -> KeyDetailsModel:
+    report = examine_public_key(key, minimum_security=minimum_security)
+    vk = key.verification_key
+    return KeyDetailsModel(
+        key_id=vk.key_id.hex(),
+        labels=vk.label_mode.name.lower(),
+        shape=list(vk.image_shape),
+        classes=vk.classes,
+        triggers=len(vk),
+        opened=len(key.opened),
+        hidden=report.soundness.hidden,
+        security=report.security,
+        threshold=report.threshold,
+        strength_bits=round(report.strength_bits, 3),
+        signer=key.signature.signer.hex() if key.signature else None,
+        bytes=len(key.to_bytes()),
+        holds=report.holds,
+        checks=[_check(item) for item in report.checks],
+    )
+
+
+def _check(item: Check) -> CheckModel:
+    return CheckModel(check=item.name, outcome=item.outcome.value, what=item.what)
+
+
+def explain(error: WmproofError) -> str:
+    """Say what failed and what to do, without the server's own paths."""
+    return f"{error.what}. {error.remedy}" if error.remedy else error.what

@@ -1,0 +1,112 @@
+"""Checking uploaded claims, each in a worker process with limits of time and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from wmproof.errors import InputError
+from wmproof.publication.web import worker
+from wmproof.publication.web.board import Board
+from wmproof.publication.web.schemas import ClaimModel
+from wmproof.publication.web.settings import Settings
+from wmproof.publication.web.uploads import ClaimUpload
+
+_MODULE = "wmproof.publication.web.worker"
+_ANSWER_LIMIT = 2**16
+# A hostile model finds no secret of the server's there.
+_ENVIRONMENT = ("HOME", "LANG", "NUMBA_CACHE_DIR", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
+
+
+class BusyError(InputError):
+    """All workers are at work."""
+
+
+class ClaimChecker:
+    """Checks claims.
+
+    Parameters
+    ----------
+    settings : Settings
+    board : Board
+        To say where the key is logged.
+    """
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        self._settings = settings
+        self._board = board
+        self._places = threading.Semaphore(settings.claims_at_once)
+
+    def check(self, upload: ClaimUpload) -> ClaimModel:
+        """Check a claim; what does not hold is an answer and no error.
+
+        Raises
+        ------
+        InputError
+            A part cannot be read, or the check needs more time or memory than it may have.
+        BusyError
+            All workers are at work.
+        """
+        if not self._places.acquire(blocking=False):
+            raise BusyError("other claims are being checked", remedy="Try again in a minute")
+        try:
+            with tempfile.TemporaryDirectory(prefix="wmproof-claim-") as name:
+                folder = Path(name)
+                for part in (worker.MODEL, worker.KEY, worker.CLAIM):
+                    with (folder / part).open("wb") as file:
+                        shutil.copyfileobj(getattr(upload, part), file)
+                answer = self._run(folder)
+        finally:
+            self._places.release()
+        if "error" in answer:
+            raise InputError(str(answer["error"]))
+        logged_at = self._board.index(bytes.fromhex(answer["key_sha256"]))
+        return ClaimModel(logged_at=logged_at, **answer)
+
+    def _run(self, folder: Path) -> dict[str, Any]:
+        settings = self._settings
+        limits = (settings.claim_bytes, settings.claim_seconds, settings.minimum_security)
+        process = subprocess.Popen(
+            [sys.executable, "-m", _MODULE, str(folder), *map(str, limits)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            start_new_session=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=settings.claim_seconds)
+        except subprocess.TimeoutExpired:
+            raise InputError(
+                f"the check takes longer than {settings.claim_seconds} s",
+                remedy="Check the claim yourself with: wmproof pverify",
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return _parse(output)
+
+
+def _parse(output: bytes) -> dict[str, Any]:
+    """Read a worker's answer; one that was killed or crashed gave none."""
+    try:
+        answer = json.loads(output[:_ANSWER_LIMIT])
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise InputError(
+            "the check ended without an answer: the model needs more memory than it may have, or "
+            "is no model",
+            remedy="Check the claim yourself with: wmproof pverify",
+        )
+    return answer

@@ -1,0 +1,53 @@
+"""Running the application with uvicorn."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from wmproof.errors import InputError
+
+_CONNECTIONS = 64
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one.
+
+    Raises
+    ------
+    InputError
+        The address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"cannot be listened at ({error.strerror})",
+            where=f"{host}:{port}",
+            remedy="Choose another --host or --port",
+        ) from error
+    listener.listen(_CONNECTIONS)
+    return listener
+
+
+def run(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve until the process is told to stop."""
+    sys.stdout.flush()
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=5,
+        h11_max_incomplete_event_size=2**15,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
