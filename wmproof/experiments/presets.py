@@ -80,7 +80,7 @@ _DESK = Setting(
         overwriting=256,
         distillation=True,
         extraction=("task", "pictures"),
-        capacity=(64, 512, 1024),
+        capacity=(64, 512, 1024, 2048),
         false_claims=64,
         helps=("larger k", "mixed triggers"),
     ),
