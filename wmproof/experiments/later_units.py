@@ -89,7 +89,12 @@ def capacity_units(setting: Setting) -> Iterator[Unit]:
     for number, name in enumerate(accusers, start=1):
         yield Unit(name, "train", 6, {"seed": setting.seed + 100 + number}, ("TS-Orig",))
     if claims:
-        options = {"count": claims, "epsilon": 64.0, "steps": 30, "images": 8 * claims}
+        options = {
+            "count": claims,
+            "epsilon": setting.sweeps.false_claim_epsilon,
+            "steps": 30,
+            "images": 8 * claims,
+        }
         needs = (*accusers, "No-WM", "FromScratch")
         yield Unit("False claims", "false-claims", 6, options, needs)
     embedded = setting.key.triggers / (2 if setting.key.public else 1)

@@ -41,6 +41,7 @@ _SMOKE = Setting(
         extraction=("task", "pictures"),
         capacity=(64, 256),
         false_claims=48,
+        false_claim_epsilon=96.0,
         helps=("larger k",),
     ),
 )

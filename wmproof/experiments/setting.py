@@ -83,6 +83,8 @@ class Sweeps:
         Numbers of triggers.
     false_claims : int
         Triggers of the lying accuser.
+    false_claim_epsilon : float
+        The largest change of a pixel in them.
     helps : tuple of str
         'larger k', 'longer', 'mixed triggers'.
     """
@@ -100,6 +102,7 @@ class Sweeps:
     extraction: tuple[str, ...] = ()
     capacity: tuple[int, ...] = ()
     false_claims: int = 0
+    false_claim_epsilon: float = 64.0
     helps: tuple[str, ...] = ()
 
 
