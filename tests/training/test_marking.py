@@ -194,6 +194,32 @@ def test_resumed_run_ends_like_an_uninterrupted_one(digits, small_key, tiny, tmp
     assert whole.history == parts.history
 
 
+class StopAtTheEnd(StopAfter):
+    """Presses Ctrl-C when the last epoch is over."""
+
+    def begin(self, epochs, steps_per_epoch, done_steps):
+        self.epochs = epochs
+
+    def step(self):
+        pass
+
+    def epoch(self, record):
+        import signal
+
+        if record.epoch == self.epochs:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_after_the_last_step_is_not_lost(digits, small_key, tiny, tmp_path):
+    arguments = {"recipe": tiny, "checkpoint": tmp_path, "device": "cpu"}
+    given = (mlp(digits), digits.training_set(), small_key.to_embed())
+    with pytest.raises(TrainingInterruptedError):
+        mark(*given, progress=StopAtTheEnd(0), **arguments)
+    watch = StopAfter(1)
+    mark(*given, progress=watch, **arguments)
+    assert watch.left == 1
+
+
 def test_a_finished_run_is_not_repeated(digits, small_key, tiny, tmp_path):
     arguments = {"recipe": tiny, "checkpoint": tmp_path, "device": "cpu"}
     first = mark(mlp(digits), digits.training_set(), small_key.to_embed(), **arguments)

@@ -204,6 +204,7 @@ class _Trainer:
             self._finish_epoch()
         if self._checkpoint is not None:
             self._save()
+            self._end_if_asked()
 
     def _order(self, epoch: int) -> list[Tensor]:
         return batch_order(len(self.run.source), self.run.recipe.batch_size, self.run.seed, epoch)
@@ -274,7 +275,10 @@ class _Trainer:
         if self._checkpoint is None or not (self._stop.is_set() or self._checkpoint.due()):
             return
         self._save()
-        if self._stop.is_set():
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
+        if self._checkpoint is not None and self._stop.is_set():
             steps = self.steps_per_epoch * self.run.recipe.epochs
             raise TrainingInterruptedError(
                 f"interrupted after {self.position.step} of {steps} steps; all of it is saved",
