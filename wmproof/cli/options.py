@@ -71,6 +71,20 @@ def force_option(command: _Command) -> _Command:
     return click.option("--force", is_flag=True, help="Replace files that exist.")(command)
 
 
+def minimum_security_option(command: _Command) -> _Command:
+    """Add --minimum-security, of public keys that a claim is about."""
+    from wmproof.keygen import DEFAULT_SECURITY
+
+    return click.option(
+        "--minimum-security",
+        type=click.IntRange(1),
+        default=DEFAULT_SECURITY,
+        show_default=True,
+        metavar="N",
+        help="Accept no key of a smaller n.",
+    )(command)
+
+
 def reference_option(command: _Command) -> _Command:
     """Add --reference."""
     return click.option(

@@ -12,6 +12,7 @@ from wmproof._files import read_file
 from wmproof.cli.options import (
     FILE,
     json_option,
+    minimum_security_option,
     reference_option,
     signer_option,
     tolerance_option,
@@ -19,7 +20,6 @@ from wmproof.cli.options import (
 from wmproof.cli.output import print_json, print_verdict
 from wmproof.errors import VerificationError
 from wmproof.key_check import check_public_key
-from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.keys import load_public_key, load_signer
 from wmproof.models import open_model
 
@@ -30,14 +30,7 @@ from wmproof.models import open_model
 @click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--connect", metavar="HOST:PORT", help="Ask a prover that listens, instead.")
 @tolerance_option
-@click.option(
-    "--minimum-security",
-    type=click.IntRange(1),
-    default=DEFAULT_SECURITY,
-    show_default=True,
-    metavar="N",
-    help="Accept no key of a smaller n.",
-)
+@minimum_security_option
 @reference_option
 @signer_option
 @click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)

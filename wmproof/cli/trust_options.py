@@ -13,9 +13,14 @@ import click
 
 from wmproof._files import read_file
 from wmproof.cli.log.options import VKEY, witness_option
-from wmproof.cli.options import FILE, reference_option, signer_option, tolerance_option
+from wmproof.cli.options import (
+    FILE,
+    minimum_security_option,
+    reference_option,
+    signer_option,
+    tolerance_option,
+)
 from wmproof.errors import InputError
-from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.keys import load_signer
 from wmproof.models import open_model
 from wmproof.publication.bundle.trust import Required, Trust
@@ -102,14 +107,7 @@ _OPTIONS = (
         multiple=True,
         help="Accept a bundle that does not show this.",
     ),
-    click.option(
-        "--minimum-security",
-        type=click.IntRange(1),
-        default=DEFAULT_SECURITY,
-        show_default=True,
-        metavar="N",
-        help="Accept no key of a smaller n.",
-    ),
+    minimum_security_option,
     tolerance_option,
     reference_option,
     signer_option,

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from wmproof.cli.log.options import VKEY, witness_option
-from wmproof.cli.options import FILE, json_option
+from wmproof.cli.options import FILE, json_option, minimum_security_option
 from wmproof.cli.output import console, print_json
-from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.publication.log.note import VerifierKey
 from wmproof.publication.web.settings import LOOPBACK_NAMES, Settings
 
@@ -29,14 +28,7 @@ _MIB = 2**20
 )
 @click.option("--log-key", type=VKEY, metavar="VKEY", help="Serve this log and no other.")
 @witness_option
-@click.option(
-    "--minimum-security",
-    type=click.IntRange(1),
-    default=DEFAULT_SECURITY,
-    show_default=True,
-    metavar="N",
-    help="Accept no claim on a key of a smaller n.",
-)
+@minimum_security_option
 @click.option(
     "--upload-limit", type=click.IntRange(1), default=256, show_default=True, metavar="MIB"
 )
