@@ -87,7 +87,7 @@ def test_the_least_memory_that_the_command_names_is_enough(files, tmp_path):
     code, complaint, _ = prove(files, tmp_path / "c.proof", "1M")
     assert code == 2
     assert not list(tmp_path.iterdir())
-    least = int(re.search(r"needs\s+about\s+(\d+)\s+MB", complaint)[1]) * 10**6
+    least = int(re.search(r"Allow\s+(\d+)\s+MB", complaint)[1]) * 10**6
     peaks = []
     for memory in (least, 10 * least):
         out = tmp_path / f"{memory}.proof"
@@ -122,5 +122,9 @@ def test_less_memory_means_a_slower_plan_and_none_means_an_error(files):
     assert (tight.chunk_bits, tight.parts) != (free.chunk_bits, free.parts)
     given = plan_memory(circuit, vk, 1, most_bytes=1 << 60, chunk_bits=3)
     assert given.chunk_bits == 3
-    with pytest.raises(InputError, match="of memory"):
+    with pytest.raises(InputError, match="of memory") as refused:
         plan_memory(circuit, vk, 1, most_bytes=0)
+    allow = int(re.search(r"Allow (\d+) MB", refused.value.remedy)[1]) * 10**6
+    held = bytearray(os.urandom(4 << 20))
+    assert plan_memory(circuit, vk, 1, most_bytes=allow).bytes <= allow
+    del held
