@@ -39,7 +39,7 @@ def main() -> None:
     matrix = MessageMatrix([block], random_elements((rows, TAIL)), code)
     committed = []
     commit = first_seconds(lambda: committed.append(matrix.commit()))
-    codeword_bytes = committed[0].codewords.nbytes
+    codeword_bytes = 4 * rows * code.length
     figures["commit"] = {
         "elements": block.size,
         "seconds": commit,

@@ -8,7 +8,7 @@ import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.codec import encode_base
-from wmproof.argument.columns import commit_columns
+from wmproof.argument.columns import CommittedMatrix, KeptColumns
 from wmproof.argument.element import ZERO, Element
 from wmproof.argument.field import U32, P, from_montgomery
 from wmproof.argument.ligero.pad_layout import PadLayout
@@ -60,7 +60,7 @@ class TamperedPads(PadMatrix):
         self._rows = _sum(self._rows, added.reshape(self._rows.shape))
         share = linear_sum * Element.of(width).inverse()
         self._linear_mask[:, 0] = _sum(self._linear_mask[:, 0], share.montgomery())
-        self._committed = commit_columns(self._codewords())
+        self._committed = CommittedMatrix(KeptColumns(self._codewords()))
 
     def _codewords(self) -> U32:
         codewords = super()._codewords()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wmproof.argument.element import ONE, ZERO, Element
 from wmproof.argument.field import U32, P
+from wmproof.argument.matrix import MessageMatrix
 
 COEFFICIENT = st.integers(0, P - 1)
 ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
@@ -26,6 +27,12 @@ def points(variables: int) -> st.SearchStrategy[list[Element]]:
 def base_values(size: int, seed: int, below: int = P) -> U32:
     """Canonical values of a seeded generator."""
     return np.random.default_rng(seed).integers(0, below, size, dtype=np.uint32)
+
+
+def codewords_of(matrix: MessageMatrix) -> U32:
+    """Columns of the code matrix, uint32 (n, R), from the code alone."""
+    messages = np.concatenate([block.astype(np.uint32) for block in matrix.blocks])
+    return np.ascontiguousarray(matrix.code.encode(messages, matrix.tails).T)
 
 
 def weight(point: Sequence[Element], index: int) -> Element:

@@ -17,7 +17,7 @@ from pad_cheats import TamperedPads
 
 from wmproof.argument import matrix as matrix_module
 from wmproof.argument.channel import VerifierChannel, constant
-from wmproof.argument.columns import CommittedMatrix
+from wmproof.argument.columns import Columns, CommittedMatrix, KeptColumns
 from wmproof.argument.element import HALF, ONE, ZERO, Element
 from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import U32, P, random_elements
@@ -480,16 +480,16 @@ def _tamper_codewords(
     monkeypatch: pytest.MonkeyPatch, tamper: Callable[[U32], None], width: int
 ) -> None:
     """Change the codewords (n, width) of one of the matrices before they are hashed."""
-    commit = matrix_module.commit_columns
 
-    def tampered(codewords: U32, *rest: Any) -> CommittedMatrix:
-        if codewords.shape[1] == width:
-            codewords = codewords.copy()
+    def tampered(columns: Columns, *rest: Any) -> CommittedMatrix:
+        if columns.height == width:
+            codewords = columns.at(range(columns.length))
             tamper(codewords)
-        return commit(codewords, *rest)
+            columns = KeptColumns(codewords)
+        return CommittedMatrix(columns, *rest)
 
-    monkeypatch.setattr(matrix_module, "commit_columns", tampered)
-    monkeypatch.setattr("wmproof.argument.ligero.pad_prover.commit_columns", tampered)
+    monkeypatch.setattr(matrix_module, "CommittedMatrix", tampered)
+    monkeypatch.setattr("wmproof.argument.ligero.pad_prover.CommittedMatrix", tampered)
 
 
 @pytest.mark.parametrize("row", [0, 2, SETUP.shape.rows - 1])
@@ -550,7 +550,7 @@ def test_one_column_other_than_committed_is_rejected(
 
     def other(self: CommittedMatrix, positions: Sequence[int]) -> Any:
         result = opening(self, positions)
-        if self.codewords.shape[1] == height:
+        if self.columns.height == height:
             result.columns[len(positions) // 2, 0] ^= 1
         return result
 
@@ -562,7 +562,7 @@ def test_columns_at_other_positions_are_rejected(monkeypatch: pytest.MonkeyPatch
     opening = CommittedMatrix.open_columns
 
     def other(self: CommittedMatrix, positions: Sequence[int]) -> Any:
-        free = next(i for i in range(len(self.codewords)) if i not in positions)
+        free = next(i for i in range(self.columns.length) if i not in positions)
         return opening(self, sorted([*positions[1:], free]))
 
     monkeypatch.setattr(CommittedMatrix, "open_columns", other)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import base_values, evaluate, points
+from plain import base_values, codewords_of, evaluate, points
 
 from wmproof.argument.channel import VerifierChannel, constant
 from wmproof.argument.element import ONE, ZERO, Element
@@ -51,7 +51,7 @@ def _check(
 ) -> None:
     """Prove values at points and verify them, columns included; ProofError if they are false."""
     if codewords is None:
-        codewords = matrix.commit().codewords
+        codewords = codewords_of(matrix)
     variables = (matrix.rows - 1).bit_length() + matrix.code.message_bits
     pads = draw_pads(2 * variables) if hiding else None
     speaking, proof = fiat_shamir_prover("evaluation")
@@ -135,7 +135,7 @@ def test_errors_that_add_up_to_zero_are_rejected() -> None:
 @pytest.mark.parametrize("row", [0, 3, 6])
 def test_values_of_another_matrix_than_the_committed_one_are_rejected(row: int) -> None:
     matrix = _matrix([7], 3, 1)
-    committed = matrix.commit().codewords
+    committed = codewords_of(matrix)
     block = matrix.blocks[0].copy()
     block[row, 2] ^= 1
     other = MessageMatrix([block], matrix.tails, matrix.code)

@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import codewords_of
 
 import wmproof.argument.merkle
 import wmproof.argument.reed_solomon
 from wmproof.argument.columns import CommittedMatrix
 from wmproof.argument.element import Element
+from wmproof.argument.encoded_columns import EncodedColumns
 from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import P, random_elements
-from wmproof.argument.matrix import MessageMatrix
+from wmproof.argument.matrix import MessageMatrix, Storage
 from wmproof.argument.merkle import SALT_BYTES, leaf_hashes, verify_opening
 from wmproof.argument.reed_solomon import Code
 from wmproof.errors import InputError, ProofError
@@ -69,12 +71,28 @@ SHAPES = [
 @pytest.mark.parametrize("code", [Code(2, 3), Code(5, 9), Code(4, 40, 3)], ids=str)
 def test_codewords_are_the_rows_encodings(code: Code, shapes: list[tuple[int, type]]) -> None:
     matrix = matrix_of(code, shapes)
-    committed = matrix.commit()
     rows = dense(matrix)
     size = code.message_length
-    expected = code.encode(np.ascontiguousarray(rows[:, :size]), matrix.tails)
-    np.testing.assert_array_equal(committed.codewords, expected.T)
-    assert committed.codewords.max() < P
+    expected = code.encode(np.ascontiguousarray(rows[:, :size]), matrix.tails).T
+    for keep in (False, True):
+        columns = EncodedColumns(matrix, keep=keep)
+        whole = np.empty((code.length, matrix.rows), np.uint32)
+        columns.write(0, whole)
+        np.testing.assert_array_equal(whole, expected)
+        some = np.empty((code.length // 2 - 1, matrix.rows), np.uint32)
+        columns.write(3, some)
+        np.testing.assert_array_equal(some, expected[3 : 3 + len(some)])
+        for positions in ([0], [1, 2, code.length - 1], range(code.length)):
+            np.testing.assert_array_equal(columns.at(positions), expected[list(positions)])
+
+
+def test_single_columns_of_long_codewords() -> None:
+    # So long that whole blocks of a coset are left out.
+    matrix = matrix_of(Code(13, 20), [(17, np.uint8)])
+    expected = codewords_of(matrix)
+    for positions in ([0], [5, 8191, 8192, 20000, 20001, 32767]):
+        columns = EncodedColumns(matrix, keep=True).at(positions)
+        np.testing.assert_array_equal(columns, expected[positions])
 
 
 # One thread and several, tiles that do not divide the width: 2^12 values are two tiles.
@@ -85,11 +103,11 @@ def test_threads_do_not_change_anything(threads: str, monkeypatch: pytest.Monkey
     salts = np.random.default_rng(1).bytes
     monkeypatch.setenv("WMPROOF_THREADS", "1")
     c, w = random_vector(80, 1), random_vector(4096, 2)
-    one = (matrix.commit(lambda k: bytes(k)), matrix.combine_rows(c), matrix.project_columns(w))
+    one = (matrix.commit(entropy=bytes), matrix.combine_rows(c), matrix.project_columns(w))
     monkeypatch.setenv("WMPROOF_THREADS", threads)
-    many = (matrix.commit(lambda k: bytes(k)), matrix.combine_rows(c), matrix.project_columns(w))
+    many = (matrix.commit(entropy=bytes), matrix.combine_rows(c), matrix.project_columns(w))
     assert one[0].root == many[0].root
-    assert matrix.commit(salts).root != one[0].root
+    assert matrix.commit(entropy=salts).root != one[0].root
     np.testing.assert_array_equal(one[1], many[1])
     np.testing.assert_array_equal(one[2], many[2])
 
@@ -136,7 +154,7 @@ def test_the_combination_of_codewords_is_the_codeword_of_the_combination() -> No
     word = code.encode_extension(
         np.ascontiguousarray(combined[:, :64]), np.ascontiguousarray(combined[:, 64:])
     )
-    columns = matrix.commit().codewords
+    columns = codewords_of(matrix)
     assert elements_of(word) == expected_combination(elements_of(c), columns.T)
 
 
@@ -145,16 +163,18 @@ def checked(
 ) -> None:
     opening = matrix.open_columns(positions)
     leaves = leaf_hashes(columns, salts)
-    verify_opening(matrix.root, matrix.tree.depth, positions, leaves, opening.siblings)
+    depth = matrix.columns.length.bit_length() - 1
+    verify_opening(matrix.root, depth, positions, leaves, opening.siblings)
 
 
 def test_opened_columns_verify_and_no_other_column_does() -> None:
     code = Code(4, 6)
-    matrix = matrix_of(code, [(9, np.uint8), (3, np.uint32)]).commit()
+    messages = matrix_of(code, [(9, np.uint8), (3, np.uint32)])
+    matrix = messages.commit()
     positions = [0, 1, 17, 40, 63]
     opening = matrix.open_columns(positions)
     assert opening.columns.flags.c_contiguous
-    np.testing.assert_array_equal(opening.columns, matrix.codewords[positions])
+    np.testing.assert_array_equal(opening.columns, codewords_of(messages)[positions])
     checked(matrix, positions, opening.columns, opening.salts)
     for i in range(len(positions)):
         for row in range(12):
@@ -175,9 +195,9 @@ def test_opened_columns_verify_and_no_other_column_does() -> None:
 def test_salts_differ_between_leaves_and_between_commitments() -> None:
     matrix = matrix_of(Code(4, 6), [(2, np.uint8)])
     first, second = matrix.commit(), matrix.commit()
-    np.testing.assert_array_equal(first.codewords, second.codewords)
     assert first.root != second.root
-    pieces = {first.salts[i : i + SALT_BYTES] for i in range(0, len(first.salts), SALT_BYTES)}
+    salts = first.open_columns(range(64)).salts
+    pieces = {salts[i : i + SALT_BYTES] for i in range(0, len(salts), SALT_BYTES)}
     assert len(pieces) == 64
 
 
@@ -238,12 +258,13 @@ def test_coefficients_for_other_rows_are_refused() -> None:
             matrix.combine_messages(np.zeros((4, size), np.uint32), start)
 
 
-@pytest.mark.parametrize("parts", [2, 4, 8, 64])
-def test_a_commitment_made_in_parts_is_the_same(parts: int) -> None:
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("parts", [2, 4, 8, 64, 1024])
+def test_a_commitment_made_in_parts_is_the_same(parts: int, keep: bool) -> None:
     matrix = matrix_of(Code(5, 9), [(9, np.uint8), (24, np.uint32)])
     salts = np.random.default_rng(0).bytes(128 * 32)
-    whole = matrix.commit(lambda size: salts[:size])
-    in_parts = matrix.commit(lambda size: salts[:size], parts)
+    whole = matrix.commit(Storage(1), lambda size: salts[:size])
+    in_parts = matrix.commit(Storage(parts, keep), lambda size: salts[:size])
     assert in_parts.root == whole.root
     for positions in ([0, 5, 31, 32, 64, 127], [127], list(range(128))):
         opened, expected = in_parts.open_columns(positions), whole.open_columns(positions)

@@ -17,6 +17,7 @@ from math import comb, prod
 import numpy as np
 import pytest
 from pad_cheats import TamperedPads
+from plain import codewords_of
 from scipy.stats import binomtest
 
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel, constant
@@ -280,7 +281,7 @@ def _point(rng: np.random.Generator) -> list[Element]:
 def test_changed_columns_are_missed_as_often_as_the_queries_miss_them(changed: int) -> None:
     rng = np.random.default_rng(changed)
     matrix, point = _matrix(1), _point(rng)
-    codewords = matrix.commit().codewords.copy()
+    codewords = codewords_of(matrix)
     bad = rng.choice(CODE.length, changed, replace=False)
     codewords[bad, 2] = (codewords[bad, 2].astype(np.uint64) + 1) % P
     claim = PointClaim(point, constant(_value(matrix, point)))
@@ -346,7 +347,7 @@ def _row_with_most_zeros() -> U32:
 def test_a_false_value_passes_where_its_row_agrees() -> None:
     # With two queries only, so that the rate can be measured.
     matrix, point = _matrix(2), _point(np.random.default_rng(2))
-    codewords = matrix.commit().codewords
+    codewords = codewords_of(matrix)
     claim = PointClaim(point, constant(_value(matrix, point) + ONE))
 
     def accepts(seed: int) -> bool:

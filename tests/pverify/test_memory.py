@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from wmproof.argument.matrix import FASTEST
 from wmproof.circuit.evaluate import classify
 from wmproof.errors import InputError
 from wmproof.keygen import pkeygen
@@ -116,10 +117,10 @@ def test_less_memory_means_a_slower_plan_and_none_means_an_error(files):
     public = load_public_key(files.public)
     circuit, vk = open_public_model(files.model, public).circuit, public.verification_key
     free = plan_memory(circuit, vk, 1, most_bytes=1 << 60)
-    assert (free.chunk_bits, free.parts) == (MemoryPlan().chunk_bits, 1)
+    assert (free.chunk_bits, free.storage) == (MemoryPlan().chunk_bits, FASTEST)
     tight = plan_memory(circuit, vk, 1, most_bytes=free.bytes - 1)
     assert tight.bytes < free.bytes
-    assert (tight.chunk_bits, tight.parts) != (free.chunk_bits, free.parts)
+    assert (tight.chunk_bits, tight.storage) != (free.chunk_bits, free.storage)
     given = plan_memory(circuit, vk, 1, most_bytes=1 << 60, chunk_bits=3)
     assert given.chunk_bits == 3
     with pytest.raises(InputError, match="of memory") as refused:

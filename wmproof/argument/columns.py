@@ -1,11 +1,10 @@
-"""The prover's Merkle commitment to the columns of a code matrix, kept or encoded again."""
+"""The prover's Merkle commitment to the columns of a code matrix."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,61 +32,58 @@ class ColumnOpening(NamedTuple):
     siblings: list[bytes]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+class Columns(Protocol):
+    """A code matrix of n columns of R elements, canonical; the same ones whenever one asks."""
+
+    length: int
+    height: int
+
+    def write(self, start: int, out: U32) -> None:
+        """Write the columns from position `start` on to the rows of `out`, uint32 (any, R)."""
+        ...
+
+    def at(self, positions: Sequence[int]) -> U32:
+        """Return the columns at increasing positions, uint32 (k, R)."""
+        ...
+
+
+class KeptColumns:
+    """Columns that are all there: uint32 (n, R), column i in row i."""
+
+    def __init__(self, codewords: U32) -> None:
+        self.length, self.height = codewords.shape
+        self._codewords = codewords
+
+    def write(self, start: int, out: U32) -> None:
+        """As `Columns` says."""
+        out[:] = self._codewords[start : start + len(out)]
+
+    def at(self, positions: Sequence[int]) -> U32:
+        """As `Columns` says."""
+        return self._codewords[list(positions)]
+
+
 class CommittedMatrix:
-    """An encoded matrix with its Merkle tree.
-
-    Attributes
-    ----------
-    codewords : ndarray
-        uint32 (n, R): row i is column i of the code matrix, contiguous.
-    salts : bytes
-        n * SALT_BYTES; secret until opened.
-    tree : MerkleTree
-        Over the columns.
-    """
-
-    codewords: U32
-    salts: bytes
-    tree: MerkleTree
-
-    @property
-    def root(self) -> bytes:
-        """The commitment."""
-        return self.tree.root
-
-    def open_columns(self, positions: Sequence[int]) -> ColumnOpening:
-        """Open columns at strictly increasing positions in [0, n)."""
-        return _opening(self.tree, self.salts, positions, self.codewords[np.asarray(positions)])
-
-
-class RecomputedMatrix:
-    """The same commitment, of which only hashes are kept: whoever opens columns encodes them again.
+    """The Merkle commitment to columns, each with a fresh salt.
 
     Parameters
     ----------
-    length, part : int
-        n positions, encoded `part` at a time; `part` divides n.
-    encode : callable
-        ``encode(start, stop)`` gives columns start .. stop - 1 as uint32 (stop - start, R),
-        canonical, the same ones whenever it is asked.
+    columns : Columns
+    parts : int
+        The columns are hashed in so many parts, of which one is held; a power of two, at most n.
     entropy : callable
-        As for `commit_columns`.
+        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
     """
 
-    def __init__(
-        self,
-        length: int,
-        part: int,
-        encode: Callable[[int, int], U32],
-        entropy: Entropy = os.urandom,
-    ) -> None:
-        self._starts, self._part, self._encode = range(0, length, part), part, encode
-        self._salts = entropy(length * SALT_BYTES)
+    def __init__(self, columns: Columns, parts: int = 1, entropy: Entropy = os.urandom) -> None:
+        self.columns = columns
+        self._salts = entropy(columns.length * SALT_BYTES)
+        part = np.empty((columns.length // parts, columns.height), np.uint32)
         leaves: list[bytes] = []
-        for start in self._starts:
-            salts = self._salts[start * SALT_BYTES : (start + part) * SALT_BYTES]
-            leaves += leaf_hashes(encode(start, start + part), salts)
+        for start in range(0, columns.length, len(part)):
+            columns.write(start, part)
+            salts = self._salts[start * SALT_BYTES : (start + len(part)) * SALT_BYTES]
+            leaves += leaf_hashes(part, salts)
         self._tree = MerkleTree(leaves)
 
     @property
@@ -97,29 +93,7 @@ class RecomputedMatrix:
 
     def open_columns(self, positions: Sequence[int]) -> ColumnOpening:
         """Open columns at strictly increasing positions in [0, n)."""
-        columns = []
-        for start in self._starts:
-            own = [p - start for p in positions if start <= p < start + self._part]
-            if own:
-                columns.append(self._encode(start, start + self._part)[own])
-        return _opening(self._tree, self._salts, positions, np.concatenate(columns))
-
-
-def _opening(
-    tree: MerkleTree, salts: bytes, positions: Sequence[int], columns: U32
-) -> ColumnOpening:
-    siblings = tree.open(positions)
-    own = b"".join(salts[i * SALT_BYTES : (i + 1) * SALT_BYTES] for i in positions)
-    return ColumnOpening(columns, own, siblings)
-
-
-def commit_columns(codewords: U32, entropy: Entropy = os.urandom) -> CommittedMatrix:
-    """Hash the columns, uint32 (n, R) canonical, of codewords, each with a fresh salt.
-
-    Parameters
-    ----------
-    entropy : callable
-        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
-    """
-    salts = entropy(len(codewords) * SALT_BYTES)
-    return CommittedMatrix(codewords, salts, MerkleTree(leaf_hashes(codewords, salts)))
+        salts = [self._salts[i * SALT_BYTES : (i + 1) * SALT_BYTES] for i in positions]
+        return ColumnOpening(
+            self.columns.at(positions), b"".join(salts), self._tree.open(positions)
+        )

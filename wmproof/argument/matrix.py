@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -17,15 +18,11 @@ from numba import njit, uint64
 from numpy.typing import NDArray
 
 from wmproof.argument import ntt
-from wmproof.argument.columns import (
-    CommittedMatrix,
-    Entropy,
-    RecomputedMatrix,
-    commit_columns,
-)
+from wmproof.argument.columns import CommittedMatrix, Entropy
+from wmproof.argument.encoded_columns import EncodedColumns
 from wmproof.argument.extension import total_of
 from wmproof.argument.field import MONTGOMERY_R, U32, P, mont_reduce, to_montgomery
-from wmproof.argument.reed_solomon import LANES, Code
+from wmproof.argument.reed_solomon import Code
 from wmproof.argument.threads import over_ranges
 from wmproof.errors import InputError
 
@@ -35,6 +32,26 @@ Block = NDArray[Any]
 _ONE = np.uint32(MONTGOMERY_R)
 _TILE = 2048
 _DTYPES = (np.uint8, np.uint16, np.uint32)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How much of a code matrix is held; what is not costs time.
+
+    Attributes
+    ----------
+    parts : int
+        So many parts of the columns are encoded one after the other, in the same memory.
+    coefficients : bool
+        Whether the messages' coefficients are kept, 4 bytes an entry: else they are interpolated
+        again for each part and for the opened columns.
+    """
+
+    parts: int = 4
+    coefficients: bool = True
+
+
+FASTEST = Storage()
 
 
 class MessageMatrix:
@@ -72,39 +89,26 @@ class MessageMatrix:
             )
         self.tails = tails
 
-    def commit(
-        self, entropy: Entropy = os.urandom, parts: int = 1
-    ) -> CommittedMatrix | RecomputedMatrix:
+    def commit(self, storage: Storage = FASTEST, entropy: Entropy = os.urandom) -> CommittedMatrix:
         """Encode all rows and hash all columns.
 
         Parameters
         ----------
+        storage : Storage
         entropy : callable
             ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
-        parts : int
-            A power of two, at most n. One keeps the code matrix, 2^rate_bits * 4 bytes an entry;
-            more encode a part of the columns at a time, once to hash and once to open them, and
-            hold no more than a part.
         """
-        self.code.prepare()
-        if parts == 1:
-            return commit_columns(self._encode(0, self.code.length), entropy)
-        return RecomputedMatrix(self.code.length, self.code.length // parts, self._encode, entropy)
+        columns = EncodedColumns(self, keep=storage.coefficients)
+        return CommittedMatrix(columns, min(storage.parts, self.code.length), entropy)
 
-    def _encode(self, start: int, stop: int) -> U32:
-        codewords = np.empty((stop - start, self.rows), np.uint32)
-        over_ranges(self._encode_batches, -(-self.rows // LANES), codewords, start, grain=1)
-        return codewords
+    def load_messages(self, first: int, last: int, lanes: U32) -> None:
+        """As `encoded_columns.Rows` says."""
+        for block, low, high, row in self._pieces(first, last):
+            ntt.load_lanes(block[low:high], self.code.message_scale, lanes, row - first)
 
-    def _encode_batches(self, start: int, stop: int, codewords: U32, position: int) -> None:
-        lanes = self.code.new_lanes()
-        for first in range(start * LANES, min(stop * LANES, self.rows), LANES):
-            last = min(first + LANES, self.rows)
-            for block, low, high, row in self._pieces(first, last):
-                piece = block[low:high]
-                ntt.load_lanes(piece, self.code.message_scale, lanes[0], row - first)
-            ntt.load_lanes(self.tails[first:last], _ONE, lanes[1], 0)
-            self.code.encode_lanes(lanes, codewords, first, last - first, position)
+    def load_tails(self, first: int, last: int, lanes: U32) -> None:
+        """As `encoded_columns.Rows` says."""
+        ntt.load_lanes(self.tails[first:last], _ONE, lanes, 0)
 
     def _pieces(self, first: int, last: int) -> list[tuple[Block, int, int, int]]:
         """(block, first and last row in it, row in the matrix) that make up rows first .. last."""

@@ -18,6 +18,8 @@ j * LANES + l. Source: Bernstein, *Fast multiplication and its applications* (th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numba import njit
 
@@ -35,6 +37,8 @@ from wmproof.argument.field import (
 LANES = 16
 # Points of a block whose passes stay in the L2 cache (64 bytes a point).
 _CACHED = 1 << 12
+# Points of the blocks that are left alone if none of their values is wanted.
+_SPARSE = 1 << 8
 
 
 def bit_reversed_points(size: int, shift: int) -> U32:
@@ -170,7 +174,7 @@ def _merge_tree(data: U32, table: U32, node: int, block: int) -> None:
                 _merge4(d0, d1, d2, d3, table[i], table[2 * i], table[2 * i + 1])
 
 
-def forward(data: U32, table: U32, node: int) -> None:
+def forward(data: U32, table: U32, node: int, wanted: Sequence[int] | None = None) -> None:
     """Values from coefficients, in place; releases the GIL.
 
     Parameters
@@ -182,13 +186,18 @@ def forward(data: U32, table: U32, node: int) -> None:
         `split_constants`.
     node : int
         1 for the whole tree.
+    wanted : sequence of int, optional
+        The values that are needed, in [0, size): others may be left unfinished.
     """
-    if data.size <= LANES:
-        return
-    block = _split_tree(data, table, node, _CACHED * LANES)
-    blocks = data.size // block
-    for b in range(blocks):
-        _split_tree(data[b * block : (b + 1) * block], table, node * blocks + b, LANES)
+    size = data.size
+    for points in (_CACHED, 1) if wanted is None else (_CACHED, _SPARSE, 1):
+        blocks = data.size // size
+        chosen = range(blocks) if wanted is None else {w * LANES // size for w in wanted}
+        below = size
+        for b in chosen:
+            part = data[b * size : (b + 1) * size]
+            below = _split_tree(part, table, node * blocks + b, points * LANES)
+        size = below
 
 
 def inverse(data: U32, table: U32) -> None:

@@ -20,8 +20,10 @@ the usual form of its random evaluation points.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 from numba import njit
@@ -131,7 +133,7 @@ class Code:
 
     @cached_property
     def message_scale(self) -> np.uint32:
-        """Factor that `ntt.load_lanes` applies to messages on their way to `encode_lanes`."""
+        """Factor that `ntt.load_lanes` applies to messages on their way to `interpolate_lanes`."""
         return ntt.inverse_scale(self.message_length)
 
     def prepare(self) -> None:
@@ -139,7 +141,7 @@ class Code:
         _ = self._split, self._merge, self._folds, self.message_scale
 
     def new_lanes(self) -> tuple[U32, U32, U32]:
-        """Scratch of `encode_lanes`: message lanes, tail lanes and a work area, all zero."""
+        """Messages or coefficients of 16 rows, their tails, and a work area, all zero."""
         n, q = self.message_length, self.tail
         return (
             np.zeros((n, LANES), np.uint32),
@@ -147,31 +149,61 @@ class Code:
             np.zeros((n, LANES), np.uint32),
         )
 
-    def encode_lanes(
+    def interpolate_lanes(self, messages: U32) -> None:
+        """Make messages, as `ntt.load_lanes` scales them, coefficients of c; releases the GIL."""
+        ntt.inverse(messages.reshape(-1), self._merge)
+
+    def evaluate_lanes(
         self, lanes: tuple[U32, U32, U32], out: U32, column: int, count: int, start: int = 0
     ) -> None:
-        """Encode up to 16 rows into columns of `out`; releases the GIL.
+        """Write codewords of up to 16 rows to columns of `out`; releases the GIL.
 
         Parameters
         ----------
         lanes : tuple
-            From `new_lanes`, filled by `ntt.load_lanes`: messages times `message_scale`, tails
-            times one. The messages are overwritten.
+            As from `new_lanes`: coefficients from `interpolate_lanes` and tails, neither of them
+            changed, and the work area.
         out : ndarray
             uint32 (positions, any), C-contiguous: the codewords from position `start` on, of which
             columns column .. column + count - 1 are written.
         """
-        messages, tails, work = lanes
-        size, stop = self.message_length, start + len(out)
-        ntt.inverse(messages.reshape(-1), self._merge)
-        cosets = 1 << self.rate_bits
+        work, size, stop = lanes[2], self.message_length, start + len(out)
         for k in range(start // size, -(-stop // size)):
-            work[:] = messages
-            _add_tail(tails, self._folds[k], work)
-            ntt.forward(work.reshape(-1), self._split, cosets + k)
+            self._evaluate_coset(lanes, k)
             low, high = max(start, k * size), min(stop, (k + 1) * size)
             own = work[low - k * size : high - k * size]
             _store(own, out[low - start : high - start], column, count)
+
+    def evaluate_lanes_at(
+        self,
+        lanes: tuple[U32, U32, U32],
+        positions: Sequence[int],
+        out: U32,
+        column: int,
+        count: int,
+    ) -> None:
+        """Write what `evaluate_lanes` would at some positions alone, in less time.
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Increasing, in [0, n); those of the rows of `out`.
+        """
+        work, size = lanes[2], self.message_length
+        row = 0
+        for k, group in groupby(positions, lambda position: position // size):
+            own = [position - k * size for position in group]
+            self._evaluate_coset(lanes, k, own)
+            _store(work[own], out[row : row + len(own)], column, count)
+            row += len(own)
+
+    def _evaluate_coset(
+        self, lanes: tuple[U32, U32, U32], k: int, wanted: Sequence[int] | None = None
+    ) -> None:
+        coefficients, tails, work = lanes
+        work[:] = coefficients
+        _add_tail(tails, self._folds[k], work)
+        ntt.forward(work.reshape(-1), self._split, (1 << self.rate_bits) + k, wanted)
 
     def encode(self, messages: U32, tails: U32) -> U32:
         """Codewords of a few rows, in one thread.
@@ -195,7 +227,8 @@ class Code:
             last = min(first + LANES, rows)
             ntt.load_lanes(messages[first:last], self.message_scale, lanes[0], 0)
             ntt.load_lanes(tails[first:last], _ONE, lanes[1], 0)
-            self.encode_lanes(lanes, out, first, last - first)
+            self.interpolate_lanes(lanes[0])
+            self.evaluate_lanes(lanes, out, first, last - first)
         return np.ascontiguousarray(out.T)
 
     def encode_extension(self, message: U32, tail: U32) -> U32:

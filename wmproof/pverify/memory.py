@@ -1,10 +1,9 @@
 """How much memory a proof takes, and the fastest way to make it with less.
 
 Two things can be traded for time. Triggers that share an instance (`chunk_bits`) are run through
-the circuit and looked up together, so fewer of them need less at a time; and the code matrix, by
-far the largest array, need not be kept if its columns are encoded again when they are opened
-(`parts`, see `MessageMatrix.commit`). The estimate counts the prover's arrays; tests compare it
-with what real proofs took.
+the circuit and looked up together, so fewer of them need less at a time; and less can be held of
+the code matrix, by far the largest array (`argument.matrix.Storage`). The estimate counts the
+prover's arrays; tests compare it with what real proofs took.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wmproof.argument.matrix import FASTEST, Storage
 from wmproof.argument.merkle import HASH_BYTES, SALT_BYTES
 from wmproof.argument.reed_solomon import LANES
 from wmproof.argument.threads import thread_count
@@ -27,7 +27,8 @@ from wmproof.relation.claim import MOST_CHUNK_BITS, ClaimStatement
 from wmproof.relation.sha256.factors_prover import TABLES as SHA256_TABLES
 from wmproof.relation.sha256.statement import PLACE_BITS, ROUNDS, WORD_BITS
 
-_PARTS = (1, 4, 16, 64)
+# The fastest one first.
+_STORAGES = (FASTEST, *(Storage(parts, coefficients=False) for parts in (4, 16, 64)))
 _RATE = 4
 _ELEMENT = 16
 # Compiled kernels, the threads' own scratch, and what the allocator does not give back.
@@ -44,14 +45,14 @@ class MemoryPlan:
     ----------
     chunk_bits : int
         At most 2^chunk_bits triggers share an instance; the verifier learns it.
-    parts : int
-        Parts in which the commitment is made; nobody learns it.
+    storage : Storage
+        Of the code matrix; nobody learns it.
     bytes : int
         Estimate of the largest resident size of the process.
     """
 
     chunk_bits: int = MOST_CHUNK_BITS
-    parts: int = 1
+    storage: Storage = FASTEST
     bytes: int = 0
 
 
@@ -82,7 +83,7 @@ def plan_memory(
     plans = []
     for bits in sizes:
         statement = ClaimStatement(circuit, key, threshold, context=bytes(32), chunk_bits=bits)
-        plans += [MemoryPlan(bits, p, held + added_bytes(statement, p)) for p in _PARTS]
+        plans += [MemoryPlan(bits, s, held + added_bytes(statement, s)) for s in _STORAGES]
     for plan in sorted(plans, key=_slowness):
         if plan.bytes <= most_bytes:
             return plan
@@ -94,9 +95,10 @@ def plan_memory(
     )
 
 
-def _slowness(plan: MemoryPlan) -> tuple[float, int]:
-    """Each fourfold cut of the matrix costs about as much time as each fourfold cut of chunks."""
-    return math.log2(plan.parts) + MOST_CHUNK_BITS - plan.chunk_bits, plan.parts
+def _slowness(plan: MemoryPlan) -> tuple[int, int]:
+    """A step in storage costs about as much time as a fourfold cut of the chunks."""
+    steps = _STORAGES.index(plan.storage)
+    return 2 * steps + MOST_CHUNK_BITS - plan.chunk_bits, steps
 
 
 def _megabytes(size: int) -> str:
@@ -112,22 +114,21 @@ def resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def added_bytes(statement: ClaimStatement, parts: int) -> int:
+def added_bytes(statement: ClaimStatement, storage: Storage) -> int:
     """Estimate what a proof of a statement holds at its worst moment, beside what is there now."""
     layout = statement.layout
     lookups = sum(sum(use.lookup.lengths) for use in statement.network.tables)
     witness = sum(np.dtype(segment.dtype).itemsize << segment.bits for segment in layout.segments)
     columns = _RATE << layout.message_bits
-    matrix = columns * 4 * layout.rows // parts
+    part = columns * 4 * layout.rows // storage.parts
     tree = columns * (3 * HASH_BYTES + SALT_BYTES + 48)
     kept = _FIXED + witness + 4 * lookups + tree
+    coefficients = 4 * layout.rows << layout.message_bits if storage.coefficients else 0
+    committing = part + thread_count() * LANES * 4 * (3 << layout.message_bits)
     working = max(
         _lookup_bytes(statement), _openings_bytes(statement), _evaluation_bytes(statement)
     )
-    committing = matrix + thread_count() * LANES * 4 * (3 << layout.message_bits)
-    if parts == 1:
-        return kept + max(_running_bytes(statement), committing, matrix + working)
-    return kept + max(_running_bytes(statement), committing, working)
+    return kept + max(_running_bytes(statement), coefficients + max(committing, working))
 
 
 def _running_bytes(statement: ClaimStatement) -> int:

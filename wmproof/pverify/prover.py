@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from wmproof.argument.matrix import Storage
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import Security, prepare
 from wmproof.errors import InputError
@@ -36,18 +37,18 @@ class PreparedClaim:
         What the claim says.
     public_key : PublicKey
     proof : ClaimProof
-    parts : int
-        In which the commitment is made.
+    storage : Storage
+        Of the commitment's code matrix.
     """
 
     header: ClaimHeader
     public_key: PublicKey
     proof: ClaimProof
-    parts: int
+    storage: Storage
 
     def to_bytes(self) -> bytes:
         """Prove, without a verifier: the claim file."""
-        argument = prove(self.proof, self.proof.witness(), NON_INTERACTIVE, parts=self.parts)
+        argument = prove(self.proof, self.proof.witness(), NON_INTERACTIVE, storage=self.storage)
         return encode_claim(self.header, argument)
 
     def report(self, security: Security, *, argument_bytes: int, seconds: float) -> ClaimReport:
@@ -99,7 +100,7 @@ def prepare_claim(
         progress=progress,
     )
     header = public.header(public_key, needed, plan.chunk_bits)
-    return PreparedClaim(header, public_key, proof, plan.parts)
+    return PreparedClaim(header, public_key, proof, plan.storage)
 
 
 def prove_claim(

@@ -31,7 +31,7 @@ def prove_session(stream: Stream, claim: PreparedClaim) -> int:
     expect_yes(stream, "the verifier refuses this model, key or threshold")
     setup = prepare(claim.proof, INTERACTIVE)
     coins = ProverCoins(stream)
-    prove_to(claim.proof, setup, claim.proof.witness(), stream, coins, parts=claim.parts)
+    prove_to(claim.proof, setup, claim.proof.witness(), stream, coins, storage=claim.storage)
     expect_yes(stream, "the verifier was not convinced")
     return stream.sent
 

@@ -22,8 +22,8 @@ from wmproof.argument.system.statement import row_bits
 
 Value = TypeVar("Value")
 
-# A row costs 16 bytes a value once, a column 4 bytes a row for each of about 148 queries.
-_ROW_TO_COLUMN_COST = 37
+# The proof has one combined row over K, and so many columns over F_p: those of 100 bits.
+_VALUE_BYTES, _COLUMNS_BYTES = 16, 127 * 4
 _LEAST_MESSAGE_BITS, _MOST_MESSAGE_BITS = 8, 18
 
 
@@ -138,5 +138,8 @@ class Layout:
 
 def _message_bits(entries: int) -> int:
     """Row length for which the opened columns and the combined row are shortest together."""
-    best = round(((_ROW_TO_COLUMN_COST * entries).bit_length() - 0.5) / 2)
-    return min(max(best, _LEAST_MESSAGE_BITS), _MOST_MESSAGE_BITS)
+
+    def proof_bytes(bits: int) -> int:
+        return (_VALUE_BYTES << bits) + _COLUMNS_BYTES * -(-entries >> bits)
+
+    return min(range(_LEAST_MESSAGE_BITS, _MOST_MESSAGE_BITS + 1), key=proof_bytes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem
-from wmproof.argument.columns import ColumnOpening, CommittedMatrix, commit_columns
+from wmproof.argument.columns import ColumnOpening, CommittedMatrix, KeptColumns
 from wmproof.argument.element import Element
 from wmproof.argument.extension import vector_of
 from wmproof.argument.field import U32, P, from_montgomery, random_elements
@@ -59,7 +59,7 @@ class PadMatrix:
         ).reshape(layout.rows, 4, -1)
         self._linear_mask = self._draw_linear_mask()
         self._quotient_mask = random_elements((4, layout.quotient_degree))
-        self._committed: CommittedMatrix = commit_columns(self._codewords())
+        self._committed = CommittedMatrix(KeptColumns(self._codewords()))
 
     def _draw_linear_mask(self) -> U32:
         # The sum over H of a polynomial is w times the sum of its coefficients at multiples of w.

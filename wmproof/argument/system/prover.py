@@ -14,7 +14,7 @@ from wmproof.argument.field import random_elements
 from wmproof.argument.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
-from wmproof.argument.matrix import MessageMatrix
+from wmproof.argument.matrix import FASTEST, MessageMatrix, Storage
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.system.statement import (
     MAGIC,
@@ -40,7 +40,7 @@ def prove(
     witness: Sequence[NDArray[Any]],
     security: Security | None = None,
     *,
-    parts: int = 1,
+    storage: Storage = FASTEST,
 ) -> bytes:
     """Make a non-interactive proof.
 
@@ -49,13 +49,13 @@ def prove(
     statement : ProvableStatement
     witness : sequence of uint8, uint16 or uint32 arrays (rows, 2^message_bits)
         Canonical, ``statement.rows`` rows in all.
-    parts : int
-        As for `MessageMatrix.commit`: more need less memory and more time.
+    storage : Storage
+        How much of the code matrix is held; nobody learns it.
     """
     buffer = io.BytesIO(MAGIC)
     buffer.seek(len(MAGIC))
     setup = prepare(statement, security or Security())
-    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL), parts=parts)
+    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL), storage=storage)
     return buffer.getvalue()
 
 
@@ -66,7 +66,7 @@ def prove_to(
     sink: Sink,
     coins: Coins,
     *,
-    parts: int = 1,
+    storage: Storage = FASTEST,
 ) -> None:
     """Run the prover against any source of challenges."""
     record = _Record(coins)
@@ -74,7 +74,7 @@ def prove_to(
     transcript.bind("statement", statement.digest)
     transcript.bind("setup", setup.encode())
     matrix = witness_matrix(statement, setup, witness)
-    committed = matrix.commit(parts=parts)
+    committed = matrix.commit(storage)
     transcript.send("witness/root", committed.root)
     pads = draw_pads(setup.shape.pads)
     pad_matrix = PadMatrix(setup.pad_layout, pads, setup.products)
