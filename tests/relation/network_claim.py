@@ -15,7 +15,6 @@ from wmproof.relation import network_prover, network_verifier
 from wmproof.relation.chunks import chunks_of
 from wmproof.relation.network import NetworkStatement, TableUse
 from wmproof.relation.segments import Layout
-from wmproof.relation.tables import ActivationTable
 from wmproof.relation.trace import Trace, Tracer
 
 
@@ -44,10 +43,9 @@ class Run:
     def counts(self, use: TableUse) -> NDArray[np.uint32]:
         """How often each row of a table is looked up, as far as it has the rows."""
         size = 1 << use.table.bits
-        low = use.table.table.low if isinstance(use.table, ActivationTable) else use.table.low
         total = np.zeros(size, np.uint32)
         for _, node in use.groups:
-            rows = self.signed(node) - low
+            rows = self.signed(node) - use.table.low
             inside = rows[(rows >= 0) & (rows < size)]
             total += np.bincount(inside, minlength=size).astype(np.uint32)
         return total

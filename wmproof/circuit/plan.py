@@ -8,7 +8,7 @@ summation, with any BLAS. Where slices would be too short, float64 takes over (2
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,14 @@ class _Product:
 
 
 class LinearPlan:
-    """How to evaluate one `Linear` fast; made once, used for every batch."""
+    """How to evaluate one `Linear` fast; made once, used for every batch.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (O, H, W) of the result.
+    bias : int32 (O, 1) or (O, H * W)
+    """
 
     def __init__(
         self, linear: Linear, shapes: list[Shape], workspace: Workspace | None = None
@@ -45,7 +52,7 @@ class LinearPlan:
         self._workspace = workspace or Workspace()
         self.shape = linear.terms[0].output_shape(shapes[linear.terms[0].source])
         self._products = [_plan(term, self.shape) for term in linear.terms]
-        self._bias = linear.bias.reshape(self.shape[0], -1)
+        self.bias = linear.bias.reshape(self.shape[0], -1)
 
     def look_up(self, table: Table, values: Mapping[int, Bytes]) -> tuple[Bytes, NDArray[np.int64]]:
         """Activations y uint8 (N, O, H, W), and the range of z, int64 (O, N, 2)."""
@@ -54,11 +61,10 @@ class LinearPlan:
         y = np.empty((count, outputs, height * width), np.uint8)
         seen = np.empty((count, outputs, 2), np.int64)
 
-        def block(rows: slice) -> None:
-            z = self._sums({k: v[rows] for k, v in values.items()}, rows.stop - rows.start)
-            kernels.look_up(z, self._bias, table.values, table.low, y[rows], seen[rows])
+        def record(rows: slice, z: NDArray[Any]) -> None:
+            kernels.look_up(z, self.bias, table.values, table.low, y[rows], seen[rows])
 
-        for_each(block, self._blocks(count))
+        self.for_each_block(values, record)
         return y.reshape(count, *self.shape), seen
 
     def totals(self, values: Mapping[int, Bytes]) -> NDArray[np.int64]:
@@ -67,15 +73,32 @@ class LinearPlan:
         count = len(values[self._linear.terms[0].source])
         totals = np.empty((count, self.shape[0], places), np.int64)
 
-        def block(rows: slice) -> None:
-            images = rows.stop - rows.start
-            z = self._sums({k: v[rows] for k, v in values.items()}, images)
+        def record(rows: slice, z: NDArray[Any]) -> None:
             # int64 before the bias: a float32 sum is exact, but its sum with the bias need not be.
-            wide = z.astype(np.int64).reshape(self.shape[0], images, places)
-            totals[rows] = wide.transpose(1, 0, 2) + self._bias
+            wide = z.astype(np.int64).reshape(self.shape[0], -1, places)
+            totals[rows] = wide.transpose(1, 0, 2) + self.bias
+
+        self.for_each_block(values, record)
+        return totals
+
+    def for_each_block(
+        self, values: Mapping[int, Bytes], record: Callable[[slice, NDArray[Any]], None]
+    ) -> None:
+        """Evaluate blocks of images on all cores.
+
+        Parameters
+        ----------
+        record : callable
+            Called with the images' rows and their accumulators without the bias, integers in
+            float32, float64 or int32 (O, n * H * W), which it must not keep.
+        """
+        count = len(values[self._linear.terms[0].source])
+
+        def block(rows: slice) -> None:
+            own = {source: value[rows] for source, value in values.items()}
+            record(rows, self._sums(own, rows.stop - rows.start))
 
         for_each(block, self._blocks(count))
-        return totals
 
     def extremes(self, values: Mapping[int, Bytes]) -> NDArray[np.int64]:
         """Smallest and largest accumulator of each channel over all images, int64 (O, 2)."""

@@ -27,7 +27,7 @@ class ActivationTable:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.bits = table.bits
+        self.bits, self.low = table.bits, table.low
         self.zero_value = int(table.values[-table.low])
         self.fill: Sequence[int] = (0, self.zero_value)
 
@@ -49,19 +49,15 @@ class MaximumTable:
     low = -256
     fill: Sequence[int] = (0, 0)
 
-    @property
-    def values(self) -> U32:
-        """max(d, 0), the entry of d at d - low."""
-        return np.maximum(np.arange(-256, 256), 0).astype(np.uint32)
-
     def columns(self) -> U32:
         """Both columns, uint32 (2, 512)."""
-        return np.stack([np.arange(-256, 256) % P, self.values]).astype(np.uint32)
+        d = np.arange(-256, 256)
+        return np.stack([d % P, np.maximum(d, 0)]).astype(np.uint32)
 
     def evaluate(self, point: Sequence[Element]) -> list[Element]:
         """Both columns' extensions."""
         first = _index_value(point) + Element.of(self.low)
-        return [first, evaluate_base(self.values, point)]
+        return [first, evaluate_base(self.columns()[1], point)]
 
 
 class RangeTable:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wmproof.argument.field import U32, P
 from wmproof.argument.threads import over_ranges
 from wmproof.circuit.evaluate import move
-from wmproof.circuit.ir import Activation, Circuit, Input, Maximum, Shape, node_sources
+from wmproof.circuit.ir import Activation, Circuit, Input, Maximum, node_sources
 from wmproof.circuit.limits import check_images
 from wmproof.circuit.plan import Bytes, LinearPlan
 from wmproof.errors import InputError
@@ -78,25 +78,15 @@ class Tracer:
         check_images(self._circuit, images)
         trace, values = Trace(), dict[int, Bytes]()
         for index, node in enumerate(self._circuit.nodes):
-            shape = self._circuit.shapes[index]
             match node:
                 case Input():
                     values[index] = np.ascontiguousarray(images)
-                    trace.committed[index] = _padded_bytes(images, shape)
+                    trace.committed[index] = _padded(images, 0)
                 case Activation():
-                    z = self._plans[index].totals(values).reshape(len(images), -1)
-                    table = ActivationTable(self._circuit.tables[node.table])
-                    _check_range(z, table.table.low, table.table.high, node.name)
-                    values[index] = _look_up_values(z, table).reshape(len(images), *shape)
-                    label = activation_label(node.table)
-                    self._look_up(trace, index, label, z, table.table.low, table.table.values)
+                    self._activate(trace, index, node, values)
                 case Maximum():
-                    a, b = values[node.a], values[node.b]
-                    values[index] = np.maximum(a, b)
-                    difference = a.astype(np.int64).reshape(len(images), -1)
-                    difference -= b.reshape(len(images), -1)
-                    low, results = MaximumTable().low, MaximumTable().values.astype(np.uint8)
-                    self._look_up(trace, index, MAXIMUM_LABEL, difference, low, results)
+                    self._maximum(trace, index, values[node.a], values[node.b])
+                    values[index] = np.maximum(values[node.a], values[node.b])
                 case _:
                     values[index] = move(node, values)
             for source in node_sources(node):
@@ -106,78 +96,109 @@ class Tracer:
         trace.logits = self._output.totals(values)[:, :, 0]
         return trace
 
-    def _look_up(
+    def _activate(
+        self, trace: Trace, index: int, node: Activation, values: dict[int, Bytes]
+    ) -> None:
+        plan, table = self._plans[index], self._circuit.tables[node.table]
+        entries = table.values
+        count, (channels, *place) = len(values[node_sources(node)[0]]), plan.shape
+        y = np.empty((count, channels, math.prod(place)), np.uint8)
+        z, seen = np.empty(y.shape, np.uint32), np.empty((count, 2), np.int64)
+
+        def record(rows: slice, sums: NDArray[Any]) -> None:
+            _record(sums, plan.bias, entries, table.low, y[rows], z[rows], seen[rows])
+
+        plan.for_each_block(values, record)
+        _check_range(seen, table.low, table.high, node.name)
+        values[index] = y.reshape(count, *plan.shape)
+        self._add(trace, index, activation_label(node.table), ActivationTable(table), y, z)
+
+    def _maximum(self, trace: Trace, index: int, a: Bytes, b: Bytes) -> None:
+        y, z = np.empty(a.shape, np.uint8), np.empty(a.shape, np.uint32)
+        flat = (array.reshape(-1) for array in (a, b, y, z))
+        over_ranges(_subtract, a.size, *flat)
+        self._add(trace, index, MAXIMUM_LABEL, MaximumTable(), y, z)
+
+    def _add(
         self,
         trace: Trace,
         index: int,
         label: str,
-        z: NDArray[np.int64],
-        low: int,
-        values: Bytes,
+        table: ActivationTable | MaximumTable,
+        y: Bytes,
+        z: U32,
     ) -> None:
         """Add a node's committed bytes and canonical z to its trace, in the padded layout."""
-        shape = self._circuit.shapes[index]
-        slots, size = len(z), math.prod(padded_shape(shape))
-        y = np.empty((slots, size), np.uint8)
-        looked_up = np.empty((slots, size), np.uint32)
-        found = over_ranges(_embed, slots, z, _places(shape), low, values, y, looked_up, grain=1)
-        counts = self.counts.setdefault(label, np.zeros(len(values), np.int64))
-        for part in found:
+        shape = len(y), *self._circuit.shapes[index]
+        no_z, no_y = table.fill
+        trace.committed[index] = _padded(y.reshape(shape), no_y)
+        looked_up = _padded(z.reshape(shape), no_z).reshape(-1)
+        trace.looked_up[index] = looked_up
+        size = 1 << table.bits
+        counts = self.counts.setdefault(label, np.zeros(size, np.int64))
+        for part in over_ranges(_count, looked_up.size, looked_up, table.low, size):
             counts += part
-        trace.committed[index], trace.looked_up[index] = y, looked_up.reshape(-1)
 
 
-def _look_up_values(z: NDArray[np.int64], table: ActivationTable) -> Bytes:
-    out = np.empty(z.shape, np.uint8)
-    over_ranges(_take, z.size, z.reshape(-1), table.table.low, table.table.values, out.reshape(-1))
-    return out
-
-
-@njit(nogil=True, cache=True)
-def _take(start: int, stop: int, z: NDArray[np.int64], low: int, values: Bytes, out: Bytes) -> None:
-    for i in range(start, stop):
-        out[i] = values[z[i] - low]
-
-
-def _places(shape: Shape) -> NDArray[np.int64]:
-    """For each padded place the index of its element, -1 where there is none."""
-    wide = padded_shape(shape)
-    places = np.full(wide, -1, np.int64)
-    places[tuple(slice(size) for size in shape)] = np.arange(math.prod(shape)).reshape(shape)
-    return places.reshape(-1)
+def _padded(array: NDArray[Any], filling: int) -> NDArray[Any]:
+    """(slots, *shape) as (slots, 2^n), without a copy where no axis grows."""
+    slots, *shape = array.shape
+    wide = padded_shape(tuple(shape))
+    if wide == tuple(shape):
+        return array.reshape(slots, -1)
+    out = np.full((slots, *wide), filling, array.dtype)
+    out[(slice(None), *map(slice, shape))] = array
+    return out.reshape(slots, -1)
 
 
 @njit(nogil=True, cache=True)
-def _embed(
-    start: int,
-    stop: int,
-    z: NDArray[np.int64],
-    places: NDArray[np.int64],
+def _record(
+    sums: NDArray[Any],
+    bias: NDArray[Any],
+    table: Bytes,
     low: int,
-    values: Bytes,
     y: Bytes,
-    looked_up: U32,
-) -> NDArray[np.int64]:
-    counts = np.zeros(values.shape[0], np.int64)
-    for slot in range(start, stop):
-        for i in range(places.shape[0]):
-            place = places[i]
-            value = z[slot, place] if place >= 0 else 0
-            y[slot, i] = values[value - low]
-            looked_up[slot, i] = value + P if value < 0 else value
-            counts[value - low] += 1
+    z: U32,
+    seen: NDArray[np.int64],
+) -> None:
+    """Of sums (O, n * P) the accumulators mod p, the table's values, both (n, O, P), and ranges.
+
+    Where an accumulator leaves the table, y is meaningless.
+    """
+    count, outputs, places = y.shape
+    last, spread = len(table) - 1, 1 if bias.shape[1] > 1 else 0
+    for n in range(count):
+        smallest, largest = np.int64(2**40), -np.int64(2**40)
+        for o in range(outputs):
+            for p in range(places):
+                value = np.int64(sums[o, n * places + p]) + bias[o, p * spread]
+                smallest, largest = min(smallest, value), max(largest, value)
+                y[n, o, p] = table[min(max(value - low, 0), last)]
+                z[n, o, p] = value + P if value < 0 else value
+        seen[n, 0], seen[n, 1] = smallest, largest
+
+
+@njit(nogil=True, cache=True)
+def _subtract(start: int, stop: int, a: Bytes, b: Bytes, y: Bytes, z: U32) -> None:
+    """Y = relu(a - b) and z = a - b mod p."""
+    for i in range(start, stop):
+        difference = np.int64(a[i]) - np.int64(b[i])
+        y[i] = difference if difference > 0 else 0
+        z[i] = difference + P if difference < 0 else difference
+
+
+@njit(nogil=True, cache=True)
+def _count(start: int, stop: int, z: U32, low: int, size: int) -> NDArray[np.int64]:
+    """How often each row of a table of this size is looked up."""
+    counts = np.zeros(size, np.int64)
+    for i in range(start, stop):
+        value = np.int64(z[i])
+        counts[(value - P if value > P // 2 else value) - low] += 1
     return counts
 
 
-def _padded_bytes(images: Bytes, shape: Shape) -> Bytes:
-    out = np.zeros((len(images), *padded_shape(shape)), np.uint8)
-    out[(slice(None), *(slice(size) for size in shape))] = images
-    return out.reshape(len(images), -1)
-
-
-def _check_range(z: NDArray[Any], low: int, high: int, name: str) -> None:
-    least, greatest = int(z.min()), int(z.max())
-    if least < low or greatest > high:
+def _check_range(seen: NDArray[np.int64], low: int, high: int, name: str) -> None:
+    if seen[:, 0].min() < low or seen[:, 1].max() > high:
         # The slot is not named: which trigger it is may be a secret.
         raise InputError(
             f"a hidden trigger gives an accumulator outside its table [{low}, {high}]",
