@@ -215,10 +215,10 @@ def test_a_fold_at_another_challenge_is_rejected(monkeypatch: pytest.MonkeyPatch
 def test_claims_at_other_points_are_rejected(monkeypatch: pytest.MonkeyPatch, claim: int) -> None:
     original = prove_evaluations
 
-    def elsewhere(channel: ProverChannel, matrix: MessageMatrix, points: Any) -> None:
+    def elsewhere(channel: ProverChannel, matrix: MessageMatrix, points: Any, **rest: int) -> None:
         moved = [list(point) for point in points]
         moved[claim][-1] = moved[claim][-1] + ONE
-        original(channel, matrix, moved)
+        original(channel, matrix, moved, **rest)
 
     monkeypatch.setattr(system_prover, "prove_evaluations", elsewhere)
     _assert_rejected(check="pads", match="linear")
@@ -290,7 +290,9 @@ def test_a_lie_that_is_pushed_to_the_end_is_seen_in_the_columns(
     LyingChannel.multiplicities = proof.multiplicities
     original = prove_evaluations
 
-    def lie(channel: LyingChannel, matrix: MessageMatrix, points: list[list[Element]]) -> None:
+    def lie(
+        channel: LyingChannel, matrix: MessageMatrix, points: list[list[Element]], **rest: int
+    ) -> None:
         send_vector = channel.transcript.send_vector
 
         def false_row(label: str, vector: U32) -> None:
@@ -307,7 +309,7 @@ def test_a_lie_that_is_pushed_to_the_end_is_seen_in_the_columns(
             send_vector(label, vector_of(elements))
 
         channel.transcript.send_vector = false_row  # type: ignore[method-assign]
-        original(channel, matrix, points)
+        original(channel, matrix, points, **rest)
         channel.transcript.send_vector = send_vector  # type: ignore[method-assign]
 
     monkeypatch.setattr(system_prover, "ProverChannel", LyingChannel)

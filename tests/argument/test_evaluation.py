@@ -55,7 +55,8 @@ def _check(
     variables = (matrix.rows - 1).bit_length() + matrix.code.message_bits
     pads = draw_pads(2 * variables) if hiding else None
     speaking, proof = fiat_shamir_prover("evaluation")
-    prove_evaluations(ProverChannel(speaking, pads), matrix, [point for point, _ in claimed])
+    where = [point for point, _ in claimed]
+    prove_evaluations(ProverChannel(speaking, pads), matrix, where, blinding=0)
     listening = fiat_shamir_verifier("evaluation", proof.getvalue())
     channel = VerifierChannel(listening, hiding=hiding)
     claims = [PointClaim(point, constant(value)) for point, value in claimed]

@@ -288,7 +288,7 @@ def test_changed_columns_are_missed_as_often_as_the_queries_miss_them(changed: i
 
     def accepts(seed: int) -> bool:
         session = Session(seed, LARGE)
-        prove_evaluations(ProverChannel(session.prover, None), matrix, [point])
+        prove_evaluations(ProverChannel(session.prover, None), matrix, [point], blinding=0)
         session.prover.positions("positions", CODE.length, QUERIES)
         return _passes(lambda: _check_columns(session.verifier(), claim, codewords))
 
@@ -353,7 +353,7 @@ def test_a_false_value_passes_where_its_row_agrees() -> None:
     def accepts(seed: int) -> bool:
         session = Session(seed, LARGE)
         transcript = FalseCombinedRow(session.prover, point, ONE)
-        prove_evaluations(ProverChannel(transcript, None), matrix, [point])
+        prove_evaluations(ProverChannel(transcript, None), matrix, [point], blinding=0)
         transcript.positions("positions", CODE.length, 2)
 
         def check() -> None:

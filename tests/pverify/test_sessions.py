@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from wmproof.argument.transcript import VerifierCoins
 from wmproof.errors import InputError, ProofError, VerificationError
+from wmproof.pverify import session
 from wmproof.pverify.prover import prepare_claim
 from wmproof.pverify.session import HELLO, Stream, connected, parse_address, verify_session
 from wmproof.pverify.session_prover import prove_session
@@ -80,6 +82,27 @@ def test_a_claim_is_accepted_with_the_verifiers_coins(case, prepared):
     assert own == report
     assert report.security_bits >= 80
     assert not errors
+
+
+class CuriousCoins(VerifierCoins):
+    """Coins for which the combined row would not hide the witness: rows weigh by 1 or 2 alone."""
+
+    def draw(self, label, size):
+        if label != "evaluation/rows/r":
+            return super().draw(label, size)
+        coins = (2).to_bytes(size, "little")
+        self._to_prover.write(coins)
+        return coins
+
+
+def test_a_verifier_that_chooses_its_coins_learns_nothing(case, prepared, monkeypatch):
+    monkeypatch.setattr(session, "VerifierCoins", CuriousCoins)
+    with (
+        prover(lambda stream: prove_session(stream, prepared)) as (address, errors),
+        pytest.raises(ProofError, match="hung up"),
+    ):
+        check(address, case)
+    assert "unmask" in str(errors[0])
 
 
 def test_a_replayed_session_is_rejected(case, prepared):

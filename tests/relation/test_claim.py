@@ -21,10 +21,13 @@ from wmproof.argument.system.statement import (
 )
 from wmproof.argument.system.verifier import verify, verify_proof
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
+from wmproof.circuit.ir import Activation, Circuit, Conv, Input, Linear
+from wmproof.circuit.tables import clamp_table
 from wmproof.errors import InputError, ProofError
 from wmproof.relation import hits_prover
 from wmproof.relation.chunks import chunks_of, cover
 from wmproof.relation.claim import ClaimStatement
+from wmproof.relation.network import NetworkStatement
 
 CONTEXT = bytes(range(32))
 
@@ -286,3 +289,14 @@ def test_chunks_cover_with_few_dummies(count):
     for chunk in chunks_of(count, 6):
         assert chunk.first % chunk.slots == 0
         assert chunk.first < count
+
+
+def test_a_layer_of_one_value_for_one_trigger_is_refused():
+    one = np.ones((1, 1, 1, 1), np.int32)
+    layer = Linear(np.zeros((1, 1, 1), np.int32), (Conv(0, one, (1, 1)),))
+    logits = Linear(np.zeros((2, 1, 1), np.int32), (Conv(1, np.ones((2, 1, 1, 1), int), (1, 1)),))
+    nodes = (Input("image", (1, 1, 1)), Activation("only", 0, layer))
+    circuit = Circuit(nodes, (clamp_table(9, 1),), logits)
+    assert NetworkStatement(circuit, chunks_of(2, 8)).tables
+    with pytest.raises(InputError, match="one value"):
+        _ = NetworkStatement(circuit, chunks_of(1, 8)).tables

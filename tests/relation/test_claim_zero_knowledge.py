@@ -13,28 +13,33 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import pytest
 from cheating_prover import claim_hits
-from scipy.special import gammaln
 from toy_claim import toy_circuit, toy_key
+from uniformity import (
+    FALSE_ALARM,
+    assert_neighbours_independent,
+    assert_uniform,
+    chi_square,
+    field_words,
+    quantile,
+    quarters,
+)
 
 from wmproof.argument.element import ZERO
-from wmproof.argument.field import P
 from wmproof.argument.system import prover
-from wmproof.argument.system.encoding import sections
 from wmproof.argument.system.prover import ReplayedCoins, prove_to
 from wmproof.argument.system.simulator import _FreshCoins, simulate
-from wmproof.argument.system.statement import MAGIC, Security, prepare
+from wmproof.argument.system.statement import Security, prepare
 from wmproof.argument.system.verifier import verify
 from wmproof.argument.transcript import VerifierTranscript
 from wmproof.keys import LabelMode
 from wmproof.relation.claim import ClaimStatement
 from wmproof.relation.claim_prover import ClaimProof
 
-RUNS, CONTROL_RUNS, CELLS, FALSE_ALARM = 56, 20, 4, 1e-6
+RUNS, CONTROL_RUNS = 56, 20
 SECURITY = Security(bits=5, grinding_bits=0)
 CONTEXT = bytes(32)
 CIRCUIT = toy_circuit()
@@ -51,50 +56,8 @@ def transcript(claim, setup) -> bytes:
     return buffer.getvalue()
 
 
-def field_words(setup, data: bytes) -> np.ndarray:
-    """Every field element on the wire, word by word: (number of words,)."""
-    words, offset = [], -len(MAGIC)
-    for _, size, is_field in sections(setup):
-        if is_field:
-            words.append(np.frombuffer(data[offset : offset + size], "<u4"))
-        offset += size
-    return np.concatenate(words)
-
-
 def sample(setup, make: Callable[[], bytes], runs: int = RUNS) -> np.ndarray:
     return np.stack([field_words(setup, make()) for _ in range(runs)]).astype(np.uint64)
-
-
-@cache
-def quantile(runs: int, alarm: float) -> float:
-    """Least t with P(chi-square >= t) <= alarm, for `runs` balls in four equally likely cells."""
-    a, b, c = np.meshgrid(*[np.arange(runs + 1)] * 3, indexing="ij")
-    counts = np.stack([a, b, c, runs - a - b - c]).reshape(CELLS, -1)
-    counts = counts[:, counts[-1] >= 0]
-    logs = gammaln(runs + 1) - gammaln(counts + 1).sum(axis=0) - runs * np.log(CELLS)
-    statistic, inverse = np.unique(chi_square(counts, runs), return_inverse=True)
-    tail = np.cumsum(np.bincount(inverse, weights=np.exp(logs))[::-1])[::-1]
-    return float(statistic[tail <= alarm][0])
-
-
-def chi_square(counts: np.ndarray, runs: int) -> np.ndarray:
-    expected = runs / CELLS
-    return np.round(((counts - expected) ** 2 / expected).sum(axis=0), 9)
-
-
-def assert_uniform(cells: np.ndarray) -> None:
-    """Cells (runs, words), 0 to 3."""
-    runs, words = cells.shape
-    counts = np.stack([(cells == cell).sum(axis=0) for cell in range(CELLS)])
-    assert chi_square(counts, runs).max() < quantile(runs, FALSE_ALARM / words)
-
-
-def quarters(words: np.ndarray) -> np.ndarray:
-    return words * CELLS // P
-
-
-def halves(words: np.ndarray) -> np.ndarray:
-    return words * 2 // P
 
 
 @pytest.fixture(scope="module")
@@ -145,11 +108,7 @@ def test_every_word_is_uniform(samples, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_neighbours_are_independent(samples, kind):
-    # Neighbouring words belong to one message or one column: a pad used twice would show here.
-    words = samples[kind]
-    for distance in (1, 4, 8):
-        assert_uniform(quarters((words + P - np.roll(words, distance, axis=1)) % P))
-    assert_uniform(2 * halves(words) + halves(np.roll(words, 1, axis=1)))
+    assert_neighbours_independent(samples[kind])
 
 
 @pytest.mark.parametrize(

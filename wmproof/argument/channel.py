@@ -7,7 +7,7 @@ Whatever the prover says, it says as m + pad with a fresh uniform pad in K that 
 before the first challenge. To the verifier a message is therefore the *expression* (sent - pad_i),
 affine in unknown pads, and so is every claim that it derives. A check that would have compared two
 numbers becomes one linear equation in the pads; a product of two messages uses a committed product
-pad_i * pad_j. At the end `ligero.constraints` proves all of these equations at once.
+pad_i * pad_j. At the end `ligero.pad_prover` proves all of these equations at once.
 
 *Soundness*: pads are bound before any challenge, so the sent values determine the messages, and the
 equations hold exactly if the unencrypted checks pass. *Zero knowledge*: each sent value is uniform

@@ -17,6 +17,7 @@ from fractions import Fraction
 from math import comb, log2
 
 from wmproof.argument.field import P
+from wmproof.argument.ligero.pad_layout import fold_bits
 from wmproof.argument.reed_solomon import Code
 from wmproof.errors import InputError
 
@@ -128,6 +129,7 @@ def argument_errors(
     pad_rows = -(-shape.pads >> parameters.pad_code.message_bits) + 1
     product_rows = -(-shape.products >> parameters.pad_code.message_bits)
     all_rows = pad_rows + 3 * product_rows
+    folds = 1 + fold_bits(shape.products, shape.zeros) + product_rows
     relief = Fraction(1, 1 << parameters.grinding_bits)
     ground = {
         name: error * relief if name.endswith(" compression") else error
@@ -140,7 +142,8 @@ def argument_errors(
         "witness proximity": over_field(row_bits * parameters.witness_code.length),
         "witness queries": relief
         * evaluation_query_error(parameters.witness_code, parameters.witness_queries),
-        "pads batched": over_field(2 * shape.products + shape.zeros + product_rows),
+        # The masks may be no polynomials: a proximity gap for each folding, besides its root.
+        "pads batched": over_field(folds * (parameters.pad_code.length + 1)),
         "pads proximity": over_field(all_rows * parameters.pad_code.length),
         "pads queries": relief * pad_query_error(parameters.pad_code, parameters.pad_queries),
     }

@@ -28,7 +28,7 @@ from typing import Protocol
 from blake3 import blake3
 
 from wmproof.argument import codec
-from wmproof.argument.element import DEGREE, Element
+from wmproof.argument.element import DEGREE, ZERO, Element
 from wmproof.argument.field import U32, P
 from wmproof.errors import ProofError
 
@@ -183,7 +183,14 @@ class _Transcript:
         self._coins.absorb(label, data)
 
     def challenges(self, label: str, count: int) -> list[Element]:
-        """`count` elements of K, each within 2^-95 of uniform."""
+        """`count` elements of K, none of them zero, each within 2^-95 of uniform.
+
+        Raises
+        ------
+        ProofError
+            One is zero: once in 2^124 times, or because the verifier has chosen it. Provers and
+            verifiers may divide by challenges.
+        """
         width = _COEFFICIENT_COIN * DEGREE
         data = self._coins.draw(label, width * count)
         coefficients = [
@@ -191,7 +198,10 @@ class _Transcript:
             for i in range(0, len(data), _COEFFICIENT_COIN)
         ]
         rows = (coefficients[i : i + DEGREE] for i in range(0, len(coefficients), DEGREE))
-        return [Element(*row) for row in rows]
+        elements = [Element(*row) for row in rows]
+        if ZERO in elements:
+            raise ProofError("challenge", f"the challenge '{label}' is zero")
+        return elements
 
     def challenge(self, label: str) -> Element:
         """One element of K."""

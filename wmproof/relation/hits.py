@@ -206,7 +206,7 @@ class HitsStatement:
         logits = self.network.logit_form([ZERO] * self.slot_bits)[0]
         rounds = max(term.segment.inner_bits for term in logits)
         errors["logits"] = sumcheck_error(2 * rounds, 2)
-        errors["count"] = sumcheck_error(self.slot_bits, 2)
+        errors["count"] = sumcheck_error(max(self.slot_bits, _SLACK_BITS), 2)
         errors["hit bits"] = over_field(self.slot_bits) + sumcheck_error(self.slot_bits, 2)
         if self.secret:
             forms = sumcheck_error(2 * self.class_bits, 2)

@@ -67,7 +67,7 @@ class NetworkStatement:
     Raises
     ------
     InputError
-        More lookups than the field can count.
+        More lookups than the field can count, or a single one.
     """
 
     def __init__(self, circuit: Circuit, chunks: Sequence[Chunk]) -> None:
@@ -117,6 +117,12 @@ class NetworkStatement:
             raise InputError(
                 f"{sum(lengths)} lookups in {label} cannot be counted in the field",
                 remedy="Prove fewer triggers at once",
+            )
+        if 1 in lengths:
+            # A lookup has at least one variable, a segment of one entry none.
+            raise InputError(
+                f"{label} has a layer of one value, and one trigger is proved alone",
+                remedy="Use a key that hides another number of triggers, or larger chunks",
             )
         counts = Segment(f"{label}/multiplicities", 0, table.bits, "uint32")
         return TableUse(label, table, groups, Lookup(label, table, lengths), counts)

@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from wmproof.argument.channel import Expression
 from wmproof.argument.element import ONE, ZERO, Element
 
-# Rows of random values in every matrix. In u they come with the coefficients eq(r, i), which span
-# all of K over F_p but with probability about p^-5, so that u is uniform.
+# Rows of random values in every matrix. In u they come with the coefficients eq(r, i); where these
+# span all of K over F_p, u is uniform. They do but with probability of about s / |K| (the block's
+# common factor is zero), or if the verifier has chosen r, and then the prover does not send u.
 BLINDING_ROWS = 8
 
 

@@ -9,23 +9,34 @@ import numpy as np
 from wmproof.argument.element import HALF, Element
 from wmproof.argument.extension import empty_tables, inner_product
 from wmproof.argument.field import U32, P
-from wmproof.argument.ligero.algebra import scale
+from wmproof.argument.ligero.algebra import basis_of_field, scale
 from wmproof.argument.ligero.claims import corner_rows
 from wmproof.argument.logup.statement import powers
 from wmproof.argument.matrix import MessageMatrix
 from wmproof.argument.multilinear import eq, eq_table
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
+from wmproof.errors import ProofError
 
 Point = Sequence[Element]
 
 
 def prove_evaluations(
-    channel: ProverChannel, matrix: MessageMatrix, points: Sequence[Point]
+    channel: ProverChannel, matrix: MessageMatrix, points: Sequence[Point], *, blinding: int
 ) -> None:
     """Prove the matrix's values at points, in the order of the verifier's claims.
 
     Cost: each claim reads the rows that it weighs once; then two passes over the whole matrix.
+
+    Parameters
+    ----------
+    blinding : int
+        How many rows, the last ones, are random: `BLINDING_ROWS`, or 0 where nothing is secret.
+
+    Raises
+    ------
+    ProofError
+        The challenges are such that the blinding rows would not hide the combined row.
     """
     row_bits = (matrix.rows - 1).bit_length()
     weights = powers(channel.challenge("evaluation/gamma"), len(points))
@@ -37,7 +48,17 @@ def prove_evaluations(
     rows[1, :, : matrix.rows] = matrix.project_columns(eq_table(column_point))
     row_point = _prove_plain(channel, "evaluation/rows", rows, row_bits)
     coefficients = np.ascontiguousarray(eq_table(row_point)[:, : matrix.rows])
+    if blinding:
+        _check_blinding(coefficients[:, -blinding:])
     channel.transcript.send_vector("evaluation/row", matrix.combine_rows(coefficients))
+
+
+def _check_blinding(weights: U32) -> None:
+    # Coins of a verifier that chose them could make the combined row a row of the witness.
+    try:
+        basis_of_field(weights)
+    except ArithmeticError:
+        raise ProofError("session", "the verifier's coins would unmask the combined row") from None
 
 
 def _bind_columns(

@@ -7,15 +7,19 @@ pads, which linear constraints say. Two mask rows follow, polynomials of larger 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from wmproof.argument.channel import ConstraintSystem, Expression
 from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.extension import vector_of
+from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import U32
+from wmproof.argument.ligero.algebra import scale
+from wmproof.argument.multilinear import eq_table
 from wmproof.argument.reed_solomon import Code
+from wmproof.argument.transcript import ProverTranscript, VerifierTranscript
 
 
 @dataclass(frozen=True)
@@ -80,32 +84,39 @@ class PadLayout:
         left = self.pad_rows * self.code.message_length + product
         return left, left + self.product_rows * self.code.message_length
 
-    def linear_constraint(self, system: ConstraintSystem, gamma: Element) -> tuple[U32, Element]:
-        """Fold all linear constraints into one by powers of gamma, from the first on.
+    def linear_constraint(
+        self, system: ConstraintSystem, gamma: Element, fold: Sequence[Element]
+    ) -> tuple[U32, Element]:
+        """Fold all linear constraints into one: constraint j by gamma eq(fold, j).
+
+        Parameters
+        ----------
+        gamma : Element
+            Without it, the mask's sum could make up for constraints: their weights' sum is 1.
+        fold : sequence of `fold_bits` elements
 
         Returns
         -------
         weights : uint32 (4, rows * w), Montgomery
         target : Element
             The constraints hold only if <weights, matrix> = target, up to probability
-            (number of constraints) / |K|.
+            (1 + fold_bits) / |K|.
         """
         weights: dict[int, Element] = {}
-        # From gamma on: the mask's sum could make up for a constraint of the known weight 1.
-        target, power = ZERO, gamma
+        target = ZERO
+        factors = elements_of(scale(eq_table(fold), gamma))
 
         def weigh(cell: int, value: Element) -> None:
             weights[cell] = weights[cell] + value if cell in weights else value
 
-        for expression in self._copies(system):
+        copies = self._copies(system)
+        for expression, factor in zip(copies, factors, strict=False):
             for cell, coefficient in expression.terms.items():
-                weigh(cell, power * coefficient)
-            power = power * gamma
-        for zero in system.zeros:
+                weigh(cell, factor * coefficient)
+        for zero, factor in zip(system.zeros, factors[len(copies) :], strict=False):
             for unknown, coefficient in zero.terms.items():
-                weigh(self.cell(unknown), power * coefficient)
-            target = target - power * zero.constant
-            power = power * gamma
+                weigh(self.cell(unknown), factor * coefficient)
+            target = target - factor * zero.constant
         return self._dense(weights), target
 
     def _copies(self, system: ConstraintSystem) -> list[Expression]:
@@ -123,6 +134,15 @@ class PadLayout:
         return dense
 
 
-def constraint_count(system: ConstraintSystem) -> int:
-    """Number of linear constraints, copies included."""
-    return 2 * len(system.products) + len(system.zeros)
+def fold_bits(products: int, zeros: int) -> int:
+    """Variables that index the linear constraints: two copies a product, and the zeros."""
+    return max(0, 2 * products + zeros - 1).bit_length()
+
+
+def draw_challenges(
+    transcript: ProverTranscript | VerifierTranscript, system: ConstraintSystem
+) -> tuple[Element, Element, Element, list[Element]]:
+    """The tests' challenges gamma, rho, theta and `fold_bits` more, for the linear constraints."""
+    bits = fold_bits(len(system.products), len(system.zeros))
+    gamma, rho, theta, *fold = transcript.challenges("pads/challenges", 3 + bits)
+    return gamma, rho, theta, fold

@@ -12,7 +12,7 @@ from wmproof.argument.element import Element
 from wmproof.argument.extension import vector_of
 from wmproof.argument.field import U32, P, from_montgomery, random_elements
 from wmproof.argument.ligero.algebra import multiply, scale, weighted_sum
-from wmproof.argument.ligero.pad_layout import PadLayout
+from wmproof.argument.ligero.pad_layout import PadLayout, draw_challenges
 from wmproof.argument.ligero.polynomials import (
     coefficients_on_subgroup,
     row_coefficients,
@@ -92,8 +92,8 @@ class PadMatrix:
     def prove(self, transcript: ProverTranscript, system: ConstraintSystem) -> None:
         """Send the three polynomials of the tests."""
         layout = self._layout
-        gamma, rho, theta = transcript.challenges("pads/challenges", 3)
-        weights, _ = layout.linear_constraint(system, gamma)
+        gamma, rho, theta, fold = draw_challenges(transcript, system)
+        weights, _ = layout.linear_constraint(system, gamma, fold)
         transcript.send_vector("pads/proximity", self._proximity(rho))
         transcript.send_vector("pads/linear", self._linear(weights))
         transcript.send_vector("pads/quadratic", self._quotient(theta))

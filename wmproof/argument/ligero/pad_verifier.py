@@ -1,15 +1,22 @@
 """The verifier of the constraints on the pads.
 
 Three polynomials over K are sent in full and compared with the committed rows at random positions
-(rows w_i, masks s; gamma, rho and theta are challenges, a_i the folded linear constraint's row i):
+(rows w_i, masks s; rho and theta are challenges, a_i the folded linear constraint's row i):
 
     proximity   u = s_0 + sum_i rho^i w_i                         degree < 2^m + Q
     linear      q = s_1 + sum_i a_i w_i,    sum_H q = target      degree < 2 * 2^m + Q - 1
     quadratic   (X^w - 1) h = s_2 + sum_(t>=1) theta^t (x_t y_t - z_t)
 
 s_1 sums to zero over H and s_2 vanishes on it; a mask that does not is fixed before the challenges,
-so it cannot make up for a constraint that is violated: all constraints weigh powers from the first
-on, so no weight was known when the masks were chosen. Soundness: `soundness.pad_query_error`.
+so it cannot make up for a constraint that is violated: every constraint's weight has a challenge as
+a factor, so none was known when the masks were chosen.
+
+Nothing tests that a mask is close to any polynomial, and nothing has to: q and (X^w - 1) h are
+combinations, by random coefficients, of the mask and of one word for each constraint, which is
+sum_i A_ji w_i or x_t y_t - z_t. If too many such combinations are close to polynomials of degree
+< 2k - 1, so are the mask and all of these words, on common positions (proximity gaps, as for the
+rows). Each coefficient costs n / |K|, so linear constraints, which are thousands, are folded by a
+tensor of few. Soundness: `soundness.argument_errors`, `soundness.pad_query_error`.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.element import Element
 from wmproof.argument.extension import elements_of
 from wmproof.argument.field import U32, P, to_montgomery
-from wmproof.argument.ligero.pad_layout import PadLayout
+from wmproof.argument.ligero.pad_layout import PadLayout, draw_challenges
 from wmproof.argument.ligero.polynomials import coefficients_on_subgroup, values_at_positions
 from wmproof.argument.logup.statement import powers
 from wmproof.argument.transcript import VerifierTranscript
@@ -46,8 +53,8 @@ class PadTests:
         if (system.pads, len(system.products)) != (layout.pads, layout.products):
             raise ProofError("argument", "the transcript does not have the shape it announced")
         self._layout = layout
-        gamma, self._rho, self._theta = transcript.challenges("pads/challenges", 3)
-        self.weights, self.target = layout.linear_constraint(system, gamma)
+        gamma, self._rho, self._theta, fold = draw_challenges(transcript, system)
+        self.weights, self.target = layout.linear_constraint(system, gamma, fold)
         self.polynomials = (
             transcript.receive_vector("pads/proximity", layout.code.dimension),
             transcript.receive_vector("pads/linear", layout.linear_degree),

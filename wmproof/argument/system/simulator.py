@@ -13,7 +13,7 @@ Fiat-Shamir proof inherits it by programming the oracle at the challenges). Then
 A prover's transcript has the same distribution: pads are uniform and used once; any `queries`
 positions of a row are uniform thanks to its tail; blinding rows make the combined row uniform, and
 masks the polynomials. The only exception is that the blinding rows' weights may fail to span K,
-with probability about p^-5, where this raises ArithmeticError.
+with probability of a few dozen in |K|, where this raises ArithmeticError and the prover gives up.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from wmproof.argument.codec import encode_base, encode_vector
 from wmproof.argument.element import Element
 from wmproof.argument.extension import elements_of, vector_of
 from wmproof.argument.field import U32, P, from_montgomery, random_elements
+from wmproof.argument.ligero.algebra import basis_of_field
 from wmproof.argument.ligero.claims import BLINDING_ROWS
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_verifier import PadTests
@@ -34,8 +35,6 @@ from wmproof.argument.merkle import HASH_BYTES, SALT_BYTES, MerkleTree, leaf_has
 from wmproof.argument.system.statement import Setup, Statement
 from wmproof.argument.system.verifier import receive_tests
 from wmproof.argument.transcript import NONCE_BYTES, VerifierTranscript
-
-UNIT_MATRIX = [[int(i == j) for j in range(4)] for i in range(4)]
 
 
 class _FreshCoins:
@@ -122,36 +121,13 @@ def _witness_columns(evaluation: EvaluationTest, positions: list[int], rows: int
     columns = random_elements((len(positions), rows))
     weights = evaluation.row_weights()
     blinding = list(range(rows - BLINDING_ROWS, rows))
-    solved, inverse = _invertible(weights[:, blinding])
+    solved, inverse = basis_of_field(weights[:, blinding])
     solved = [blinding[i] for i in solved]
     columns[:, solved] = 0
     sent, rest = evaluation.compared(positions, columns)
     missing = (sent.astype(object) - rest.astype(object)) % P
     columns[:, solved] = (inverse @ missing % P).T.astype(np.uint32)
     return columns
-
-
-def _invertible(weights: U32) -> tuple[list[int], np.ndarray]:
-    """Four columns of (4, B) weights that span K, and the inverse of their matrix mod p."""
-    rows = [[int(x) for x in row] + unit for row, unit in zip(weights, UNIT_MATRIX, strict=True)]
-    count = weights.shape[1]
-    chosen: list[int] = []
-    for column in range(count):
-        rank = len(chosen)
-        pivot = next((i for i in range(rank, 4) if rows[i][column]), None)
-        if rank == 4 or pivot is None:
-            continue
-        rows[rank], rows[pivot] = rows[pivot], rows[rank]
-        scale = pow(rows[rank][column], -1, P)
-        rows[rank] = [x * scale % P for x in rows[rank]]
-        for i in range(4):
-            if i != rank:
-                factor = rows[i][column]
-                rows[i] = [(x - factor * y) % P for x, y in zip(rows[i], rows[rank], strict=True)]
-        chosen.append(column)
-    if len(chosen) < 4:
-        raise ArithmeticError("the blinding rows' weights do not span K")
-    return chosen, np.array([row[count:] for row in rows], object)
 
 
 def _pad_columns(pads: PadTests, positions: list[int], setup: Setup) -> U32:

@@ -112,9 +112,11 @@ class Openings:
     def errors(self) -> dict[str, Fraction]:
         """Soundness error of each part."""
         rounds = weighing = bits = 0
+        source = max(term.segment.inner_bits for term in self.source.terms([]))
         for run in self.runs:
             instances = self.slot_bits + run.bits
-            rounds += 4 * (instances + 11) + 3 * (run.bits + PLACE_BITS)
+            # The run's form is as long as its longest vector: the source's, for large images.
+            rounds += 4 * (instances + 11) + 3 * max(run.bits + PLACE_BITS, source)
             # tau, lambda; gamma, mu, rho; r's coordinates where the linear identities are checked.
             weighing += instances + 6 + 5 + 21 + 15 + 6 + instances
             bits += run.segment.bits

@@ -1,0 +1,89 @@
+"""The errors that a claim adds up cover every challenge that its verifier draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from openings_statement import FlatMessages
+from toy_claim import toy_circuit, toy_key
+
+from wmproof.argument.channel import VerifierChannel
+from wmproof.argument.element import BYTES, Element
+from wmproof.argument.soundness import FIELD_SIZE
+from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
+from wmproof.keys import LabelMode
+from wmproof.relation import hits_verifier
+from wmproof.relation.chunks import Chunk
+from wmproof.relation.claim import ClaimStatement
+from wmproof.relation.hits import HitsStatement
+from wmproof.relation.network import NetworkStatement
+from wmproof.relation.sha256 import verifier as sha256_verifier
+from wmproof.relation.sha256.statement import Openings
+
+
+class _Zeros:
+    def read(self, size: int) -> bytes:
+        return bytes(size)
+
+
+class _Counting(VerifierTranscript):
+    """Hears zeros; counts the bad values that each challenge has, powers as in `degrees`."""
+
+    def __init__(self, degrees: Mapping[str, int]) -> None:
+        super().__init__(_Zeros(), FiatShamirCoins("count"))
+        self._degrees, self.bad = degrees, 0
+
+    def receive(self, label: str, size: int) -> bytes:
+        if label.endswith("/round"):
+            # A round of degree d with its eq factor: d + 1, of which `challenges` counts one.
+            self.bad += size // BYTES
+        return super().receive(label, size)
+
+    def challenges(self, label: str, count: int) -> list[Element]:
+        if not label.endswith("/compress"):
+            self.bad += self._degrees.get(label.split("/")[-1], count)
+        return super().challenges(label, count)
+
+
+def _counted(verify, degrees: Mapping[str, int] = {}) -> int:
+    transcript = _Counting(degrees)
+    verify(VerifierChannel(transcript, rehearsal=True))
+    return transcript.bad
+
+
+def _stated(errors: Mapping[str, Fraction]) -> Fraction:
+    return FIELD_SIZE * sum(
+        (error for name, error in errors.items() if not name.endswith(" compression")), Fraction(0)
+    )
+
+
+@pytest.mark.parametrize("mode", list(LabelMode))
+def test_every_challenge_of_a_claim_is_counted(mode):
+    circuit = toy_circuit()
+    key = toy_key(circuit, mode).verification_key
+    claim = ClaimStatement(circuit, key, 1, context=bytes(32))
+    assert _stated(claim.errors()) >= _counted(claim.verify)
+
+
+@pytest.mark.parametrize("length", [1, 64, 3 * 32 * 32, 3 * 224 * 224])
+@pytest.mark.parametrize("slot_bits", [0, 2, 8])
+def test_every_challenge_of_an_opening_is_counted(slot_bits, length):
+    states = np.zeros((1 << slot_bits, 8), np.uint32)
+    source = FlatMessages(slot_bits, length)
+    openings = Openings("some", slot_bits, states, states, length, source)
+    # Six half equations; 17 factors and four more identities, 16 halves of a state.
+    degrees = {"lambda": 5, "gamma": 20 + 15}
+    counted = _counted(lambda channel: sha256_verifier.verify(channel, openings), degrees)
+    # The chain of states and the message are compared at instances that the sumcheck has drawn.
+    counted += sum(slot_bits + run.bits for run in openings.runs)
+    assert _stated(openings.errors()) >= counted
+
+
+def test_every_challenge_of_one_slots_hits_is_counted():
+    network = NetworkStatement(toy_circuit(), [Chunk(0, 0, 0)])
+    hits = HitsStatement(network, 1, 1, np.zeros(1, np.int64))
+    stated = _stated(hits.errors())
+    assert stated >= _counted(lambda channel: hits_verifier.verify(channel, hits))
