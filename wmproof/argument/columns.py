@@ -10,6 +10,7 @@ import numpy as np
 
 from wmproof.argument.field import U32
 from wmproof.argument.merkle import SALT_BYTES, MerkleTree, leaf_hashes
+from wmproof.argument.threads import one_ahead
 
 Entropy = Callable[[int], bytes]
 
@@ -70,7 +71,7 @@ class CommittedMatrix:
     ----------
     columns : Columns
     parts : int
-        The columns are hashed in so many parts, of which one is held; a power of two, at most n.
+        The columns are hashed in so many parts, of which two are held; a power of two, at most n.
     entropy : callable
         ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
     """
@@ -78,12 +79,19 @@ class CommittedMatrix:
     def __init__(self, columns: Columns, parts: int = 1, entropy: Entropy = os.urandom) -> None:
         self.columns = columns
         self._salts = entropy(columns.length * SALT_BYTES)
-        part = np.empty((columns.length // parts, columns.height), np.uint32)
+        size = columns.length // parts
+        buffers = [np.empty((size, columns.height), np.uint32) for _ in range(min(2, parts))]
+
+        def part(index: int) -> U32:
+            buffer = buffers[index % 2]
+            columns.write(index * size, buffer)
+            return buffer
+
         leaves: list[bytes] = []
-        for start in range(0, columns.length, len(part)):
-            columns.write(start, part)
-            salts = self._salts[start * SALT_BYTES : (start + len(part)) * SALT_BYTES]
-            leaves += leaf_hashes(part, salts)
+        # Hashing keeps one core busy: meanwhile the others encode the next part.
+        for index, hashed in enumerate(one_ahead(part, range(parts))):
+            salts = self._salts[index * size * SALT_BYTES : (index + 1) * size * SALT_BYTES]
+            leaves += leaf_hashes(hashed, salts)
         self._tree = MerkleTree(leaves)
 
     @property

@@ -11,8 +11,6 @@ from wmproof.argument.field import U32
 from wmproof.argument.reed_solomon import LANES, Code
 from wmproof.argument.threads import over_ranges
 
-Lanes = tuple[U32, U32, U32]
-
 
 class Rows(Protocol):
     """R rows, up to 16 of them at a time in the lanes of `Code.new_lanes`; for several threads."""
@@ -44,11 +42,11 @@ class EncodedColumns:
         self.length, self.height = source.code.length, source.rows
         self._source, self._code = source, source.code
         self._batches = -(-source.rows // LANES)
-        self._kept: U32 | None = None
+        self._kept: tuple[U32, U32] | None = None
         self._code.prepare()
         if keep:
-            kept = np.zeros((self._batches, self._code.message_length, LANES), np.uint32)
-            over_ranges(self._interpolate, self._batches, kept, grain=1)
+            kept = self._code.new_lanes(self._batches)
+            over_ranges(self._load, self._batches, 0, *kept, grain=1)
             self._kept = kept
 
     def write(self, start: int, out: U32) -> None:
@@ -61,31 +59,32 @@ class EncodedColumns:
         over_ranges(self._write_at, self._batches, positions, out, grain=1)
         return out
 
-    def _interpolate(self, start: int, stop: int, kept: U32) -> None:
+    def _load(self, start: int, stop: int, first: int, lanes: U32, tails: U32) -> None:
+        """Coefficients and tails of batches start .. stop - 1, from batch `first` of the lanes."""
         for batch in range(start, stop):
-            self._source.load_messages(*self._range(batch), kept[batch])
-            self._code.interpolate_lanes(kept[batch])
+            rows = batch * LANES, min((batch + 1) * LANES, self.height)
+            self._source.load_messages(*rows, lanes[batch - first])
+            self._code.interpolate_lanes(lanes[batch - first])
+            self._source.load_tails(*rows, tails[batch - first])
 
     def _write(self, start: int, stop: int, position: int, out: U32) -> None:
-        for first, count, lanes in self._coefficients(start, stop):
-            self._code.evaluate_lanes(lanes, out, first, count, position)
+        for first, lanes, tails in self._coefficients(start, stop):
+            self._code.evaluate_lanes(lanes, tails, out, first, position)
 
     def _write_at(self, start: int, stop: int, positions: Sequence[int], out: U32) -> None:
-        for first, count, lanes in self._coefficients(start, stop):
-            self._code.evaluate_lanes_at(lanes, positions, out, first, count)
+        for first, lanes, tails in self._coefficients(start, stop):
+            # One batch after the other: its coefficients stay in the cache for all blocks.
+            for b in range(len(lanes)):
+                own = lanes[b : b + 1], tails[b : b + 1]
+                self._code.evaluate_lanes_at(*own, positions, out, first + b * LANES)
 
-    def _range(self, batch: int) -> tuple[int, int]:
-        return batch * LANES, min((batch + 1) * LANES, self.height)
-
-    def _coefficients(self, start: int, stop: int) -> Iterator[tuple[int, int, Lanes]]:
-        """First row, number of rows and lanes of each batch in a range."""
-        messages, tails, work = self._code.new_lanes()
+    def _coefficients(self, start: int, stop: int) -> Iterator[tuple[int, U32, U32]]:
+        """First row, coefficients and tails of batches, of a range at once if they are kept."""
+        if self._kept is not None:
+            lanes, tails = self._kept
+            yield start * LANES, lanes[start:stop], tails[start:stop]
+            return
+        lanes, tails = self._code.new_lanes(1)
         for batch in range(start, stop):
-            first, last = self._range(batch)
-            if self._kept is None:
-                self._source.load_messages(first, last, messages)
-                self._code.interpolate_lanes(messages)
-            else:
-                messages = self._kept[batch]
-            self._source.load_tails(first, last, tails)
-            yield first, last - first, (messages, tails, work)
+            self._load(batch, batch + 1, batch, lanes, tails)
+            yield batch * LANES, lanes, tails

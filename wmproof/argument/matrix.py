@@ -41,13 +41,13 @@ class Storage:
     Attributes
     ----------
     parts : int
-        So many parts of the columns are encoded one after the other, in the same memory.
+        The columns are encoded in so many parts, a power of two; two of them are held.
     coefficients : bool
         Whether the messages' coefficients are kept, 4 bytes an entry: else they are interpolated
         again for each part and for the opened columns.
     """
 
-    parts: int = 4
+    parts: int = 16
     coefficients: bool = True
 
 

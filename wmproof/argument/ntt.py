@@ -18,10 +18,9 @@ j * LANES + l. Source: Bernstein, *Fast multiplication and its applications* (th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from wmproof.argument.field import (
     MONTGOMERY_R,
@@ -34,10 +33,12 @@ from wmproof.argument.field import (
     to_montgomery,
 )
 
+I64 = NDArray[np.int64]
+
 LANES = 16
 # Points of a block whose passes stay in the L2 cache (64 bytes a point).
 _CACHED = 1 << 12
-# Points of the blocks that are left alone if none of their values is wanted.
+# Points of the blocks that are left alone where none of their values is wanted.
 _SPARSE = 1 << 8
 
 
@@ -174,8 +175,9 @@ def _merge_tree(data: U32, table: U32, node: int, block: int) -> None:
                 _merge4(d0, d1, d2, d3, table[i], table[2 * i], table[2 * i + 1])
 
 
-def forward(data: U32, table: U32, node: int, wanted: Sequence[int] | None = None) -> None:
-    """Values from coefficients, in place; releases the GIL.
+@njit(nogil=True, cache=True)
+def forward(data: U32, table: U32, node: int) -> None:
+    """Values from coefficients, in place.
 
     Parameters
     ----------
@@ -186,18 +188,23 @@ def forward(data: U32, table: U32, node: int, wanted: Sequence[int] | None = Non
         `split_constants`.
     node : int
         1 for the whole tree.
-    wanted : sequence of int, optional
-        The values that are needed, in [0, size): others may be left unfinished.
     """
-    size = data.size
-    for points in (_CACHED, 1) if wanted is None else (_CACHED, _SPARSE, 1):
-        blocks = data.size // size
-        chosen = range(blocks) if wanted is None else {w * LANES // size for w in wanted}
-        below = size
-        for b in chosen:
-            part = data[b * size : (b + 1) * size]
-            below = _split_tree(part, table, node * blocks + b, points * LANES)
-        size = below
+    block = _split_tree(data, table, node, _CACHED * LANES)
+    blocks = data.shape[0] // block
+    for b in range(blocks):
+        _split_tree(data[b * block : (b + 1) * block], table, node * blocks + b, LANES)
+
+
+@njit(nogil=True, cache=True)
+def forward_at(data: U32, table: U32, node: int, wanted: I64) -> None:
+    """`forward`, of which only the values at increasing places `wanted`, int64, come out right."""
+    block = _split_tree(data, table, node, _SPARSE * LANES)
+    blocks, done = data.shape[0] // block, -1
+    for place in wanted:
+        b = place * LANES // block
+        if b != done:
+            _split_tree(data[b * block : (b + 1) * block], table, node * blocks + b, LANES)
+            done = b
 
 
 def inverse(data: U32, table: U32) -> None:

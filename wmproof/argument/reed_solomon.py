@@ -26,7 +26,7 @@ from functools import cached_property
 from itertools import groupby
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
 from wmproof.argument import ntt
 from wmproof.argument.field import (
@@ -37,11 +37,15 @@ from wmproof.argument.field import (
     P,
     add,
     mont_mul,
+    mont_reduce,
     montgomery,
 )
 from wmproof.errors import InputError
 
 LANES = ntt.LANES
+# A codeword is evaluated in blocks, each a sub-coset X^s = d of s = 2^m / 4 positions: four
+# products are one reduction, and the lanes of a block stay in the cache.
+_QUARTERS = 4
 _ONE = np.uint32(MONTGOMERY_R)
 
 
@@ -122,14 +126,17 @@ class Code:
         return ntt.merge_constants(self.message_length)
 
     @cached_property
-    def _folds(self) -> U32:
-        """(c - 1) c^q for each sub-coset X^(2^m) = c and each run q of 2^m tail coefficients."""
-        runs = -(-self.tail // self.message_length)
-        moduli = [
-            pow(int(x), self.message_length, P) for x in self.points()[:: self.message_length]
+    def _folds(self) -> tuple[U32, U32]:
+        """For each block X^s = d: d^i for the quarters of c, (d^4 - 1) d^q for each s of t."""
+        size = self.message_length // _QUARTERS
+        runs = -(-self.tail // size)
+        moduli = [pow(int(x), size, P) for x in self.points()[::size]]
+        quarters = [[montgomery(pow(d, i, P)) for i in range(_QUARTERS)] for d in moduli]
+        tails = [
+            [montgomery((pow(d, _QUARTERS, P) - 1) * pow(d, q, P)) for q in range(runs)]
+            for d in moduli
         ]
-        values = [[montgomery((c - 1) * pow(c, q, P)) for q in range(runs)] for c in moduli]
-        return np.array(values, np.uint32).reshape(len(moduli), runs)
+        return np.array(quarters, np.uint32), np.array(tails, np.uint32).reshape(len(moduli), runs)
 
     @cached_property
     def message_scale(self) -> np.uint32:
@@ -140,70 +147,62 @@ class Code:
         """Make the tables before several threads ask for them."""
         _ = self._split, self._merge, self._folds, self.message_scale
 
-    def new_lanes(self) -> tuple[U32, U32, U32]:
-        """Messages or coefficients of 16 rows, their tails, and a work area, all zero."""
-        n, q = self.message_length, self.tail
+    def new_lanes(self, batches: int) -> tuple[U32, U32]:
+        """Room for messages or coefficients, and tails, of batches of 16 rows, all zero."""
         return (
-            np.zeros((n, LANES), np.uint32),
-            np.zeros((q, LANES), np.uint32),
-            np.zeros((n, LANES), np.uint32),
+            np.zeros((batches, self.message_length, LANES), np.uint32),
+            np.zeros((batches, self.tail, LANES), np.uint32),
         )
 
     def interpolate_lanes(self, messages: U32) -> None:
-        """Make messages, as `ntt.load_lanes` scales them, coefficients of c; releases the GIL."""
+        """Make messages (2^m, 16), as `ntt.load_lanes` scales them, coefficients of c."""
         ntt.inverse(messages.reshape(-1), self._merge)
 
     def evaluate_lanes(
-        self, lanes: tuple[U32, U32, U32], out: U32, column: int, count: int, start: int = 0
+        self, coefficients: U32, tails: U32, out: U32, column: int, start: int = 0
     ) -> None:
-        """Write codewords of up to 16 rows to columns of `out`; releases the GIL.
+        """Write codewords to `out`, as many as there are columns for; releases the GIL.
 
         Parameters
         ----------
-        lanes : tuple
-            As from `new_lanes`: coefficients from `interpolate_lanes` and tails, neither of them
-            changed, and the work area.
+        coefficients, tails : ndarray
+            As `new_lanes` made them and `interpolate_lanes` and `ntt.load_lanes` filled them.
         out : ndarray
-            uint32 (positions, any), C-contiguous: the codewords from position `start` on, of which
-            columns column .. column + count - 1 are written.
+            uint32 (positions, any), C-contiguous: the codewords from position `start` on, written
+            from this column on.
+        column : int
+        start : int
         """
-        work, size, stop = lanes[2], self.message_length, start + len(out)
+        size, stop = self.message_length // _QUARTERS, start + len(out)
         for k in range(start // size, -(-stop // size)):
-            self._evaluate_coset(lanes, k)
             low, high = max(start, k * size), min(stop, (k + 1) * size)
-            own = work[low - k * size : high - k * size]
-            _store(own, out[low - start : high - start], column, count)
+            wanted = np.arange(low - k * size, high - k * size)
+            part = out[low - start : high - start]
+            self._evaluate_block(coefficients, tails, k, wanted, part, column)
 
     def evaluate_lanes_at(
+        self, coefficients: U32, tails: U32, positions: Sequence[int], out: U32, column: int
+    ) -> None:
+        """Write what `evaluate_lanes` would at increasing positions alone, in less time."""
+        size, row = self.message_length // _QUARTERS, 0
+        for k, group in groupby(positions, lambda position: position // size):
+            wanted = np.array(list(group)) - k * size
+            part = out[row : row + len(wanted)]
+            self._evaluate_block(coefficients, tails, k, wanted, part, column)
+            row += len(wanted)
+
+    def _evaluate_block(
         self,
-        lanes: tuple[U32, U32, U32],
-        positions: Sequence[int],
+        coefficients: U32,
+        tails: U32,
+        k: int,
+        wanted: ntt.I64,
         out: U32,
         column: int,
-        count: int,
     ) -> None:
-        """Write what `evaluate_lanes` would at some positions alone, in less time.
-
-        Parameters
-        ----------
-        positions : sequence of int
-            Increasing, in [0, n); those of the rows of `out`.
-        """
-        work, size = lanes[2], self.message_length
-        row = 0
-        for k, group in groupby(positions, lambda position: position // size):
-            own = [position - k * size for position in group]
-            self._evaluate_coset(lanes, k, own)
-            _store(work[own], out[row : row + len(own)], column, count)
-            row += len(own)
-
-    def _evaluate_coset(
-        self, lanes: tuple[U32, U32, U32], k: int, wanted: Sequence[int] | None = None
-    ) -> None:
-        coefficients, tails, work = lanes
-        work[:] = coefficients
-        _add_tail(tails, self._folds[k], work)
-        ntt.forward(work.reshape(-1), self._split, (1 << self.rate_bits) + k, wanted)
+        quarters, runs = (folds[k] for folds in self._folds)
+        node = (_QUARTERS << self.rate_bits) + k
+        _evaluate(coefficients, tails, quarters, runs, self._split, node, wanted, out, column)
 
     def encode(self, messages: U32, tails: U32) -> U32:
         """Codewords of a few rows, in one thread.
@@ -222,13 +221,12 @@ class Code:
         """
         rows = self._checked_rows(messages, tails)
         out = np.empty((self.length, rows), np.uint32)
-        lanes = self.new_lanes()
+        lanes, tail_lanes = self.new_lanes(1)
         for first in range(0, rows, LANES):
-            last = min(first + LANES, rows)
-            ntt.load_lanes(messages[first:last], self.message_scale, lanes[0], 0)
-            ntt.load_lanes(tails[first:last], _ONE, lanes[1], 0)
+            ntt.load_lanes(messages[first : first + LANES], self.message_scale, lanes[0], 0)
+            ntt.load_lanes(tails[first : first + LANES], _ONE, tail_lanes[0], 0)
             self.interpolate_lanes(lanes[0])
-            self.evaluate_lanes(lanes, out, first, last - first)
+            self.evaluate_lanes(lanes, tail_lanes, out, first)
         return np.ascontiguousarray(out.T)
 
     def encode_extension(self, message: U32, tail: U32) -> U32:
@@ -283,22 +281,60 @@ class Code:
 
 
 @njit(nogil=True, cache=True)
-def _add_tail(tails: U32, folds: U32, work: U32) -> None:
-    """Add (d - 1) t mod X^(2^m) - d, for the sub-coset on which X^(2^m) = d."""
-    wrap = work.shape[0]
-    for j in range(tails.shape[0]):
-        source, target, factor = tails[j], work[j % wrap], folds[j // wrap]
-        for i in range(LANES):
-            target[i] = add(target[i], mont_mul(source[i], factor))
+def _evaluate(
+    coefficients: U32,
+    tails: U32,
+    quarters: U32,
+    runs: U32,
+    table: U32,
+    node: int,
+    wanted: ntt.I64,
+    out: U32,
+    column: int,
+) -> None:
+    """Values of batches of rows at places of one block, to the rows of `out`."""
+    size = coefficients.shape[1] // _QUARTERS
+    work = np.empty((size, LANES), np.uint32)
+    for b in range(coefficients.shape[0]):
+        _fold(coefficients[b], quarters, work)
+        _add_tail(tails[b], runs, work)
+        if 4 * wanted.shape[0] < size:
+            ntt.forward_at(work.reshape(-1), table, node, wanted)
+        else:
+            ntt.forward(work.reshape(-1), table, node)
+        first = column + b * LANES
+        count = min(LANES, out.shape[1] - first)
+        for row in range(wanted.shape[0]):
+            source, target = work[wanted[row]], out[row, first : first + count]
+            if count == LANES:
+                for i in range(LANES):
+                    target[i] = source[i]
+            else:
+                for i in range(count):
+                    target[i] = source[i]
 
 
 @njit(nogil=True, cache=True)
-def _store(work: U32, out: U32, column: int, count: int) -> None:
-    for j in range(work.shape[0]):
-        source, target = work[j], out[j, column : column + count]
-        if count == LANES:
-            for i in range(LANES):
-                target[i] = source[i]
-        else:
-            for i in range(count):
-                target[i] = source[i]
+def _fold(coefficients: U32, quarters: U32, work: U32) -> None:
+    """C mod X^s - d: the sum of d^i times the quarters of c."""
+    size = work.shape[0]
+    f0, f1 = uint64(quarters[0]), uint64(quarters[1])
+    f2, f3 = uint64(quarters[2]), uint64(quarters[3])
+    for j in range(size):
+        c0, c1 = coefficients[j], coefficients[size + j]
+        c2, c3 = coefficients[2 * size + j], coefficients[3 * size + j]
+        target = work[j]
+        for i in range(LANES):
+            total = f0 * uint64(c0[i]) + f1 * uint64(c1[i])
+            total += f2 * uint64(c2[i]) + f3 * uint64(c3[i])
+            target[i] = mont_reduce(total)
+
+
+@njit(nogil=True, cache=True)
+def _add_tail(tail: U32, runs: U32, work: U32) -> None:
+    """Add (X^(2^m) - 1) t mod X^s - d."""
+    size = work.shape[0]
+    for j in range(tail.shape[0]):
+        source, target, factor = tail[j], work[j % size], runs[j // size]
+        for i in range(LANES):
+            target[i] = add(target[i], mont_mul(source[i], factor))

@@ -8,11 +8,12 @@ work from any thread, and keep each kernel a plain sequential function.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -51,3 +52,23 @@ def over_ranges(
     ranges = [(start, min(start + step, size)) for start in range(0, size, step)]
     futures = [_pool(thread_count()).submit(kernel, lo, hi, *args) for lo, hi in ranges]
     return [future.result() for future in futures]
+
+
+def one_ahead(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """``map(work, items)``, working on the next item while the caller uses a result.
+
+    Work on an item begins when the caller has asked for the result before: it may then overwrite
+    the one before that. With one thread, nothing is done ahead.
+    """
+    if thread_count() == 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(1) as ahead:
+        pending: Future[T] | None = None
+        for item in items:
+            begun = ahead.submit(work, item)
+            if pending is not None:
+                yield pending.result()
+            pending = begun
+        if pending is not None:
+            yield pending.result()

@@ -28,7 +28,7 @@ from wmproof.relation.sha256.factors_prover import TABLES as SHA256_TABLES
 from wmproof.relation.sha256.statement import PLACE_BITS, ROUNDS, WORD_BITS
 
 # The fastest one first.
-_STORAGES = (FASTEST, *(Storage(parts, coefficients=False) for parts in (4, 16, 64)))
+_STORAGES = (FASTEST, *(Storage(parts, coefficients=False) for parts in (16, 64)))
 _RATE = 4
 _ELEMENT = 16
 # Compiled kernels, the threads' own scratch, and what the allocator does not give back.
@@ -120,11 +120,11 @@ def added_bytes(statement: ClaimStatement, storage: Storage) -> int:
     lookups = sum(sum(use.lookup.lengths) for use in statement.network.tables)
     witness = sum(np.dtype(segment.dtype).itemsize << segment.bits for segment in layout.segments)
     columns = _RATE << layout.message_bits
-    part = columns * 4 * layout.rows // storage.parts
+    parts = 2 * columns * 4 * layout.rows // storage.parts
     tree = columns * (3 * HASH_BYTES + SALT_BYTES + 48)
     kept = _FIXED + witness + 4 * lookups + tree
     coefficients = 4 * layout.rows << layout.message_bits if storage.coefficients else 0
-    committing = part + thread_count() * LANES * 4 * (3 << layout.message_bits)
+    committing = parts + thread_count() * LANES * 4 * (2 << layout.message_bits)
     working = max(
         _lookup_bytes(statement), _openings_bytes(statement), _evaluation_bytes(statement)
     )
