@@ -43,7 +43,7 @@ class Expression:
         return combine([(ONE, self), (ONE, other)])
 
     def __sub__(self, other: Expression) -> Expression:
-        return combine([(ONE, self), (-ONE, other)])
+        return combine([(ONE, self), (_MINUS_ONE, other)])
 
     def plus(self, value: Element) -> Expression:
         """Add a public number."""
@@ -64,10 +64,16 @@ def combine(parts: Iterable[tuple[Element, Expression]]) -> Expression:
     total = ZERO
     terms: dict[int, Element] = {}
     for factor, expression in parts:
-        total = total + factor * expression.constant
+        # Most factors are one, and most coefficients those of messages as received.
+        plain, negative = factor is ONE, -factor
+        total = total + (expression.constant if plain else factor * expression.constant)
         for unknown, coefficient in expression.terms.items():
-            # Most coefficients are those of messages as received.
-            value = -factor if coefficient is _MINUS_ONE else factor * coefficient
+            if plain:
+                value = coefficient
+            elif coefficient is _MINUS_ONE:
+                value = negative
+            else:
+                value = factor * coefficient
             terms[unknown] = terms[unknown] + value if unknown in terms else value
     return Expression(total, terms)
 
@@ -157,9 +163,10 @@ class VerifierChannel:
         ((i, a),) = x.terms.items()
         ((j, b),) = y.terms.items()
         self.system.products.append((i, j))
-        product = Expression(ZERO, {~(len(self.system.products) - 1): a * b})
-        linear = [(x.constant, Expression(ZERO, {j: b})), (y.constant, Expression(ZERO, {i: a}))]
-        return combine([(ONE, product), *linear]).plus(x.constant * y.constant)
+        # (x0 + a u) (y0 + b v), where x and y may be the same message.
+        terms = {~(len(self.system.products) - 1): a * b, j: b * x.constant}
+        terms[i] = terms[i] + a * y.constant if i == j else a * y.constant
+        return Expression(x.constant * y.constant, terms)
 
     def require_zero(self, label: str, expression: Expression) -> None:
         """Demand that an expression is zero: now if it has no unknowns, in the end if it has."""

@@ -6,6 +6,7 @@ reader always knows how many bytes it may ask for. A coefficient of p or more is
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,12 +25,16 @@ def decode_base(data: bytes, label: str) -> U32:
     """Read canonical base-field elements, uint32 (N,); ProofError if one is p or more."""
     values = np.frombuffer(data, dtype="<u4")
     if values.size and int(values.max()) >= P:
-        raise ProofError(
-            "encoding",
-            f"message '{label}' holds a field element that is not below p",
-            where=f"element {int(np.argmax(values >= P))}",
-        )
+        raise _too_large(label, int(np.argmax(values >= P)))
     return values.astype(np.uint32, copy=False)
+
+
+def _too_large(label: str, index: int) -> ProofError:
+    return ProofError(
+        "encoding",
+        f"message '{label}' holds a field element that is not below p",
+        where=f"element {index}",
+    )
 
 
 def encode_elements(elements: Sequence[Element]) -> bytes:
@@ -39,8 +44,11 @@ def encode_elements(elements: Sequence[Element]) -> bytes:
 
 def decode_elements(data: bytes, label: str) -> list[Element]:
     """Read elements of K; ProofError if a coefficient is p or more."""
-    rows = decode_base(data, label).reshape(-1, DEGREE).tolist()
-    return [Element(*row) for row in rows]
+    # Messages of two or three elements are the most frequent ones: numpy would cost more.
+    values = struct.unpack(f"<{len(data) // 4}I", data)
+    if values and max(values) >= P:
+        raise _too_large(label, next(i for i, value in enumerate(values) if value >= P))
+    return [Element(*values[i : i + DEGREE]) for i in range(0, len(values), DEGREE)]
 
 
 def encode_vector(vector: U32) -> bytes:

@@ -17,6 +17,8 @@ DEGREE = 4
 NON_RESIDUE = 3
 BYTES = 4 * DEGREE
 _R_INVERSE = pow(MONTGOMERY_R, -1, P)
+# A named tuple's own constructor costs as much as an addition.
+_make = tuple.__new__
 
 
 class Element(NamedTuple):
@@ -33,20 +35,14 @@ class Element(NamedTuple):
         return cls(value % P)
 
     def __add__(self, other: Element) -> Element:  # type: ignore[override]
-        return Element(
-            (self.c0 + other.c0) % P,
-            (self.c1 + other.c1) % P,
-            (self.c2 + other.c2) % P,
-            (self.c3 + other.c3) % P,
-        )
+        a0, a1, a2, a3 = self
+        b0, b1, b2, b3 = other
+        return _make(Element, ((a0 + b0) % P, (a1 + b1) % P, (a2 + b2) % P, (a3 + b3) % P))
 
     def __sub__(self, other: Element) -> Element:
-        return Element(
-            (self.c0 - other.c0) % P,
-            (self.c1 - other.c1) % P,
-            (self.c2 - other.c2) % P,
-            (self.c3 - other.c3) % P,
-        )
+        a0, a1, a2, a3 = self
+        b0, b1, b2, b3 = other
+        return _make(Element, ((a0 - b0) % P, (a1 - b1) % P, (a2 - b2) % P, (a3 - b3) % P))
 
     def __neg__(self) -> Element:
         return ZERO - self
@@ -54,11 +50,14 @@ class Element(NamedTuple):
     def __mul__(self, other: Element) -> Element:  # type: ignore[override]
         a0, a1, a2, a3 = self
         b0, b1, b2, b3 = other
-        return Element(
-            (a0 * b0 + NON_RESIDUE * (a1 * b3 + a2 * b2 + a3 * b1)) % P,
-            (a0 * b1 + a1 * b0 + NON_RESIDUE * (a2 * b3 + a3 * b2)) % P,
-            (a0 * b2 + a1 * b1 + a2 * b0 + NON_RESIDUE * a3 * b3) % P,
-            (a0 * b3 + a1 * b2 + a2 * b1 + a3 * b0) % P,
+        return _make(
+            Element,
+            (
+                (a0 * b0 + NON_RESIDUE * (a1 * b3 + a2 * b2 + a3 * b1)) % P,
+                (a0 * b1 + a1 * b0 + NON_RESIDUE * (a2 * b3 + a3 * b2)) % P,
+                (a0 * b2 + a1 * b1 + a2 * b0 + NON_RESIDUE * a3 * b3) % P,
+                (a0 * b3 + a1 * b2 + a2 * b1 + a3 * b0) % P,
+            ),
         )
 
     def __pow__(self, exponent: int) -> Element:

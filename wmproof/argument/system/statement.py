@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.element import Element
+from wmproof.argument.codec import element_bytes
+from wmproof.argument.element import ZERO, Element
 from wmproof.argument.ligero.claims import BLINDING_ROWS, PointClaim
 from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.ligero.pad_layout import PadLayout
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = "wmproof argument v1"
 MAGIC = b"wmproof argument 1\n"
+# Any element will do in a rehearsal that is not zero: verifiers divide by challenges.
+_CHALLENGE = Element(2)
 
 
 class Statement(Protocol):
@@ -127,15 +130,22 @@ class _Zeros:
 
 
 class _Rehearsal(VerifierTranscript):
-    """Hears zeros, and remembers how long each message is."""
+    """Hears zeros, always draws the same challenge, and remembers how long each message is."""
 
     def __init__(self) -> None:
         super().__init__(_Zeros(), FiatShamirCoins("rehearsal"))
         self.sizes: list[int] = []
 
+    def challenges(self, label: str, count: int) -> list[Element]:
+        return [_CHALLENGE] * count
+
     def receive(self, label: str, size: int) -> bytes:
         self.sizes.append(size)
-        return super().receive(label, size)
+        return bytes(size)
+
+    def receive_elements(self, label: str, count: int) -> list[Element]:
+        self.sizes.append(element_bytes(count))
+        return [ZERO] * count
 
     def check_grinding(self, label: str, bits: int) -> None:
         self.sizes.append(0)
