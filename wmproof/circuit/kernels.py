@@ -38,8 +38,15 @@ def unfold(x: Array, first: int, geometry: Array, out: Array) -> None:
                 out[line, place : place + width] = 0
                 continue
             out[line, place : place + begin] = 0
-            for w in range(begin, end):
-                out[line, place + w] = x[n, c, row, column0 + w * sw]
+            if sw == 1:
+                # A loop that the compiler turns into vector instructions.
+                source = x[n, c, row, column0 + begin : column0 + end]
+                target = out[line, place + begin : place + end]
+                for w in range(source.shape[0]):
+                    target[w] = source[w]
+            else:
+                for w in range(begin, end):
+                    out[line, place + w] = x[n, c, row, column0 + w * sw]
             out[line, place + end : place + width] = 0
 
 

@@ -12,6 +12,7 @@ from wmproof.argument.element import Element
 from wmproof.argument.field import U32
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.prover_channel import ProverChannel
+from wmproof.argument.threads import over_ranges
 from wmproof.relation import linear_form_prover
 from wmproof.relation.network import NetworkStatement, TableUse
 from wmproof.relation.network_verifier import class_weights
@@ -62,10 +63,20 @@ def prove(
 def _columns(
     use: TableUse, traces: Mapping[int, Trace], reported: Callable[[int], None]
 ) -> Iterator[U32]:
+    """Columns z and y of each group, all in the same memory: touching new one costs more."""
+    buffer = np.empty(2 * max(use.lookup.lengths), np.uint32)
     for chunk, node in use.groups:
         trace = traces[chunk.index]
-        yield np.stack([trace.looked_up[node], trace.committed[node].reshape(-1)])
-        reported(trace.looked_up[node].size)
+        z, y = trace.looked_up[node], trace.committed[node].reshape(-1)
+        columns = buffer[: 2 * z.size].reshape(2, -1)
+        over_ranges(_fill, z.size, z, y, columns)
+        yield columns
+        reported(z.size)
+
+
+def _fill(start: int, stop: int, z: U32, y: NDArray[np.uint8], columns: U32) -> None:
+    columns[0, start:stop] = z[start:stop]
+    columns[1, start:stop] = y[start:stop]
 
 
 def prove_logits(
