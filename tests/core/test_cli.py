@@ -183,7 +183,7 @@ BAD = {
     "taken name": (("keygen", "-o", "owner", *SMALL), ["exists already"]),
     "no folder": (("keygen", "-o", "missing/k", *SMALL), ["folder that does not exist"]),
     "unknown command": (("frobnicate",), ["No such command"]),
-    "foreign file": (("inspect", "notes.txt"), ["none of wmproof's files"]),
+    "foreign file": (("inspect", "notes.txt"), ["none of the files that wmproof reads"]),
     "not bounded": (("reveal", "owner.mk"), ["no batches"]),
     "bad signer": (("check-key", "owner.pvk", "--signer", "notes.txt"), ["not a public key"]),
     "bad names": (("check-key", "owner.pvk", "--class-names", "notes.txt"), ["1 names for 10"]),

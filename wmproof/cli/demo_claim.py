@@ -110,4 +110,6 @@ def _verify_elsewhere(out: Path) -> dict[str, Any]:
     if not done.stdout:
         return {"holds": False, "what": done.stderr.strip()}
     report: dict[str, Any] = json.loads(done.stdout)
+    if "error" in report:
+        return {"holds": False, "what": report["error"]["what"]}
     return report
