@@ -81,11 +81,14 @@ def prove(
     """
     from wmproof.cli.claim_summary import print_claim
     from wmproof.pverify.prover import prepare_claim
+    from wmproof.pverify.session import parse_address
     from wmproof.pverify.session_prover import prove_session, serve_once
     from wmproof.pverify.statement import INTERACTIVE, NON_INTERACTIVE
 
     if (out is None) == (listen is None):
         raise click.UsageError("give either --out or --listen")
+    if listen is not None:
+        parse_address(listen)
     public_key = load_public_key(pvk_path)
     if out is not None:
         check_target(out, overwrite=force)
