@@ -44,7 +44,7 @@ class Narrator:
     def title(self, text: str) -> None:
         """Print a heading."""
         if not self.quiet:
-            console().print(f"\n[bold]{text}[/bold]")
+            console().print(f"\n[bold]{text}[/bold]", soft_wrap=True)
 
     def fields(self, fields: dict[str, object]) -> None:
         """Print names and values."""
