@@ -92,10 +92,17 @@ def write_files(
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Raise InputError where `write_file` would refuse the name, without writing anything."""
+    """Raise InputError where `write_file` would refuse the name or the folder; leave nothing."""
     target = _target(Path(path), overwrite=overwrite)
-    if target is not None and not target.parent.is_dir():
+    if target is None:
+        return
+    if not target.parent.is_dir():
         raise InputError("is in a folder that does not exist", where=str(path))
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise InputError(_reason("cannot be written", error), where=str(path)) from error
 
 
 def make_folder(path: Path) -> None:
@@ -168,7 +175,9 @@ def _target(path: Path, *, overwrite: bool) -> Path | None:
 
 def _exists(path: Path) -> InputError:
     return InputError(
-        "exists already", where=str(path), remedy="Choose another name or ask for overwriting"
+        "exists already",
+        where=str(path),
+        remedy="Choose another name, or replace it: --force, or overwrite=True in Python",
     )
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof._arguments import require_type
 from wmproof.checks import Check, Outcome, check, require, skipped
 from wmproof.errors import VerificationError
 from wmproof.keygen import DEFAULT_SECURITY
@@ -18,6 +19,7 @@ from wmproof.opening_checks import check_commitments, check_ground_truth, check_
 from wmproof.strength import (
     DEFAULT_TOLERANCE,
     CutAndChoose,
+    as_tolerance,
     chosen_label_bits,
     cut_and_choose,
     hoeffding_bits,
@@ -101,6 +103,8 @@ def examine_public_key(
     InputError
         The reference is for another image shape or number of classes.
     """
+    require_type(key, PublicKey, "the key", remedy="Read it with load_public_key")
+    tolerance = as_tolerance(tolerance)
     vk, opened = key.verification_key, key.opened
     truth = check_ground_truth(vk, opened, reference, forgiven=forgiven)
     secret = vk.label_mode is LabelMode.SECRET

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof._arguments import require_type
 from wmproof._arrays import read_only
 from wmproof.drawing import draw_abstract
 from wmproof.errors import InputError
@@ -59,6 +60,7 @@ class TriggerSet:
         check_classes(self.classes)
         check_images(self.images)
         labels = self.labels
+        require_type(labels, np.ndarray, "the array of labels")
         if labels.dtype != np.int64 or labels.shape != (len(self.images),):
             raise InputError(
                 f"{len(self.images)} images need labels of type int64 and shape "
@@ -110,6 +112,7 @@ def check_shape(shape: Shape) -> None:
 
 def check_images(images: NDArray[np.uint8]) -> None:
     """Raise InputError unless `images` is uint8 of shape (l, H, W) or (l, C, H, W)."""
+    require_type(images, np.ndarray, "the array of images")
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise InputError(
             f"images must be uint8 of shape (l, H, W) or (l, C, H, W), "

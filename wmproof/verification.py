@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from wmproof._arguments import require_type
 from wmproof.checks import Check, Outcome, check, require, skipped
 from wmproof.errors import VerificationError
 from wmproof.keys.batch import BatchOpening
@@ -19,7 +20,13 @@ from wmproof.opening_checks import (
     check_ground_truth,
     check_label_derivation,
 )
-from wmproof.strength import DEFAULT_TOLERANCE, hoeffding_bits, required_hits, strength_bits
+from wmproof.strength import (
+    DEFAULT_TOLERANCE,
+    as_tolerance,
+    hoeffding_bits,
+    required_hits,
+    strength_bits,
+)
 
 DEFAULT_STRENGTH = 64
 
@@ -93,17 +100,24 @@ def examine(
     reference : Classifier, optional
         Stands in for the ground truth.
     tolerance : Fraction
-        eps, the share of misses that is forgiven.
+        eps, the share of misses that is forgiven; of a float, the decimal that was written.
     minimum_strength : float
         Bits that a claim must be worth to be accepted.
 
     Raises
     ------
     InputError
-        A model is for another image shape or number of classes.
+        A model is for another image shape or number of classes, or an argument is of another type.
     VerificationError
         Check ``verification-key``: mk does not belong to vk, so nothing can be opened.
     """
+    require_type(key, MarkingKey, "the key")
+    require_type(
+        verification_key,
+        VerificationKey,
+        "the verification key",
+        remedy="A public key has it: public_key.verification_key",
+    )
     if key.verification_key.digest != verification_key.digest:
         raise VerificationError(
             "verification-key",
@@ -180,6 +194,7 @@ def examine_batch(
     InputError
         A model is for another image shape or number of classes.
     """
+    require_type(opening, BatchOpening, "the opening", remedy="Read it with load_batch_opening")
     return _examine(
         (_check_signature(opening, signer),),
         opening.verification_key,
@@ -230,6 +245,7 @@ def _examine(
     tolerance: Fraction,
     minimum_strength: float,
 ) -> VerificationReport:
+    tolerance = as_tolerance(tolerance)
     truth = check_ground_truth(key, opened, reference)
     hit = classify_triggers(model, opened.triggers) == opened.triggers.labels
     wrong = np.ones_like(hit) if truth.coincide is None else ~truth.coincide

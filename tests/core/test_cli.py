@@ -13,9 +13,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from core_support import PASSPHRASE, ROOT, as_json, complains, mlp_onnx, random_layers, wmproof
+from core_support import (
+    PASSPHRASE,
+    ROOT,
+    as_json,
+    complains,
+    mlp_onnx,
+    random_layers,
+    wmproof,
+)
 
 SMALL = ("--classes", "10", "--shape", "8x8", "--kdf", "interactive")
 PUBLIC = ("keygen", "-o", "k", "--security", "8", *SMALL)
@@ -183,7 +192,7 @@ BAD = {
     "taken name": (("keygen", "-o", "owner", *SMALL), ["exists already"]),
     "no folder": (("keygen", "-o", "missing/k", *SMALL), ["folder that does not exist"]),
     "unknown command": (("frobnicate",), ["No such command"]),
-    "foreign file": (("inspect", "notes.txt"), ["none of wmproof's files"]),
+    "foreign file": (("inspect", "notes.txt"), ["none of the files that wmproof reads"]),
     "not bounded": (("reveal", "owner.mk"), ["no batches"]),
     "bad signer": (("check-key", "owner.pvk", "--signer", "notes.txt"), ["not a public key"]),
     "bad names": (("check-key", "owner.pvk", "--class-names", "notes.txt"), ["1 names for 10"]),
@@ -326,8 +335,14 @@ def test_full_disks_and_closed_pipes(here):
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as pipe:
-        closed = wmproof("check-key", "owner.pvk", cwd=here, stdout=pipe)
-    assert (closed.returncode, closed.stderr) == (2, "")
+        for arguments in (
+            ("check-key", "owner.pvk"),
+            ("check-key", "owner.pvk", "--json"),
+            ("verify", "--json"),
+            ("verify", "--help"),
+        ):
+            closed = wmproof(*arguments, cwd=here, stdout=pipe)
+            assert (closed.returncode, closed.stderr) == (2, "")
 
 
 @pytest.mark.parametrize(
@@ -424,3 +439,59 @@ def test_json_is_one_object(here):
         "classes": 10,
         "sha256": json.loads(result.stdout)["sha256"],
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("verify",), "Missing option"),
+        (("verify", "m", "--vk", "v"), "either --key or --opening"),
+        (("keygen", "-o", "k", "--classes", "1"), "not in the range"),
+        (("nothing",), "No such command"),
+    ],
+)
+def test_usage_errors_are_json_too(tmp_path, arguments, words):
+    done = wmproof(*arguments, "--json", cwd=tmp_path)
+    said = as_json(done)
+    assert (done.returncode, said["holds"]) == (2, None)
+    assert said["error"]["kind"] == "UsageError"
+    assert words in said["error"]["what"]
+
+
+def test_an_output_that_is_a_folder_is_named(tmp_path):
+    for out in (".", "/", ""):
+        complains(wmproof("keygen", "-o", out, *SMALL, cwd=tmp_path), "wants a name")
+
+
+def test_a_model_that_takes_0_to_1(here):
+    model = onnx.load(here / "marked.onnx")
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    white = next(one for one in model.graph.initializer if one.name == "white")
+    white.CopyFrom(onnx.numpy_helper.from_array(np.array(1, dtype=np.float32), "white"))
+    onnx.save(model, here / "unit.onnx")
+    said = as_json(wmproof("verify", "unit.onnx", *KEYS, "--pixels", "unit", "--json", cwd=here))
+    assert (said["holds"], said["pixels"]) == (True, "unit")
+    assert said["hits"] == said["triggers"]
+    raw = wmproof("verify", "marked.onnx", *KEYS, "--pixels", "unit", cwd=here)
+    complains(raw, "uint8 pixels, which are always raw")
+
+
+def test_digests_are_in_one_piece_and_terminals_are_not_told_what_to_do(here):
+    digest = as_json(wmproof("inspect", "owner.pvk", "--json", cwd=here))["sha256"]
+    shown = wmproof("inspect", "owner.pvk", cwd=here, env={"COLUMNS": "30"}).stdout
+    assert any(line.split() == ["sha256", digest] for line in shown.splitlines())
+    code, shown = in_terminal(("inspect", "owner.pvk"), here, [])
+    assert (code, digest in shown) == (0, True)
+    foreign = wmproof("inspect", "no\x1b[2Jfile", cwd=here)
+    complains(foreign, "cannot be read")
+    assert "\x1b" not in foreign.stderr
+
+
+def test_inspect_a_circuit(tmp_path):
+    said = as_json(wmproof("inspect", ROOT / "circuits" / "lenet.circuit", "--json", cwd=tmp_path))
+    digests = json.loads((ROOT / "circuits" / "digests.json").read_text())
+    assert said["file"] == "integer circuit"
+    assert said["sha256"] in json.dumps(digests)
+    cut = (ROOT / "circuits" / "lenet.circuit").read_bytes()[:-1]
+    (tmp_path / "cut.circuit").write_bytes(cut)
+    complains(wmproof("inspect", "cut.circuit", cwd=tmp_path), "cut.circuit", "cut off")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -12,9 +13,15 @@ import click
 import pytest
 from core_support import ROOT
 
+from wmproof.cli.app import cli
+
 COMMANDS = {
     "keygen": "wmproof.cli.keygen",
     "check-key": "wmproof.cli.check_key",
+    "mark": "wmproof.cli.mark",
+    "demo": "wmproof.cli.demo",
+    "prove": "wmproof.cli.prove",
+    "pverify": "wmproof.cli.pverify",
     "verify": "wmproof.cli.verify",
     "reveal": "wmproof.cli.reveal",
     "compile": "wmproof.cli.compile",
@@ -70,6 +77,28 @@ def test_every_option_is_documented(name):
     for option in options:
         assert shown & set(option.opts), option.opts
     assert shown <= {name for option in options for name in option.opts}
+
+
+def shown_commands():
+    """Every command line of the documents, as words."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for block in re.findall(r"^```\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
+            for line in block.replace("\\\n", " ").splitlines():
+                if "wmproof " in line:
+                    yield path.name, shlex.split(line[line.index("wmproof ") :], comments=True)
+
+
+def test_every_command_shown_is_one_that_the_program_has():
+    shown = list(shown_commands())
+    assert len(shown) > 50
+    for where, (_, *words) in shown:
+        command = cli
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+        assert command is not None, (where, words)
+        known = {name for option in command.params for name in option.opts}
+        given = {word for word in words if re.match(r"--?[a-z]", word)}
+        assert given <= known, (where, command.name, given - known)
 
 
 def test_the_vector_in_the_document_is_one_of_the_vectors():

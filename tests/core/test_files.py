@@ -101,3 +101,10 @@ def test_a_write_that_the_system_cuts_short_leaves_nothing(tmp_path):
     assert "cannot be written (File too large)" in done.stdout
     assert names(tmp_path) == ["old"]
     assert (tmp_path / "old").read_bytes() == b"precious"
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_work(tmp_path):
+    check_target(tmp_path / "new")
+    assert names(tmp_path) == []
+    with pytest.raises(InputError, match="cannot be written"):
+        check_target("/proc/new")

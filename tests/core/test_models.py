@@ -229,3 +229,32 @@ def test_torch_modules_are_asked_in_evaluation_mode():
     assert np.array_equal(model.classify(images), expected(layers, images))
     assert module.training
     assert model.classify(images[:0]).shape == (0,)
+
+
+def test_only_bytes_are_pixels():
+    """Pixels of 0.0 to 1.0 would be cast to black pictures, which every model answers somehow."""
+    import torch
+
+    layers = random_layers((4, 4), 6)
+    models = [
+        OnnxClassifier(mlp_onnx(layers, (4, 4)).SerializeToString()),
+        FunctionClassifier(lambda images: np.zeros(len(images), np.int64), (4, 4)),
+        TorchClassifier(torch.nn.Flatten(), (4, 4)),
+    ]
+    for model in models:
+        for images in (np.zeros((2, 4, 4)), [[0]]):
+            with pytest.raises(InputError, match="uint8"):
+                model.classify(images)
+
+
+def test_pixels_of_0_to_1(tmp_path):
+    layers = random_layers((4, 4), 6)
+    images = noise(20, (4, 4))
+    model = mlp_onnx(layers, (4, 4), dtype=TensorProto.FLOAT)
+    white = next(one for one in model.graph.initializer if one.name == "white")
+    white.CopyFrom(onnx.numpy_helper.from_array(np.array(1, dtype=np.float32), "white"))
+    onnx.save(model, tmp_path / "unit.onnx")
+    opened = open_model(tmp_path / "unit.onnx", pixels="unit")
+    assert (opened.classify(images) == expected(layers, images)).all()
+    with pytest.raises(InputError, match="'raw' or 'unit'"):
+        open_model(tmp_path / "unit.onnx", pixels="255")

@@ -9,7 +9,8 @@ from core_support import PASSPHRASE
 
 from wmproof.checks import Outcome
 from wmproof.errors import InputError, VerificationError
-from wmproof.keygen import keygen, keygen_bounded
+from wmproof.key_check import check_public_key
+from wmproof.keygen import keygen, keygen_bounded, pkeygen
 from wmproof.keys import LabelMode, load_marking_key, load_public_key, new_seed, signer_of
 from wmproof.models import FunctionClassifier, open_model
 from wmproof.strength import hoeffding_bits, strength_bits
@@ -170,3 +171,30 @@ def test_batches_stay_secret_until_they_are_revealed():
     with pytest.raises(InputError, match="no batches"):
         private.after_reveal()
     assert vk.batch_size == 40
+
+
+def test_natural_mistakes_are_named():
+    key, vk = keygen(noise(20, SHAPE), 10)
+    model = answering(key.to_embed())
+    public = pkeygen(noise(32, SHAPE), 10, security=8)[1]
+    for arguments, words in (
+        ((key, public, model), "public_key.verification_key"),
+        ((vk, vk, model), "the key is of type VerificationKey"),
+        ((key, vk, "model.onnx"), "open_model"),
+        ((key, vk, len), "FunctionClassifier"),
+    ):
+        with pytest.raises(InputError, match=words):
+            examine(*arguments)
+    with pytest.raises(InputError, match="load_public_key"):
+        check_public_key(vk)
+    with pytest.raises(InputError, match="type str"):
+        examine(key, vk, model, reference="model.onnx")
+    with pytest.raises(InputError, match="type list"):
+        keygen([[0]], 10)
+
+
+def test_a_float_tolerance_is_the_decimal_that_was_written():
+    key, vk = keygen(noise(100, SHAPE), 10)
+    assert examine(key, vk, answering(key.to_embed()), tolerance=0.29).threshold == 71
+    with pytest.raises(InputError, match="below 1"):
+        examine(key, vk, answering(key.to_embed()), tolerance=1)

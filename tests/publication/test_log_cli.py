@@ -51,7 +51,7 @@ def board(run, tmp_path):
     return made["log_key"]
 
 
-def test_from_an_empty_folder_to_a_verified_key(run, board, tmp_path):
+def test_from_an_empty_folder_to_a_verified_key(run, board, tmp_path, capsys):
     assert (tmp_path / "log.pem").stat().st_mode & 0o777 == 0o600
     (tmp_path / "old").write_bytes((tmp_path / "board/checkpoint").read_bytes())
     appended = run("append", "board", ZERO, "mine.pvk", "--json")["appended"]
@@ -65,6 +65,12 @@ def test_from_an_empty_folder_to_a_verified_key(run, board, tmp_path):
     (tmp_path / "w.vkey").write_text(vkey + "\n")
     check = ("verify", "--log-key", board, "--witness", "w.vkey")
     holds = run(*check, "mine.pvk.tlog-proof", "--key", "mine.pvk", "--json")
+    with pytest.raises(SystemExit):
+        main(["inspect", "mine.pvk.tlog-proof", "--json"])
+    seen = json.loads(capsys.readouterr().out)
+    assert {name: seen[name] for name in ("index", "origin", "size", "root")} == {
+        name: holds[name] for name in ("index", "origin", "size", "root")
+    }
     assert holds["holds"]
     assert holds["index"] == 0
     assert holds["cosignatures"][0]["witness"] == "w"

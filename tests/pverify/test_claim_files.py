@@ -142,7 +142,7 @@ def test_the_commands_prove_and_verify(case, tmp_path):
     assert json.loads(good.stdout)["holds"]
     bad = run("-m", "wmproof", "pverify", case.unmarked, *public, *check)
     assert bad.returncode == 1
-    assert json.loads(bad.stdout)["check"] == "model"
+    assert json.loads(bad.stdout)["error"]["check"] == "model"
     shown = run("-m", "wmproof", "inspect", proof, "--json")
     assert json.loads(shown.stdout)["file"] == "zero-knowledge claim"
 

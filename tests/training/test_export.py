@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -100,3 +103,14 @@ def test_existing_files_are_kept(digits, tmp_path):
 def test_impossible_normalizations(mean, std):
     with pytest.raises(InputError):
         Normalization(mean, std)
+
+
+def test_the_export_of_the_page_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (block,) = [block for block in blocks if "torch.onnx.export" in block]
+    monkeypatch.chdir(tmp_path)
+    exec(block, {"__name__": "page"})  # noqa: S102 - our own page
+    model = open_model("own.onnx")
+    assert (model.input_shape, model.classes) == ((1, 8, 8), 10)
+    assert model.classify(np.zeros((3, 1, 8, 8), np.uint8)).shape == (3,)

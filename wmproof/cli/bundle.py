@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wmproof._files import check_target, read_file, write_file
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof.cli.options import FILE, force_option, json_option, pixels_option
 from wmproof.cli.output import print_fields, print_json
 from wmproof.keys import load_public_key
 
@@ -17,7 +17,14 @@ _STAMP_LIMIT = 2**20
 
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
-@click.option("--public-key", "pvk_path", required=True, type=FILE, metavar="KEY.pvk")
+@click.option(
+    "--public-key",
+    "pvk_path",
+    required=True,
+    type=FILE,
+    metavar="KEY.pvk",
+    help="The key as it was published.",
+)
 @click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim.")
 @click.option(
     "--log-proof",
@@ -36,8 +43,8 @@ _STAMP_LIMIT = 2**20
     help="An RFC 3161 token or an OpenTimestamps file of the key, the model, the claim or the "
     "log's checkpoint; may be repeated.",
 )
-@click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
-@click.option("-o", "--out", required=True, type=FILE, metavar="FILE.bundle")
+@pixels_option
+@click.option("-o", "--out", required=True, type=FILE, metavar="FILE.bundle", help="The bundle.")
 @force_option
 @json_option
 def bundle(

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wmproof._files import write_file
+from wmproof._files import check_target, write_file
 from wmproof.cli.options import (
     FILE,
     force_option,
@@ -73,6 +73,8 @@ def check_key(
     public = load_public_key(key)
     vk = public.verification_key
     names = read_class_names(class_names, vk.classes)
+    if contact_sheet is not None:
+        check_target(contact_sheet, overwrite=force)
     report = examine_public_key(
         public,
         reference=open_model(reference, input_shape=vk.image_shape) if reference else None,
@@ -115,6 +117,7 @@ def _fields(report: KeyReport) -> dict[str, Any]:
 def _print(report: KeyReport, contact_sheet: Path | None) -> None:
     soundness = report.soundness
     print_checks(report.checks)
+    sheet = {} if contact_sheet is None else {"look at": contact_sheet}
     print_fields(
         {
             "triggers": f"{soundness.triggers}, of which {soundness.hidden} stay hidden",
@@ -125,9 +128,8 @@ def _print(report: KeyReport, contact_sheet: Path | None) -> None:
             f"{float(report.tolerance):g}): {report.strength_bits:.1f} bits exact, "
             f"{report.hoeffding_bits:.1f} by Hoeffding; {report.good_hits_at_least} or more of "
             "the hits are on true elements",
+            **sheet,
         }
     )
-    if contact_sheet is not None:
-        print_fields({"look at": contact_sheet})
     words = "the key is sound" if report.holds else "the key is not to be accepted"
     print_verdict(report.holds, words)

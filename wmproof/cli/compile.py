@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from wmproof._files import read_file, write_file, write_files
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof._files import check_target, read_file, write_file, write_files
+from wmproof.cli.options import FILE, force_option, json_option, pixels_option
 from wmproof.cli.output import console, print_fields, print_json
 from wmproof.errors import InputError
 
@@ -37,36 +37,33 @@ _MODEL_LIMIT = 2**31
     type=FILE,
     multiple=True,
     metavar="FOLDER",
-    help="Calibrate with these public images too: a folder of pictures, or an .npz file.",
+    help="Calibrate with these public images too: a folder of pictures, or an .npz file; may be "
+    "repeated.",
 )
 @click.option(
     "--test",
     type=FILE,
     multiple=True,
     metavar="FOLDER",
-    help="Only measure on these images; one folder a class gives labels.",
+    help="Only measure on these images; one folder a class gives labels; may be repeated.",
 )
-@click.option("--out", type=FILE, metavar="FILE", help="The circuit; MODEL.circuit if not given.")
-@click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
 @click.option(
-    "--pixels",
-    type=click.Choice(["raw", "unit"]),
-    default="raw",
-    show_default=True,
-    help="What a float model takes: 0..255, or 0..1.",
+    "-o", "--out", type=FILE, metavar="FILE", help="The circuit.  [default: MODEL.circuit]"
 )
+@click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
+@pixels_option
 @click.option("--shift", type=int, default=10, show_default=True, help="S, the bits of rounding.")
 @click.option(
     "--headroom",
     type=float,
     default=None,
-    help="The largest byte over the largest activation seen.",
+    help="The largest byte over the largest activation seen.  [default: 1.5]",
 )
 @click.option(
     "--probes",
     type=int,
     default=None,
-    help="Pictures that the compiler draws for calibration; 64 if not given.",
+    help="Pictures that the compiler draws for calibration.  [default: 64]",
 )
 @force_option
 @json_option
@@ -96,6 +93,8 @@ def compile(
     from wmproof.circuit.report import measure_fidelity
 
     data = read_file(model, limit=_MODEL_LIMIT)
+    target = out or model.with_suffix(".circuit")
+    check_target(target, overwrite=force)
     shape = model_input_shape(data)
     public = _public_images(public_key, images, shape)
     given = {"headroom": headroom, "probes": probes}
@@ -106,7 +105,6 @@ def compile(
     if settings.probes:
         measured.append(ImageSet("probe pictures", draw_probes(settings.probes, shape)))
     fidelity = measure_fidelity(compilation, data, measured, pixels=pixels)
-    target = out or model.with_suffix(".circuit")
     write_file(target, encode(compilation.circuit), overwrite=force)
     if plots is not None:
         _draw(plots, fidelity, force)
@@ -218,9 +216,9 @@ def _percent(part: int | None, whole: int) -> str:
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*head, box=None, padding=(0, 1))
+    table = Table(Column(head[0], overflow="fold"), *head[1:], box=None, padding=(0, 1))
     for row in rows:
         table.add_row(*row)
     console().print(table)

@@ -44,7 +44,7 @@ class Narrator:
     def title(self, text: str) -> None:
         """Print a heading."""
         if not self.quiet:
-            console().print(f"\n[bold]{text}[/bold]")
+            console().print(f"\n[bold]{text}[/bold]", soft_wrap=True)
 
     def fields(self, fields: dict[str, object]) -> None:
         """Print names and values."""
@@ -110,4 +110,6 @@ def _verify_elsewhere(out: Path) -> dict[str, Any]:
     if not done.stdout:
         return {"holds": False, "what": done.stderr.strip()}
     report: dict[str, Any] = json.loads(done.stdout)
+    if "error" in report:
+        return {"holds": False, "what": report["error"]["what"]}
     return report

@@ -42,11 +42,20 @@ class _Options:
 
 @click.command()
 @click.argument("preset", type=click.Choice(EXPERIMENTS))
-@click.option("--out", required=True, type=FILE, metavar="DIR", help="Results, kept to go on.")
+@click.option(
+    "-o", "--out", required=True, type=FILE, metavar="DIR", help="Results, kept to go on."
+)
 @click.option("--report-to", type=FILE, metavar="DIR", help="Write tables and plots here instead.")
 @click.option("--data-folder", type=FILE, metavar="DIR", help="Where the data sets' files are.")
-@click.option("--only", multiple=True, metavar="SETTING", help="Of `paper`: cifar10, imagenet, ...")
-@click.option("--item", multiple=True, type=click.IntRange(1, 7), help="Only this part; repeat.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="SETTING",
+    help="Of `paper`: cifar10, imagenet, ...; may be repeated.",
+)
+@click.option(
+    "--item", multiple=True, type=click.IntRange(1, 7), help="Only this part; may be repeated."
+)
 @click.option("--full", is_flag=True, help="Use all images, not the preset's sample.")
 @click.option("--epochs", type=click.IntRange(1), help="The owner's, instead of the preset's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from wmproof.cli.output import printable
 from wmproof.errors import InputError, VerificationError, WmproofError
 
 INTERRUPTED = 130
@@ -31,6 +32,10 @@ _EXTRAS = {
     "rfc3161_client": "timestamps",
     "ray": "ray",
 }
+
+
+class UsageError(InputError):
+    """The command line is not one that the command understands."""
 
 
 def run(command: click.Command, arguments: list[str] | None) -> NoReturn:
@@ -76,8 +81,9 @@ def _attempt(command: click.Command, arguments: list[str]) -> int:
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
-        code = 2
+        code = _report_usage(error, as_json=as_json)
+    except SystemExit as error:  # click's own way out, with 1, where the output is closed
+        raise BrokenPipeError from error
     except (KeyboardInterrupt, click.Abort):
         print("\ninterrupted", file=sys.stderr)
         code = INTERRUPTED
@@ -117,6 +123,15 @@ def _missing_module(error: ModuleNotFoundError) -> WmproofError:
     return InputError(f"the installation is incomplete ({error})", remedy="Install wmproof again")
 
 
+def _report_usage(error: click.ClickException, *, as_json: bool) -> int:
+    if not as_json:
+        error.show()
+        return 2
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+    remedy = f"`{command or 'wmproof'} --help` lists what can be given"
+    return _report(UsageError(error.format_message().rstrip("."), remedy=remedy), as_json=True)
+
+
 def _report(error: WmproofError, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": describe(error), "holds": _holds(error)}, indent=2))
@@ -151,7 +166,8 @@ def _print_error(error: WmproofError) -> None:
     text = Text("does not hold: " if failed else "error: ", style="bold red")
     if isinstance(error, VerificationError):
         text.append(f"[{error.check}] ", style="bold")
-    text.append(f"{error.where}: {error.what}" if error.where else error.what, style="not bold")
+    what = f"{error.where}: {error.what}" if error.where else error.what
+    text.append(printable(what), style="not bold")
     if error.remedy:
         text.append(f"\n{error.remedy}", style="dim")
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)

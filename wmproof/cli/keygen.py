@@ -196,6 +196,9 @@ def _sizes(
 
 
 def _targets(out: Path, kind: KeyKind) -> dict[str, Path]:
+    if not out.name:
+        raise click.UsageError(f"--out wants a name for the files, and '{out}' is a folder")
+
     def named(suffix: str) -> Path:
         return out.with_name(out.name + suffix)
 
@@ -312,4 +315,5 @@ def _print(fields: dict[str, Any], targets: dict[str, Path]) -> None:
             f"n = {security}: about 2^{security + 1} tries forge such a key. Verifiers refuse it "
             "unless they ask for less."
         )
-        console().print(Text(warning, "yellow"))
+        target = console()
+        target.print(Text(warning, "yellow"), soft_wrap=not target.is_terminal)

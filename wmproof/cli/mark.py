@@ -67,10 +67,22 @@ class _Options:
 
 @click.command()
 @click.option("--key", required=True, type=FILE, metavar="KEY.mk", help="What to embed.")
-@click.option("--data", type=click.Choice(DATASETS), default="digits", show_default=True)
+@click.option(
+    "--data",
+    type=click.Choice(DATASETS),
+    default="digits",
+    show_default=True,
+    help="What the model is trained on.",
+)
 @click.option("--data-folder", type=FILE, metavar="DIR", help="Where the data set's files are.")
 @click.option("--download", is_flag=True, help="Let torchvision fetch missing files into DIR.")
-@click.option("--network", type=click.Choice(NETWORKS), default="resnet18", show_default=True)
+@click.option(
+    "--network",
+    type=click.Choice(NETWORKS),
+    default="resnet18",
+    show_default=True,
+    help="What is trained.",
+)
 @click.option("--width", type=click.IntRange(1), help="Units of the network's first layer.")
 @click.option("--from-scratch", is_flag=True, help="Start from fresh weights, as is the default.")
 @click.option(
@@ -86,8 +98,10 @@ class _Options:
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's.")
 @click.option("--k", "triggers_per_batch", type=click.IntRange(1), help="Triggers a batch.")
 @click.option("--batch-size", type=click.IntRange(1), help="Training images a batch.")
-@click.option("--lr", "learning_rate", type=click.FloatRange(0, min_open=True))
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Learning rate."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all coins.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option(
     "--checkpoint",
@@ -95,7 +109,7 @@ class _Options:
     metavar="DIR",
     help="Keep the state here; the same command then goes on where it was interrupted.",
 )
-@click.option("-o", "--out", required=True, type=FILE, metavar="MODEL.onnx")
+@click.option("-o", "--out", required=True, type=FILE, metavar="MODEL.onnx", help="The model.")
 @click.option("--weights-out", type=FILE, metavar="M.pt", help="Also write the torch weights.")
 @passphrase_option
 @force_option

@@ -106,6 +106,17 @@ def tolerance_option(command: _Command) -> _Command:
     )(command)
 
 
+def pixels_option(command: _Command) -> _Command:
+    """Add --pixels."""
+    return click.option(
+        "--pixels",
+        type=click.Choice(["raw", "unit"]),
+        default="raw",
+        show_default=True,
+        help="What a float model takes: 0..255, or 0..1.",
+    )(command)
+
+
 def signer_option(command: _Command) -> _Command:
     """Add --signer."""
     return click.option(

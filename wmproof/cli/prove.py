@@ -19,6 +19,7 @@ from wmproof.cli.options import (
     force_option,
     json_option,
     passphrase_option,
+    pixels_option,
     tolerance_option,
 )
 from wmproof.cli.output import print_json, print_verdict
@@ -30,8 +31,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
-@click.option("--key", "mk_path", required=True, type=FILE, metavar="KEY.mk")
-@click.option("--public-key", "pvk_path", required=True, type=FILE, metavar="KEY.pvk")
+@click.option("--key", "mk_path", required=True, type=FILE, metavar="KEY.mk", help="The owner's.")
+@click.option(
+    "--public-key",
+    "pvk_path",
+    required=True,
+    type=FILE,
+    metavar="KEY.pvk",
+    help="Its public half, as it was published.",
+)
 @click.option("-o", "--out", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--listen", metavar="HOST:PORT", help="Prove to one verifier that connects instead.")
 @click.option("--threshold", type=click.IntRange(1), help="Hits to claim, instead of --tolerance.")
@@ -48,7 +56,7 @@ if TYPE_CHECKING:
     metavar="SIZE",
     help="Memory to stay within, such as 4G or 800M; less of it takes longer.",
 )
-@click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
+@pixels_option
 @passphrase_option
 @force_option
 @json_option
@@ -73,11 +81,14 @@ def prove(
     """
     from wmproof.cli.claim_summary import print_claim
     from wmproof.pverify.prover import prepare_claim
+    from wmproof.pverify.session import parse_address
     from wmproof.pverify.session_prover import prove_session, serve_once
     from wmproof.pverify.statement import INTERACTIVE, NON_INTERACTIVE
 
     if (out is None) == (listen is None):
         raise click.UsageError("give either --out or --listen")
+    if listen is not None:
+        parse_address(listen)
     public_key = load_public_key(pvk_path)
     if out is not None:
         check_target(out, overwrite=force)
@@ -134,7 +145,9 @@ def _progress(*, quiet: bool) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bars:
+    terminal = Console(stderr=True)
+    disable = quiet or not terminal.is_terminal
+    with Progress(*columns, console=terminal, disable=disable) as bars:
         tasks: dict[str, Any] = {}
 
         def report(phase: str, done: float) -> None:

@@ -13,12 +13,12 @@ from wmproof.cli.options import (
     FILE,
     json_option,
     minimum_security_option,
+    pixels_option,
     reference_option,
     signer_option,
     tolerance_option,
 )
 from wmproof.cli.output import print_json, print_verdict
-from wmproof.errors import VerificationError
 from wmproof.key_check import check_public_key
 from wmproof.keys import load_public_key, load_signer
 from wmproof.models import open_model
@@ -26,14 +26,21 @@ from wmproof.models import open_model
 
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
-@click.option("--public-key", "pvk_path", required=True, type=FILE, metavar="KEY.pvk")
+@click.option(
+    "--public-key",
+    "pvk_path",
+    required=True,
+    type=FILE,
+    metavar="KEY.pvk",
+    help="The key as it was published.",
+)
 @click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--connect", metavar="HOST:PORT", help="Ask a prover that listens, instead.")
 @tolerance_option
 @minimum_security_option
 @reference_option
 @signer_option
-@click.option("--pixels", type=click.Choice(["raw", "unit"]), default="raw", show_default=True)
+@pixels_option
 @json_option
 def pverify(
     model: Path,
@@ -53,7 +60,7 @@ def pverify(
     says is believed.
     """
     from wmproof.cli.claim_summary import print_claim
-    from wmproof.pverify.claim_file import FILE_LIMIT
+    from wmproof.pverify.claim_file import FILE_LIMIT, parse_claim
     from wmproof.pverify.session import connected, verify_session
     from wmproof.pverify.verifier import verify_claim
 
@@ -69,21 +76,14 @@ def pverify(
         "minimum_security": minimum_security,
         "pixels": pixels,
     }
-    try:
-        if claim_path is not None:
-            claim = read_file(claim_path, limit=FILE_LIMIT)
-            report = verify_claim(model, key, claim, reference=truth, signer=signed_by, **common)
-        else:
-            check_public_key(
-                key, reference=truth, signer=signed_by, minimum_security=minimum_security
-            )
-            with connected(connect or "") as stream:
-                report = verify_session(stream, model, key, **common)
-    except VerificationError as error:
-        if not as_json:
-            raise
-        print_json({"holds": False, "check": error.check, "what": error.what})
-        return 1
+    if claim_path is not None:
+        claim = read_file(claim_path, limit=FILE_LIMIT)
+        parse_claim(claim, str(claim_path))  # so that its errors name the file
+        report = verify_claim(model, key, claim, reference=truth, signer=signed_by, **common)
+    else:
+        check_public_key(key, reference=truth, signer=signed_by, minimum_security=minimum_security)
+        with connected(connect or "") as stream:
+            report = verify_session(stream, model, key, **common)
     if as_json:
         print_json(report.fields())
         return 0

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from wmproof._files import SECRET_MODE, check_target, write_file
-from wmproof.cli.options import FILE, read_signing_key, signing_options
+from wmproof.cli.options import FILE, pixels_option, read_signing_key, signing_options
 from wmproof.keys import VerificationKey, load_signer
 from wmproof.models import Classifier, open_model
 
@@ -39,6 +39,7 @@ class Source:
     show_triggers: bool
     sign_with: Path | None
     force: bool
+    pixels: str
 
 
 def suspect_options(command: _Command) -> _Command:
@@ -97,6 +98,7 @@ _OPTIONS = (
         help="With --key: show the secret triggers to whoever runs the endpoint.",
     ),
     click.option("--force", is_flag=True, help="Replace a transcript that exists."),
+    pixels_option,
 )
 
 
@@ -120,6 +122,8 @@ def check_source(source: Source, *, private: bool) -> None:
         raise click.UsageError("give one of MODEL.onnx, --endpoint and --replay")
     if (source.endpoint is None) != (source.model_name is None):
         raise click.UsageError("--endpoint and --model-name go together")
+    if source.model is None and source.pixels != "raw":
+        raise click.UsageError("--pixels goes with MODEL.onnx; an endpoint gets raw pixels")
     if source.endpoint is None and (source.transcript or source.model_version):
         raise click.UsageError("--transcript and --model-version go with --endpoint")
     if (source.transcript is None) != (source.sign_with is None):
@@ -152,8 +156,8 @@ def open_suspect(source: Source, key: VerificationKey, *, private: bool) -> Iter
     elif source.replay is not None:
         yield _replayed(source, key)
     else:
-        model = open_model(source.model or "", input_shape=key.image_shape)
-        yield Suspect(model, {"model_sha256": model.digest.hex()})
+        model = open_model(source.model or "", input_shape=key.image_shape, pixels=source.pixels)
+        yield Suspect(model, {"model_sha256": model.digest.hex(), "pixels": source.pixels})
 
 
 def _replayed(source: Source, key: VerificationKey) -> Suspect:

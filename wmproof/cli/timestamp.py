@@ -11,7 +11,8 @@ import click
 
 from wmproof._files import check_target, locked, read_file, write_file
 from wmproof.cli.options import FILE, force_option, json_option
-from wmproof.cli.output import print_fields, print_json, print_verdict
+from wmproof.cli.output import as_text, print_fields, print_json, print_verdict
+from wmproof.errors import InputError
 
 if TYPE_CHECKING:
     from wmproof.publication.timestamps.ots import BlockTimestamp
@@ -37,15 +38,25 @@ _CALENDARS = click.option(
 )
 
 
-@click.group()
+class _InOrder(click.Group):
+    """Lists commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order in which they are written here."""
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder)
 def timestamp() -> None:
     """Have a file timestamped by others, and verify their timestamps."""
 
 
-@timestamp.command()
+@timestamp.command(short_help="Get a token from an RFC 3161 authority, and verify it.")
 @click.argument("file", type=FILE)
 @click.option("--tsa", required=True, metavar="URL", help="The authority.")
-@click.option("--roots", required=True, type=FILE, metavar="CA.pem", help="Whom to trust.")
+@click.option(
+    "--roots", "--tsa-roots", required=True, type=FILE, metavar="CA.pem", help="Whom to trust."
+)
 @click.option("-o", "--out", type=FILE, metavar="FILE.tsr", help="[default: FILE.tsr]")
 @_POLICY
 @_TIMEOUT
@@ -65,7 +76,7 @@ def rfc3161(
     from wmproof.publication.timestamps.authority import request_token
     from wmproof.publication.timestamps.trust import load_roots
 
-    target = out or file.with_name(file.name + ".tsr")
+    target = out or Path(f"{file}.tsr")
     check_target(target, overwrite=force)
     token, stamp = request_token(
         read_file(file, limit=_FILE_LIMIT), tsa, load_roots(roots), policy=policy, timeout=timeout
@@ -93,7 +104,7 @@ def ots(
     """Submit a file's digest to OpenTimestamps calendars. It proves nothing until upgraded."""
     from wmproof.publication.timestamps.calendars import stamp_digest
 
-    target = out or file.with_name(file.name + ".ots")
+    target = out or Path(f"{file}.ots")
     check_target(target, overwrite=force)
     digest = _digest(file)
     write_file(target, stamp_digest(digest, calendars, timeout=timeout), overwrite=force)
@@ -124,13 +135,22 @@ def upgrade(file: Path, calendars: tuple[str, ...], timeout: float, as_json: boo
         "not_asked": list(after.not_asked),
     }
     _print(fields, as_json)
+    if not as_json:
+        words = "a block attests to it" if after.heights else "no block attests to it yet"
+        print_verdict(bool(after.heights), words)
     return 0 if after.heights else 1
 
 
-@timestamp.command()
+@timestamp.command(short_help="Verify a timestamp of a file, offline.")
 @click.argument("file", type=FILE)
 @click.option("--token", type=FILE, metavar="FILE.tsr", help="An RFC 3161 token.")
-@click.option("--roots", type=FILE, metavar="CA.pem", help="With --token: whom to trust.")
+@click.option(
+    "--roots",
+    "--tsa-roots",
+    type=FILE,
+    metavar="CA.pem",
+    help="With --token: whom to trust.",
+)
 @_POLICY
 @click.option("--ots", "ots_path", type=FILE, metavar="FILE.ots", help="An OpenTimestamps file.")
 @click.option("--headers", type=FILE, metavar="FILE", help="With --ots: block headers.")
@@ -192,8 +212,11 @@ def _verify_ots(
 
 
 def _digest(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
 
 
 def _token_fields(stamp: Timestamp) -> dict[str, Any]:
@@ -226,8 +249,10 @@ def _print(fields: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(fields)
         return
-    shown = {
-        name.replace("_", " "): ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in fields.items()
-    }
-    print_fields({name: value for name, value in shown.items() if value not in (None, "")})
+    print_fields(
+        {
+            name.replace("_", " "): as_text(value)
+            for name, value in fields.items()
+            if value not in (None, [])
+        }
+    )

@@ -14,6 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
 
+from wmproof._arguments import require_type
 from wmproof._reader import Reader
 from wmproof.errors import FormatError, InputError, PassphraseError
 from wmproof.keys.marking_key import MarkingKey, parse_secret_bytes
@@ -156,6 +157,7 @@ def _working_keys(header: MarkingKeyHeader, passphrase: str) -> tuple[bytes, byt
 
     if not passphrase:
         raise PassphraseError("the passphrase is empty")
+    require_type(passphrase, str, "the passphrase")
     passes, memory = _LIMITS[header.cost]
     secret = unicodedata.normalize("NFC", passphrase).encode()
     try:

@@ -23,7 +23,11 @@ __all__ = [
 
 
 def open_model(
-    path: str | os.PathLike[str], *, input_shape: Shape | None = None, batch: int = 256
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Shape | None = None,
+    batch: int = 256,
+    pixels: str = "raw",
 ) -> OnnxClassifier:
     """Open a model file.
 
@@ -35,10 +39,12 @@ def open_model(
         Needed where the file leaves height and width open.
     batch : int
         Images in one call where the file leaves N open.
+    pixels : str
+        What a float32 model takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
 
     Raises
     ------
     InputError
         The file cannot be read, is no ONNX model, or is no classifier of images.
     """
-    return open_onnx(path, input_shape=input_shape, batch=batch)
+    return open_onnx(path, input_shape=input_shape, batch=batch, pixels=pixels)

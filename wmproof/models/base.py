@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof._arguments import require_type
 from wmproof.errors import InputError
 from wmproof.triggers import Shape, TriggerSet, format_shape
 
@@ -62,6 +63,14 @@ def fit_images(images: NDArray[np.uint8], input_shape: Shape) -> NDArray[np.uint
     return images.reshape(len(images), *input_shape)
 
 
+def check_pixels(images: NDArray[np.uint8]) -> None:
+    """Raise InputError unless the pixels are bytes: a cast would turn 0.0 to 1.0 into black."""
+    dtype = getattr(images, "dtype", None)
+    if dtype != np.uint8:
+        found = type(images).__name__ if dtype is None else dtype
+        raise InputError(f"images are arrays of uint8 pixels, 0 to 255, and not of {found}")
+
+
 def _without_single_channel(shape: Shape) -> Shape:
     return shape[1:] if len(shape) == 3 and shape[0] == 1 else shape
 
@@ -78,6 +87,12 @@ def classify_triggers(model: Classifier, triggers: TriggerSet) -> NDArray[np.int
     InputError
         The model is for another image shape or another number of classes, or it answers nonsense.
     """
+    require_type(
+        model,
+        Classifier,
+        "the model",
+        remedy="Open a file with open_model; wrap others in TorchClassifier or FunctionClassifier",
+    )
     if model.classes is not None and model.classes != triggers.classes:
         raise InputError(
             f"the model knows {model.classes} classes and the key is for {triggers.classes}",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.errors import InputError
-from wmproof.models.base import best_class
+from wmproof.models.base import best_class, check_pixels
 from wmproof.triggers import Shape
 
 
@@ -42,8 +42,9 @@ class FunctionClassifier:
         Raises
         ------
         InputError
-            The function returns something else than described above.
+            The images are not uint8, or the function returns something else than described above.
         """
+        check_pixels(images)
         return read_answers(np.asarray(self._function(images)), len(images), self.classes)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wmproof._files import read_file
 from wmproof.errors import FormatError, InputError
+from wmproof.models.base import check_pixels
 from wmproof.models.function import read_answers
 from wmproof.triggers import Shape, format_shape
 
@@ -29,14 +30,16 @@ class OnnxClassifier:
     ----------
     data : bytes
         A complete ONNX file. One input, uint8 or float32, (N, H, W) or (N, C, H, W) with N fixed or
-        free; a float32 input gets the raw pixels 0.0 to 255.0, not divided, so a normalisation
-        belongs inside the model. The first output is scores (N, classes) or integer classes (N,).
+        free; a float32 input gets the raw pixels 0.0 to 255.0, so a normalisation belongs inside
+        the model; see `pixels`. The first output is scores (N, classes) or integer classes (N,).
     where : str
         Names the model in errors.
     input_shape : tuple of int, optional
         Needed where the file leaves height and width open.
     batch : int
         Images in one call where the file leaves N open.
+    pixels : str
+        What a float32 input takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
 
     Raises
     ------
@@ -61,6 +64,7 @@ class OnnxClassifier:
         *,
         input_shape: Shape | None = None,
         batch: int = 256,
+        pixels: str = "raw",
     ) -> None:
         self._where = where
         self._session = _open_session(data, where)
@@ -76,6 +80,7 @@ class OnnxClassifier:
             )
         self._input_name = inputs[0].name
         self._dtype = _DTYPES[inputs[0].type]
+        self._white = _white(pixels, self._dtype, where)
         self._fixed_batch, self.input_shape = _input_shape(inputs[0].shape, input_shape, where)
         self._batch = self._fixed_batch or batch
         self._output_name = self._session.get_outputs()[0].name
@@ -87,8 +92,9 @@ class OnnxClassifier:
         Raises
         ------
         InputError
-            The model fails on these images.
+            The images are not uint8, or the model fails on them.
         """
+        check_pixels(images)
         answers = [np.empty(0, dtype=np.int64)]
         for start in range(0, len(images), self._batch):
             part = images[start : start + self._batch]
@@ -113,7 +119,8 @@ class OnnxClassifier:
         if self._fixed_batch and count < self._fixed_batch:
             filler = np.zeros((self._fixed_batch - count, *self.input_shape), dtype=np.uint8)
             images = np.concatenate([images, filler])
-        feed = {self._input_name: np.ascontiguousarray(images, dtype=self._dtype)}
+        pixels = np.ascontiguousarray(images, dtype=self._dtype)
+        feed = {self._input_name: pixels / self._white if self._white else pixels}
         try:
             output = self._session.run([self._output_name], feed)[0]
         except Exception as error:  # ONNX Runtime's errors share no public base class
@@ -127,11 +134,26 @@ class OnnxClassifier:
 
 
 def open_onnx(
-    path: str | os.PathLike[str], *, input_shape: Shape | None = None, batch: int = 256
+    path: str | os.PathLike[str],
+    *,
+    input_shape: Shape | None = None,
+    batch: int = 256,
+    pixels: str = "raw",
 ) -> OnnxClassifier:
     """Open an ONNX file; parameters and errors as `OnnxClassifier`."""
     data = read_file(path, limit=MODEL_LIMIT)
-    return OnnxClassifier(data, str(path), input_shape=input_shape, batch=batch)
+    return OnnxClassifier(data, str(path), input_shape=input_shape, batch=batch, pixels=pixels)
+
+
+def _white(pixels: str, dtype: Any, where: str) -> np.float32 | None:
+    """Return what pixels are divided by, if by anything."""
+    if pixels == "raw":
+        return None
+    if pixels != "unit":
+        raise InputError(f"pixels are 'raw' or 'unit', not {pixels!r}")
+    if dtype is np.uint8:
+        raise InputError("takes uint8 pixels, which are always raw", where=where)
+    return np.float32(255)
 
 
 def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
@@ -205,7 +227,7 @@ def _input_shape(
         raise InputError(
             f"leaves the shape of its images open ({format_shape(tuple(map(str, dims)))})",  # type: ignore[arg-type]
             where=where,
-            remedy="Give the shape of an image",
+            remedy="Give the shape of an image, or export the model with a fixed one",
         )
     return (batch if isinstance(batch, int) and batch > 0 else None), tuple(merged)
 

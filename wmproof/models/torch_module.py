@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof.models.base import check_pixels
 from wmproof.models.function import read_answers
 from wmproof.triggers import Shape
 
@@ -54,10 +55,11 @@ class TorchClassifier:
         Raises
         ------
         InputError
-            The module returns something else than scores or classes.
+            The images are not uint8, or the module returns something else than scores or classes.
         """
         import torch
 
+        check_pixels(images)
         first = next(self._module.parameters(), None)
         device = torch.device("cpu") if first is None else first.device
         training = self._module.training

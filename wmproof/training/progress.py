@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wmproof.training.loop import EpochRecord
 
@@ -14,7 +14,7 @@ class RichProgress:
     Parameters
     ----------
     console : Console
-        Where it is drawn; standard error keeps standard output for machines.
+        Where it is drawn, if that is a terminal; standard error keeps standard output for machines.
     title : str
         In front of the bar.
     """
@@ -25,10 +25,10 @@ class RichProgress:
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
             console=console,
+            disable=not console.is_terminal,
         )
 
     def begin(self, epochs: int, steps_per_epoch: int, done_steps: int) -> None:

@@ -64,7 +64,7 @@ def prove_inclusion(
 @click.option(
     "--since-size", type=click.IntRange(0), metavar="N", help="Or only its size, for a witness."
 )
-@click.option("-o", "--out", type=FILE, required=True, metavar="FILE")
+@click.option("-o", "--out", type=FILE, required=True, metavar="FILE", help="The proof.")
 @log_key_option(required=False)
 @force_option
 @json_option

@@ -13,10 +13,11 @@ def check_publication(report: EvidenceReport, trust: Trust) -> Check:
     if first is None:
         what = "nobody who is trusted attests when the key was there"
         return lacking(Required.PUBLICATION, what, trust)
+    verb = "was published" if first.public else "existed"
     return check(
         Required.PUBLICATION,
         True,
-        f"the {first.what} by {first.moment}: {first.by}",
+        f"the key {verb} by {first.moment}: {first.by}",
         latest=first.moment.latest.isoformat(),
     )
 

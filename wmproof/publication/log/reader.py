@@ -240,6 +240,12 @@ class LogReader:
 def read_verifier_key(folder: Path) -> VerifierKey:
     """Read the log's own public key from its folder: for its owner, and not to be trusted."""
     path = folder / VERIFIER_KEY
+    if not path.exists():
+        raise InputError(
+            f"is no log: it has no {VERIFIER_KEY}",
+            where=str(folder),
+            remedy="Make one with `wmproof log init`",
+        )
     data = read_file(path, limit=4096)
     try:
         text = data.decode()

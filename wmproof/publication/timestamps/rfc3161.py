@@ -112,7 +112,7 @@ def verify_token(
     response, info = parse_token(token, where)
     try:
         _check_contents(info, digest, nonce, policy, where)
-        certificate = _signer(response, where)
+        certificate = signer_certificate(response, where)
         _check_certificate(certificate, info.gen_time, where)
         _check_signature(response, digest, roots, where)
         _check_clock(info.gen_time, now, skew, where)
@@ -127,7 +127,7 @@ def verify_token(
 def _timestamp(info: TimeStampTokenInfo, certificate: x509.Certificate, digest: bytes) -> Timestamp:
     return Timestamp(
         gen_time=info.gen_time,
-        accuracy=_accuracy(info),
+        accuracy=accuracy_of(info),
         authority=certificate.subject.rfc4514_string(),
         certificate_digest=certificate.fingerprint(SHA256()),
         serial=info.serial_number,
@@ -220,7 +220,14 @@ def _check_contents(
         )
 
 
-def _signer(response: TimeStampResponse, where: str) -> x509.Certificate:
+def signer_certificate(response: TimeStampResponse, where: str) -> x509.Certificate:
+    """Return the certificate of the one who signed, from those that the token carries.
+
+    Raises
+    ------
+    FormatError
+        It carries none, or several that fit.
+    """
     (signer,) = response.signed_data.signer_infos
     named = signer.issuer, signer.serial_number
     carried = [x509.load_der_x509_certificate(c) for c in response.signed_data.certificates]
@@ -296,7 +303,8 @@ def _check_clock(when: datetime, now: datetime, skew: timedelta, where: str) -> 
         )
 
 
-def _accuracy(info: TimeStampTokenInfo) -> timedelta | None:
+def accuracy_of(info: TimeStampTokenInfo) -> timedelta | None:
+    """Return how far off the authority says that its clock may be; None if it does not say."""
     given = info.accuracy
     if given is None:
         return None

@@ -52,7 +52,10 @@ def load(
             f"there is no data set {name!r}", remedy=f"Choose of {', '.join(DATASETS)}"
         )
     if folder is None:
-        raise InputError(f"the data set {name!r} needs the folder that holds its files")
+        raise InputError(
+            f"the data set {name!r} needs the folder that holds its files",
+            remedy="Give it: --data-folder, or folder= in Python",
+        )
     if name == "folder":
         if shape is None:
             raise InputError("a folder of images needs the shape to resize them to")
