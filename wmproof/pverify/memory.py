@@ -28,7 +28,7 @@ from wmproof.relation.sha256.factors_prover import TABLES as SHA256_TABLES
 from wmproof.relation.sha256.statement import PLACE_BITS, ROUNDS, WORD_BITS
 
 # The fastest one first.
-_STORAGES = (FASTEST, *(Storage(parts, coefficients=False) for parts in (16, 64)))
+_STORAGES = (FASTEST, Storage(coefficients=False))
 _RATE = 4
 _ELEMENT = 16
 # Compiled kernels, the threads' own scratch, and what the allocator does not give back.
@@ -96,9 +96,9 @@ def plan_memory(
 
 
 def _slowness(plan: MemoryPlan) -> tuple[int, int]:
-    """A step in storage costs about as much time as a fourfold cut of the chunks."""
-    steps = _STORAGES.index(plan.storage)
-    return 2 * steps + MOST_CHUNK_BITS - plan.chunk_bits, steps
+    """Interpolating again costs about as much time as a twofold cut of the chunks."""
+    step = _STORAGES.index(plan.storage)
+    return step + MOST_CHUNK_BITS - plan.chunk_bits, step
 
 
 def _megabytes(size: int) -> str:
