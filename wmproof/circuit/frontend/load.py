@@ -14,6 +14,7 @@ from onnx import inliner, numpy_helper, shape_inference
 
 from wmproof.circuit.ir import Shape
 from wmproof.errors import InputError
+from wmproof.models.onnx_checks import check_nodes, check_self_contained
 
 _PIXEL_TYPES = {
     onnx.TensorProto.UINT8,
@@ -37,12 +38,12 @@ class OnnxGraph:
 
 
 def read_model(source: Path | bytes) -> onnx.ModelProto:
-    """Parse an ONNX file (with its external data) or its bytes.
+    """Parse an ONNX file (with its external data) or its bytes, which must be the whole model.
 
     Raises
     ------
     InputError
-        If it is missing, truncated or not an ONNX model.
+        If it is missing, truncated, not an ONNX model or of too many operators.
     """
     where = str(source) if isinstance(source, Path) else "ONNX model"
     try:
@@ -53,6 +54,9 @@ def read_model(source: Path | bytes) -> onnx.ModelProto:
         raise _not_onnx(where, error) from None
     if not model.graph.node or not model.opset_import:
         raise _not_onnx(where, ValueError("it has no nodes"))
+    if isinstance(source, bytes):
+        check_self_contained(model, where)
+    check_nodes(model, where)
     return model
 
 

@@ -47,6 +47,8 @@ OPERATORS: dict[str, Operator] = {
 # These do not change which class is largest, so a graph that ends in them has its logits before.
 _ENDINGS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax"})
 
+_FOLDED_LIMIT = 2**29
+
 
 def translate(graph: OnnxGraph, pixel_scale: float) -> Network:
     """The float network of an ONNX graph.
@@ -73,6 +75,7 @@ class _Translation:
         self._values[graph.input_name] = self._builder.input
         self._uses = Counter(name for node in graph.nodes for name in node.input)
         self._uses[graph.output_name] += 1
+        self._folded = 0
 
     def run(self) -> Network:
         for node in recognise(self._graph):
@@ -105,6 +108,9 @@ class _Translation:
             folded = fold(node, constants, self._graph.opset)
             for array in folded:
                 check_finite(array, f"constant {node.output[0]}")
+            self._folded += sum(array.size for array in folded)
+            if self._folded > _FOLDED_LIMIT:
+                raise InputError("makes more constants than fit, over 2^29 elements in all")
             return [Constant(array) for array in folded]
         ending = node.op_type in _ENDINGS
         known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
