@@ -121,3 +121,37 @@ def test_windows_and_sums_of_any_size():
 def test_inputs_of_any_size(batch, shape, words):
     with pytest.raises(InputError, match=words):
         OnnxClassifier(build([FLATTEN], batch=batch, shape=shape))
+
+
+def conv(*inputs: str):
+    nodes = [
+        helper.make_node("Conv", ["x", *inputs], ["c"]),
+        helper.make_node("Relu", ["c"], ["r"]),
+    ]
+    return [*nodes, helper.make_node("Flatten", ["r"], ["y"])]
+
+
+def test_arrays_that_do_not_fit_are_named():
+    weight = ("w", np.ones((4, 1, 3, 3), np.float32))
+    long = numpy_helper.from_array(weight[1], "w")
+    long.raw_data += b"\0"
+    cases = [
+        (build(conv("w"), [long]), "initializer w: cannot be decoded"),
+        (build(conv("w", "b"), [weight, ("b", np.ones((4, 1), np.float32))]), "its bias has shape"),
+        (build(conv("w", "b"), [weight, ("b", np.ones(3, np.float32))]), "its bias has shape"),
+    ]
+    gemm = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("Gemm", ["f", "m", "b"], ["y"]),
+    ]
+    arrays = [("m", np.ones((16, 3), np.float32)), ("b", np.ones(5, np.float32))]
+    cases.append((build(gemm, arrays), "ONNX's own checks|do not fit each other"))
+    for data, words in cases:
+        with pytest.raises(InputError, match=words):
+            compile_model(data, IMAGES)
+
+
+def test_a_name_that_is_no_text():
+    unknown = build([helper.make_node("Erf", ["x"], ["r"], name="NAME"), FLATTEN])
+    with pytest.raises(InputError, match="no integer form"):
+        compile_model(unknown.replace(b"NAME", b"\xff\xfe\xfd\xfc"), IMAGES)

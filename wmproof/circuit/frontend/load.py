@@ -119,7 +119,13 @@ def _check(model: onnx.ModelProto) -> None:
 
 
 def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
-    array = numpy_helper.to_array(tensor)
+    try:
+        array = numpy_helper.to_array(tensor)
+    except Exception as error:  # onnx raises whatever its decoding meets
+        raise InputError(
+            f"cannot be decoded ({' '.join(str(error).split())[:200]})",
+            where=f"initializer {tensor.name}",
+        ) from None
     check_finite(array, f"initializer {tensor.name}")
     return array
 

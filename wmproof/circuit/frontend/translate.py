@@ -48,6 +48,8 @@ OPERATORS: dict[str, Operator] = {
 _ENDINGS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax"})
 
 _FOLDED_LIMIT = 2**29
+# What NumPy and onnx raise at shapes, lengths and types of attributes that ONNX's checks let pass.
+_MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
 
 
 def translate(graph: OnnxGraph, pixel_scale: float) -> Network:
@@ -96,6 +98,11 @@ class _Translation:
         except InputError as error:
             raise InputError(
                 error.what, where=error.where or _describe(node, inputs), remedy=error.remedy
+            ) from None
+        except _MISFITS as error:
+            raise InputError(
+                f"its inputs and attributes do not fit each other ({error})",
+                where=_describe(node, inputs),
             ) from None
         for name, value in zip(node.output, outputs, strict=False):
             self._values[name] = value
@@ -173,7 +180,7 @@ class _Translation:
 
 
 def _label(node: onnx.NodeProto) -> str:
-    name = node.name or node.output[0]
+    name = str(node.name or (*node.output, "")[0])  # bytes where they are not UTF-8
     return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
