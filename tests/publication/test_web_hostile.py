@@ -36,6 +36,53 @@ def test_paths_that_no_file_system_takes(app, path):
     assert TestClient(app, base_url="http://127.0.0.1").get(path).status_code == 404
 
 
+def test_ranges_are_not_served(app):
+    ranges = "bytes=" + ",".join(f"{2 * i}-{2 * i}" for i in range(100))
+    answer = TestClient(app, base_url="http://127.0.0.1").get(
+        "/static/style.css", headers={"Range": ranges}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
+
+
+def test_a_key_is_read_once_and_by_one_reader_at_a_time(tmp_path, monkeypatch):
+    from log_support import LOG
+
+    from wmproof.keygen import pkeygen
+    from wmproof.publication.log.entry import key_entry
+    from wmproof.publication.log.published import publish_key
+    from wmproof.publication.web import board
+    from wmproof.triggers import noise
+
+    _, public = pkeygen(noise(64, (4, 4)), 10, security=16)
+    log = create_log(tmp_path / "log", LOG)
+    publish_key(log.folder, public)
+    log.append(key_entry(public))
+    log.checkpoint(LOG)
+    reading, most, total = 0, 0, 0
+    load = board.load_published
+
+    def counted(folder, digest):
+        nonlocal reading, most, total
+        reading, total = reading + 1, total + 1
+        most = max(most, reading)
+        time.sleep(0.05)
+        try:
+            return load(folder, digest)
+        finally:
+            reading -= 1
+
+    monkeypatch.setattr(board, "load_published", counted)
+    shown = board.Board(Settings(log.folder, log_key=LOG.verifier_key, minimum_security=16))
+    asked = [shown.key, shown.contact_sheet, shown.file] * 4
+    threads = [threading.Thread(target=ask, args=(public.digest,)) for ask in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, total) == (1, 2)  # its details and its pictures
+    assert shown.key(public.digest).details.holds
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [
