@@ -51,14 +51,16 @@ def external(name: str) -> TensorProto:
     return tensor
 
 
-def test_a_model_given_as_bytes_reads_no_file_beside_it(tmp_path, monkeypatch):
+def test_a_model_reads_no_file_beside_it(tmp_path, monkeypatch):
     """Its digest would not cover them: two people would check two models under one name."""
     monkeypatch.chdir(tmp_path)
     np.ones(64, np.float32).tofile("weights")
     nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Flatten", ["c"], ["y"])]
     data = build(nodes, [external("weights")])
-    with pytest.raises(InputError, match="another file"):
-        compile_model(data, IMAGES)
+    (tmp_path / "model.onnx").write_bytes(data)
+    for model in (data, tmp_path / "model.onnx"):
+        with pytest.raises(InputError, match="another file"):
+            compile_model(model, IMAGES)
     with pytest.raises(InputError, match="another file"):
         OnnxClassifier(data)
 
