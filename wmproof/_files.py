@@ -29,6 +29,8 @@ def read_file(path: str | os.PathLike[str], *, limit: int) -> bytes:
             data = file.read(limit + 1)
     except OSError as error:
         raise InputError(_reason("cannot be read", error), where=str(path)) from error
+    except ValueError as error:  # a zero byte
+        raise InputError("is not a path", where=repr(str(path))) from error
     if len(data) > limit:
         raise InputError(f"is longer than the {limit} bytes that are read", where=str(path))
     return data
@@ -162,8 +164,8 @@ def _target(path: Path, *, overwrite: bool) -> Path | None:
         mode = target.stat().st_mode
     except FileNotFoundError:
         return target
-    except (OSError, RuntimeError) as error:
-        raise InputError("is not a path that can be written", where=str(path)) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError("is not a path that can be written", where=repr(str(path))) from error
     if stat.S_ISDIR(mode):
         raise InputError("is a folder, not a file", where=str(path))
     if not stat.S_ISREG(mode):

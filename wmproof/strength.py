@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import functools
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ from wmproof.errors import InputError
 
 DEFAULT_TOLERANCE = Fraction(1, 10)
 _LN2 = math.log(2)
+_LONGEST_TOLERANCE = 400
 # Sums in floating point are this close to the true number of bits.
 _ROUNDING = 1e-9
 
@@ -35,7 +37,11 @@ def as_tolerance(value: str | float | Fraction) -> Fraction:
         It is no number in 0 <= eps < 1.
     """
     try:
-        tolerance = Fraction(str(value))
+        text = str(value)
+        # Fraction would write out any exponent.
+        if len(text) > _LONGEST_TOLERANCE or re.search(r"[eE][+-]?\d{4}", text):
+            raise ValueError
+        tolerance = Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"{value!r} is not a tolerance", remedy="Give a number like 0.1") from None
     if not 0 <= tolerance < 1:

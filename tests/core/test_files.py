@@ -73,6 +73,11 @@ def test_reading_is_limited(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match="cannot be read"):
             read_file(path, limit=100)
+    for path in ("a\0b", "a\udcffb\0"):
+        with pytest.raises(InputError, match="is not a path"):
+            read_file(path, limit=100)
+        with pytest.raises(InputError, match="is not a path"):
+            write_file(path, b"")
 
 
 def test_a_write_that_the_system_cuts_short_leaves_nothing(tmp_path):

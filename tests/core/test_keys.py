@@ -216,6 +216,13 @@ def test_an_empty_passphrase_is_refused():
         encrypt_marking_key(secret, "", cost=CHEAP)
 
 
+def test_a_passphrase_of_other_bytes_is_not_shown():
+    secret, _ = public_pair(1)
+    with pytest.raises(PassphraseError, match="not UTF-8") as caught:
+        encrypt_marking_key(secret, "s3cret\udcff", cost=CHEAP)
+    assert "s3cret" not in repr(caught.value) + str(caught.value.__cause__)
+
+
 def test_composed_and_decomposed_passphrases_are_the_same():
     secret, _ = public_pair(1)
     data = encrypt_marking_key(secret, "caf\u00e9", cost=CHEAP)

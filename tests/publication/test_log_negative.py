@@ -324,6 +324,12 @@ def test_every_mangled_verifier_key_is_refused():
             parse_verifier_key(part)
 
 
+@pytest.mark.parametrize("character", [" ", "+", "\n", "\x9b", "\u202e", "\u2028", "\udc80", "\0"])
+def test_names_of_keys_that_a_terminal_would_obey(character):
+    with pytest.raises(FormatError):
+        parse_verifier_key(str(KEY).replace(KEY.name, f"a{character}b"))
+
+
 @pytest.mark.parametrize(
     "change",
     [

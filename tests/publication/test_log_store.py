@@ -279,3 +279,28 @@ def test_two_logs_from_one_seed_are_equal(tmp_path):
     assert texts[0] == texts[1]
     assert open_checkpoint(texts[0], LOG.verifier_key).checkpoint.size == 300
     seeded_log(tmp_path / "c", 3)
+
+
+def test_a_journal_that_another_process_began_again_under_the_same_inode(log):
+    """File systems give a number again; then only the header tells two journals apart."""
+    journal = log.folder / ".state" / "journal"
+    assert log.end == 300
+    other = Log(log.folder)
+    other.append(b"a")
+    kept = journal.with_name("kept")
+    os.link(journal, kept)
+    other.checkpoint(LOG)
+    kept.write_bytes(journal.read_bytes())
+    kept.replace(journal)
+    assert log.append(b"b") == 301
+    assert Log(log.folder).end == 302
+
+
+def test_a_journal_restored_under_a_process_that_knew_a_longer_one(log):
+    journal = log.folder / ".state" / "journal"
+    short = journal.read_bytes()
+    assert log.append_all([b"a" * 100, b"b"]) == range(300, 302)
+    with journal.open("r+b") as file:
+        file.truncate(len(short))
+    assert log.append(b"c") == 300
+    assert Log(log.folder).end == 301

@@ -13,7 +13,7 @@ from wmproof.errors import InputError, ProofError, VerificationError
 from wmproof.pverify import session
 from wmproof.pverify.prover import prepare_claim
 from wmproof.pverify.session import HELLO, Stream, connected, parse_address, verify_session
-from wmproof.pverify.session_prover import prove_session
+from wmproof.pverify.session_prover import prove_session, serve_once
 from wmproof.pverify.statement import INTERACTIVE
 
 SECURITY = 16
@@ -190,9 +190,16 @@ def test_a_slow_peer_is_given_up(case):
 
 def test_addresses():
     assert parse_address(":80") == ("127.0.0.1", 80)
-    for text in ("host", "host:", "host:70000", ""):
+    for text in ("host", "host:", "host:70000", "", "host:²", "host:" + "1" * 5000):
         with pytest.raises(InputError):
             parse_address(text)
+
+
+def test_names_that_no_host_has():
+    with pytest.raises(InputError), connected("a..b:80"):
+        pass
+    with pytest.raises(InputError):
+        serve_once("a..b:0", lambda _stream: None, lambda _address: None)
 
 
 def test_nobody_there():

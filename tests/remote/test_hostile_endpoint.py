@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -154,6 +156,8 @@ REPLIES = {
     "shape of others": (reply(scores([1] * 3, (1, 3))), "neither scores"),
     "more classes": (reply(scores([1] * 8, (2, 4))), "neither scores"),
     "huge shape": (reply(scores([1], (2**40, 2**40))), "1 numbers"),
+    "empty and huge": (reply(scores([], (0, 2**40, 2**40))), "0 numbers"),
+    "many axes": (reply(scores([1], [1] * 100)), "1 numbers"),
     "negative shape": (reply(scores([1], (-1, -1))), "1 numbers"),
     "shape of text": (reply(scores([1], "23")), "list of integers"),
     "text": (reply(scores(["a"] * 6)), "even lists of numbers"),
@@ -198,6 +202,8 @@ def test_a_bad_answer_is_named(hostile, name):
         ({"inputs": [METADATA["inputs"][0] | {"shape": [-1, 0, 4]}]}, "takes no images"),
         ({"inputs": [METADATA["inputs"][0] | {"shape": [-1, -1, -1]}]}, "open"),
         ({"inputs": [METADATA["inputs"][0] | {"shape": [-1, 4.0, 4]}]}, "list of integers"),
+        ({"inputs": [METADATA["inputs"][0] | {"shape": [2**40, 4, 4]}]}, "images at once"),
+        ({"inputs": [METADATA["inputs"][0] | {"shape": [-1, 2**40, 4]}]}, "bytes"),
     ],
 )
 def test_bad_metadata_are_named(hostile, change, words):
@@ -231,6 +237,38 @@ def test_nobody_listens():
 def test_bad_addresses(address):
     with pytest.raises(InputError):
         check_endpoint(address)
+
+
+@pytest.mark.parametrize("address", ["http://xn--", "http://a..b", "http://[::1]x", "http://☃☃"])
+def test_names_of_hosts_that_cannot_be(address):
+    with pytest.raises(InputError):
+        OpenInferenceClassifier(address, "m", limits=LIMITS)
+
+
+def test_headers_that_drip_are_given_up():
+    """A timeout of the client's would start anew with every byte."""
+    limits = Limits(requests_per_second=1000, attempts=1, request_s=0.4)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            with contextlib.suppress(OSError), server.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                for _ in range(100):
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+                connection.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=drip, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match="no reply \\(TimeoutError\\)"):
+            OpenInferenceClassifier(address, "m", limits=limits)
+
+
+def test_a_token_that_no_header_carries_is_not_shown():
+    for token in ("s3cret\r\nX: y", "s3crët"):
+        with pytest.raises(InputError, match="characters") as caught:
+            OpenInferenceClassifier("http://127.0.0.1:1", "m", limits=LIMITS, token=token)
+        assert "s3cr" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a\nb", "\udc80", 1001 * "a"])

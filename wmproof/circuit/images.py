@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.circuit.ir import Shape
 from wmproof.errors import InputError
+from wmproof.triggers import MAX_SET_BYTES
 
 _SUFFIXES = frozenset({".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -76,25 +77,32 @@ def _read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
         )
     try:
         with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert(mode), np.uint8)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+            size = (shape[0], picture.height, picture.width)
+            # Nothing is decoded before: few bytes can stand for many pixels.
+            pixels = np.asarray(picture.convert(mode), np.uint8) if size == shape else None
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise InputError(f"cannot be read as a picture ({error})", where=str(path)) from None
-    pixels = pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-    if pixels.shape != shape:
+    if pixels is None:
         raise InputError(
-            f"is {pixels.shape}, the model takes {shape}",
+            f"is {size}, the model takes {shape}",
             where=str(path),
             remedy="Resize the pictures once, and publish those",
         )
-    return pixels
+    return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
 
 
 def _read_npz(path: Path, shape: Shape) -> ImageSet:
     try:
+        with ZipFile(path) as packed:
+            size = sum(item.file_size for item in packed.infolist())
+        if size > MAX_SET_BYTES:
+            raise InputError(f"unpacks to {size} bytes; {MAX_SET_BYTES} are the most")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive["images"]
             labels = archive.get("labels")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except InputError as error:
+        raise InputError(error.what, where=str(path)) from None
+    except Exception as error:  # so do those of archives and arrays
         raise InputError(f"is not an .npz file with `images` ({error})", where=str(path)) from None
     if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
         raise InputError(

@@ -82,6 +82,8 @@ def conv_shape(term: object, weight_shape: Shape, source_shape: Shape) -> Shape:
         raise InputError(f"kernel {kernel}, strides {strides} or dilations {dilations} are wrong")
     if min(pads) < 0:
         raise InputError(f"padding {pads} is negative")
+    if outputs * inputs * math.prod(kernel) > TENSOR_LIMIT:  # a weight can be spread over it
+        raise InputError(f"weight {weight_shape} with kernel {kernel} is beyond 2^28 elements")
     sizes = []
     for axis in (0, 1):
         span = dilations[axis] * (kernel[axis] - 1) + 1

@@ -51,7 +51,7 @@ class _Memory(click.ParamType[int]):
     _UNITS: ClassVar[dict[str, int]] = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)B?", str(value).strip().upper())
+        found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)([KMG]?)B?", str(value).strip().upper())
         if not found:
             self.fail(f"{value!r} is not a size such as 4G or 800M", param, ctx)
         return int(float(found[1]) * self._UNITS[found[2]])
@@ -194,12 +194,12 @@ def read_signing_key(path: Path | None) -> bytes | None:
         return None
     given = os.environ.get(SIGNING_VARIABLE)
     try:
-        return load_signing_key(path, given.encode() if given else None)
+        return load_signing_key(path, _encoded(given) if given else None)
     except PassphraseError:
         if given or not sys.stdin.isatty():
             raise
     answer: str = click.prompt("Passphrase of the signing key", hide_input=True, err=True)
-    return load_signing_key(path, answer.encode())
+    return load_signing_key(path, _encoded(answer))
 
 
 def signing_passphrase() -> bytes | None:
@@ -209,7 +209,7 @@ def signing_passphrase() -> bytes | None:
     """
     given = os.environ.get(SIGNING_VARIABLE)
     if given is not None or not sys.stdin.isatty():
-        return given.encode() if given else None
+        return _encoded(given) if given else None
     answer: str = click.prompt(
         "Passphrase of the new signing key (empty for none)",
         default="",
@@ -218,4 +218,9 @@ def signing_passphrase() -> bytes | None:
         confirmation_prompt=True,
         err=True,
     )
-    return answer.encode() or None
+    return _encoded(answer) or None
+
+
+def _encoded(passphrase: str) -> bytes:
+    """Bytes that are not UTF-8 are kept as they came: a key may have been made with them."""
+    return passphrase.encode("utf-8", "surrogateescape")

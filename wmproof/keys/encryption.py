@@ -159,7 +159,10 @@ def _working_keys(header: MarkingKeyHeader, passphrase: str) -> tuple[bytes, byt
         raise PassphraseError("the passphrase is empty")
     require_type(passphrase, str, "the passphrase")
     passes, memory = _LIMITS[header.cost]
-    secret = unicodedata.normalize("NFC", passphrase).encode()
+    try:
+        secret = unicodedata.normalize("NFC", passphrase).encode()
+    except UnicodeEncodeError:  # from an environment of other bytes; it would show a part
+        raise PassphraseError("the passphrase is not UTF-8 text") from None
     try:
         root = argon2id.kdf(64, secret, header.salt, opslimit=passes, memlimit=memory)
     except (CryptoError, MemoryError) as error:

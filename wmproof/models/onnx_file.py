@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from wmproof._files import read_file
 from wmproof.errors import FormatError, InputError
 from wmproof.models.base import check_pixels
 from wmproof.models.function import read_answers
-from wmproof.triggers import Shape, format_shape
+from wmproof.models.onnx_checks import check_nodes, check_self_contained
+from wmproof.triggers import MAX_SET_BYTES, Shape, check_shape, format_shape
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -159,9 +161,11 @@ def _white(pixels: str, dtype: Any, where: str) -> np.float32 | None:
 def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    _reject_external_data(data, where)
+    _check_file(data, where)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Bytes can be an ONNX file and one of the runtime's own format, which is another model.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
     providers = [name for name in preferred if name in available]
@@ -175,8 +179,7 @@ def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
         ) from error
 
 
-def _reject_external_data(data: bytes, where: str) -> None:
-    """Refuse weights in other files: no digest covers them, and a path could point anywhere."""
+def _check_file(data: bytes, where: str) -> None:
     import onnx
 
     try:
@@ -187,24 +190,8 @@ def _reject_external_data(data: bytes, where: str) -> None:
         ) from error
     if not model.graph.node:
         raise FormatError("is not an ONNX model (it has no operators)", where=where)
-    if _uses_external_data(model.graph):
-        raise FormatError(
-            "keeps weights in another file",
-            where=where,
-            remedy="Save the model as one file: onnx.save(model, path)",
-        )
-
-
-def _uses_external_data(graph: Any) -> bool:
-    from onnx import TensorProto
-
-    tensors = [*graph.initializer]
-    for node in graph.node:
-        for attribute in node.attribute:
-            tensors += [attribute.t, *attribute.tensors]
-            if any(_uses_external_data(sub) for sub in [attribute.g, *attribute.graphs]):
-                return True
-    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors)
+    check_self_contained(model, where)
+    check_nodes(model, where)
 
 
 def _input_shape(
@@ -229,7 +216,12 @@ def _input_shape(
             where=where,
             remedy="Give the shape of an image, or export the model with a fixed one",
         )
-    return (batch if isinstance(batch, int) and batch > 0 else None), tuple(merged)
+    shape = tuple(merged)
+    check_shape(shape)
+    fixed = batch if isinstance(batch, int) and batch > 0 else None
+    if fixed and fixed * math.prod(shape) > MAX_SET_BYTES:
+        raise InputError(f"takes {fixed} images at once, which is too much", where=where)
+    return fixed, shape
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ an earlier session is of no use.
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -163,7 +164,7 @@ def expect_yes(stream: Stream, what: str) -> None:
 def parse_address(text: str) -> tuple[str, int]:
     """'host:port', ':port' or 'port'; the host is 127.0.0.1 by default."""
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) < 2**16:
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) >= 2**16:
         raise InputError(f"{text!r} is no address", remedy="Give host:port")
     return host or "127.0.0.1", int(port)
 
@@ -174,6 +175,8 @@ def connected(address: str, **timeouts: float) -> Iterator[Stream]:
     host, port = parse_address(address)
     try:
         connection = socket.create_connection((host, port), timeout=30)
+    except UnicodeError:  # a label of the host's name that is empty or too long
+        raise InputError("is no address", where=address) from None
     except OSError as error:
         raise InputError(f"nobody answers ({_reason(error)})", where=address) from None
     with connection:

@@ -41,6 +41,8 @@ def serve_once(address: str, serve: Callable[[Stream], T], ready: Callable[[str]
     host, port = parse_address(address)
     try:
         server = socket.create_server((host, port))
+    except UnicodeError:
+        raise InputError("is no address", where=address) from None
     except OSError as error:
         raise InputError(f"cannot listen ({error.strerror})", where=address) from None
     with server:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from local_authority import DAY, POLICY, make_authority, openssl
 from local_server import serving
@@ -135,6 +137,12 @@ def test_roots_are_given_and_parse(case):
         verify_token(case.token, case.digest, ())
     with pytest.raises(FormatError):
         parse_roots(b"no certificate")
+    (root,) = case.roots
+    version = root.public_bytes(Encoding.DER).replace(
+        b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x06", 1
+    )
+    with pytest.raises(FormatError):
+        parse_roots(ssl.DER_cert_to_PEM_cert(version).encode())
 
 
 def test_over_http(case):

@@ -116,6 +116,8 @@ class Builder:
 
         `layer` gives weight and geometry; `bias` is (O,).
         """
+        if bias.shape != (len(layer.weight),):
+            raise InputError(f"its bias has shape {bias.shape} for weights {layer.weight.shape}")
         if isinstance(value, Padded):
             layer = _with_pads(layer, value.pads)
             value = value.inner

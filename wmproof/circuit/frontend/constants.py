@@ -6,14 +6,16 @@ reference implementation: constants are the same on every machine.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
+from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from wmproof.circuit.ir import TENSOR_LIMIT
 from wmproof.errors import InputError
 
 FOLDABLE = frozenset(
@@ -63,6 +65,7 @@ FOLDABLE = frozenset(
         "Where",
     }
 )
+_SMALL = 64  # elements of a constant that is itself a shape
 
 
 def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) -> list[NDArray[Any]]:
@@ -83,8 +86,28 @@ def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) ->
         [helper.make_empty_tensor_value_info(name) for name in node.output],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    _check_size(model, feeds)
     try:
         return [np.asarray(v) for v in ReferenceEvaluator(model).run(None, feeds)]
     except Exception as error:
         # onnx's evaluator raises whatever its operator raises.
         raise InputError(f"cannot be folded ({error})") from None
+
+
+def _check_size(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]]) -> None:
+    """Refuse a large result before it is made: a few numbers can ask for any size."""
+    shapes = [numpy_helper.from_array(v, n) for n, v in feeds.items() if v.size <= _SMALL]
+    asked = onnx.ModelProto()
+    asked.CopyFrom(model)
+    asked.graph.initializer.extend(shapes)
+    try:
+        inferred = shape_inference.infer_shapes(asked).graph.output
+    except Exception as error:  # as below
+        raise InputError(f"cannot be folded ({error})") from None
+    for value in inferred:
+        kind = value.type.tensor_type
+        dims = [dim.dim_value for dim in kind.shape.dim]
+        known = kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim)
+        if not known or math.prod(dims) > TENSOR_LIMIT:
+            size = f"of shape {dims}" if known else "of a size that is not known"
+            raise InputError(f"makes a constant {size}; 2^28 elements are the most")

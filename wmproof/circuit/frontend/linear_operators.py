@@ -12,6 +12,8 @@ from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Padded, Rea
 from wmproof.circuit.network import FloatConv, FloatLinear, Floats
 from wmproof.errors import InputError
 
+_MOST_TERMS = 2**10
+
 
 def conv(builder: Builder, arguments: Arguments) -> Affine:
     """Conv in two dimensions, any stride, padding, dilation and groups."""
@@ -234,6 +236,8 @@ def _sum(builder: Builder, left: Tensor, right: Tensor) -> Affine:
         a, b = builder.affine(builder.bytes(a)), builder.affine(builder.bytes(b))
     bias = a.linear.bias + b.linear.bias
     terms = (*a.linear.terms, *b.linear.terms)
+    if len(terms) > _MOST_TERMS:  # sums of sums double them with every node
+        raise InputError(f"adds {len(terms)} terms; {_MOST_TERMS} are the most")
     return replace(a, linear=FloatLinear(bias, terms, a.linear.shape))
 
 

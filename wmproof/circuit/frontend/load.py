@@ -12,8 +12,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import inliner, numpy_helper, shape_inference
 
+from wmproof._files import read_file
 from wmproof.circuit.ir import Shape
 from wmproof.errors import InputError
+from wmproof.models.onnx_checks import check_nodes, check_self_contained
 
 _PIXEL_TYPES = {
     onnx.TensorProto.UINT8,
@@ -21,6 +23,8 @@ _PIXEL_TYPES = {
     onnx.TensorProto.DOUBLE,
     onnx.TensorProto.FLOAT16,
 }
+
+_LIMIT = 2**31 - 1  # where protocol buffers end
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +41,23 @@ class OnnxGraph:
 
 
 def read_model(source: Path | bytes) -> onnx.ModelProto:
-    """Parse an ONNX file (with its external data) or its bytes.
+    """Parse an ONNX file or its bytes, which must be the whole model.
 
     Raises
     ------
     InputError
-        If it is missing, truncated or not an ONNX model.
+        If it is missing, truncated, not an ONNX model or of too many operators.
     """
     where = str(source) if isinstance(source, Path) else "ONNX model"
     try:
-        model = onnx.load(source) if isinstance(source, Path) else onnx.load_from_string(source)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=where) from None
+        data = read_file(source, limit=_LIMIT) if isinstance(source, Path) else source
+        model = onnx.load_from_string(data)
     except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError) as error:
         raise _not_onnx(where, error) from None
     if not model.graph.node or not model.opset_import:
         raise _not_onnx(where, ValueError("it has no nodes"))
+    check_self_contained(model, where)
+    check_nodes(model, where)
     return model
 
 
@@ -98,10 +103,8 @@ def open_graph(model: onnx.ModelProto) -> OnnxGraph:
 
 def _check(model: onnx.ModelProto) -> None:
     try:
-        # Models beyond protobuf's 2 GB limit cannot be serialised for the checker.
-        if model.ByteSize() < 2**31:
-            onnx.checker.check_model(model)
-            shape_inference.infer_shapes(model, strict_mode=True)
+        onnx.checker.check_model(model)
+        shape_inference.infer_shapes(model, strict_mode=True)
     except (
         onnx.checker.ValidationError,
         shape_inference.InferenceError,
@@ -115,7 +118,13 @@ def _check(model: onnx.ModelProto) -> None:
 
 
 def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
-    array = numpy_helper.to_array(tensor)
+    try:
+        array = numpy_helper.to_array(tensor)
+    except Exception as error:  # onnx raises whatever its decoding meets
+        raise InputError(
+            f"cannot be decoded ({' '.join(str(error).split())[:200]})",
+            where=f"initializer {tensor.name}",
+        ) from None
     check_finite(array, f"initializer {tensor.name}")
     return array
 

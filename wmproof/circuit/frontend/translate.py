@@ -47,6 +47,10 @@ OPERATORS: dict[str, Operator] = {
 # These do not change which class is largest, so a graph that ends in them has its logits before.
 _ENDINGS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax"})
 
+_FOLDED_LIMIT = 2**29
+# What NumPy and onnx raise at shapes, lengths and types of attributes that ONNX's checks let pass.
+_MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
+
 
 def translate(graph: OnnxGraph, pixel_scale: float) -> Network:
     """The float network of an ONNX graph.
@@ -73,6 +77,7 @@ class _Translation:
         self._values[graph.input_name] = self._builder.input
         self._uses = Counter(name for node in graph.nodes for name in node.input)
         self._uses[graph.output_name] += 1
+        self._folded = 0
 
     def run(self) -> Network:
         for node in recognise(self._graph):
@@ -94,6 +99,11 @@ class _Translation:
             raise InputError(
                 error.what, where=error.where or _describe(node, inputs), remedy=error.remedy
             ) from None
+        except _MISFITS as error:
+            raise InputError(
+                f"its inputs and attributes do not fit each other ({error})",
+                where=_describe(node, inputs),
+            ) from None
         for name, value in zip(node.output, outputs, strict=False):
             self._values[name] = value
 
@@ -105,6 +115,9 @@ class _Translation:
             folded = fold(node, constants, self._graph.opset)
             for array in folded:
                 check_finite(array, f"constant {node.output[0]}")
+            self._folded += sum(array.size for array in folded)
+            if self._folded > _FOLDED_LIMIT:
+                raise InputError("makes more constants than fit, over 2^29 elements in all")
             return [Constant(array) for array in folded]
         ending = node.op_type in _ENDINGS
         known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
@@ -167,7 +180,7 @@ class _Translation:
 
 
 def _label(node: onnx.NodeProto) -> str:
-    name = node.name or node.output[0]
+    name = str(node.name or (*node.output, "")[0])  # bytes where they are not UTF-8
     return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wmproof.errors import InputError
 from wmproof.models.open_inference.strict_json import integers, objects, read_object, text
-from wmproof.triggers import Shape, format_shape
+from wmproof.triggers import MAX_IMAGE_BYTES, Shape, check_shape, format_shape
 
 _BYTES = frozenset(range(256))
 _LONGEST_NAME = 1000
@@ -69,7 +69,7 @@ class ModelMetadata:
         Raises
         ------
         InputError
-            One is open and `given` does not say it.
+            One is open and `given` does not say it, or a request would be too large.
         """
         dims = self.input_dims
         if given is not None and len(given) == len(dims):
@@ -78,6 +78,9 @@ class ModelMetadata:
             raise InputError(
                 "leaves the shape of its images open", where=where, remedy="Give their shape"
             )
+        check_shape(dims)
+        if (self.batch or 1) * math.prod(dims) > MAX_IMAGE_BYTES:
+            raise InputError(f"takes {self.batch} images at once, which is too much", where=where)
         return dims
 
 
@@ -166,10 +169,10 @@ def read_request(
         raise wrong
     shape = integers(inputs[0], "shape", where)
     pixels = integers(inputs[0], "data", where)
-    if min([*shape, 0]) < 0 or math.prod(shape) != len(pixels) or not set(pixels) <= _BYTES:
+    if not set(pixels) <= _BYTES:
         raise wrong
-    images = np.array(pixels, dtype=np.uint8).reshape(shape)
-    if encode_request(metadata, images, number) != data:
+    images = _shaped(np.array(pixels, dtype=np.uint8), shape)
+    if images is None or encode_request(metadata, images, number) != data:
         raise wrong
     return images
 
@@ -217,12 +220,23 @@ def _tensor(output: dict[str, Any], where: str) -> NDArray[Any]:
     if datatype not in _ANSWER_TYPES:
         raise InputError(f"answers with {datatype}, which are no scores or classes", where=where)
     values = _numbers(output.get("data"), where)
-    if min([*shape, 0]) < 0 or math.prod(shape) != values.size:
+    answers = _shaped(_cast(values, datatype, where), shape)
+    if answers is None:
         raise InputError(
-            f"answered with {values.size} numbers for the shape {format_shape(tuple(shape))}",
+            f"answered with {values.size} numbers for the shape {format_shape(tuple(shape))[:80]}",
             where=where,
         )
-    return _cast(values, datatype, where).reshape(shape)
+    return answers
+
+
+def _shaped(values: NDArray[Any], shape: list[int]) -> NDArray[Any] | None:
+    """Give numbers a shape that a stranger says; None if it cannot be theirs."""
+    if min([*shape, 0]) < 0 or math.prod(shape) != values.size:
+        return None
+    try:
+        return values.reshape(shape)
+    except (ValueError, OverflowError):  # more axes, or longer ones beside an empty, than there are
+        return None
 
 
 def _cast(values: NDArray[Any], datatype: str, where: str) -> NDArray[Any]:

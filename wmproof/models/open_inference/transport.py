@@ -82,7 +82,7 @@ class Transport:
         self._limits = limits
         self._record = record
         self._next = time.monotonic()
-        self._client = _open_client(limits, token)
+        self._options = _client_options(limits, token)
 
     def ask(self, kind: AttemptKind, path: str, body: bytes = b"") -> bytes:
         """Send one request until it is answered; GET without a body, POST with one.
@@ -121,35 +121,56 @@ class Transport:
     def _attempt(self, kind: AttemptKind, path: str, body: bytes) -> tuple[int, bytes, float]:
         """Return status (0 where no reply came), reply and the wait that the endpoint asks for."""
         import httpx
+        from anyio.from_thread import start_blocking_portal
 
         sent, wait = _now(), 0.0
         try:
-            status, reply, wait = self._exchange(path, body)
-        except httpx.HTTPError as error:
+            # A loop of its own in a thread of its own: callers may be inside an event loop already.
+            with start_blocking_portal() as portal:
+                status, reply, wait = portal.call(self._exchange, path, body)
+        except (httpx.HTTPError, TimeoutError) as error:
             status, reply = 0, type(error).__name__.encode()
+        except (httpx.InvalidURL, UnicodeError):
+            raise InputError("is not an address", where=self._endpoint) from None
         except _RefusedError as error:
             self._record(Attempt(kind, sent, _now(), 0, body, error.what.encode()))
             raise InputError(error.what, where=self._endpoint) from None
         self._record(Attempt(kind, sent, _now(), status, body, reply))
         return status, reply, wait
 
-    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes, float]:
+    async def _exchange(self, path: str, body: bytes) -> tuple[int, bytes, float]:
         """Make one exchange; the reply is read piece by piece against both of its limits."""
-        deadline = time.monotonic() + self._limits.request_s
+        import anyio
+        import httpx
+
         url = f"{self._endpoint}/{path}"
         headers = {"Content-Type": "application/json"} if body else {}
         method, content = ("POST", body) if body else ("GET", None)
+        begun = False
+        try:
+            # Around all of it: a timeout of the client's starts anew with every byte.
+            with anyio.fail_after(self._limits.request_s):
+                async with (
+                    httpx.AsyncClient(**self._options) as client,
+                    client.stream(method, url, content=content, headers=headers) as response,
+                ):
+                    begun = True
+                    return response.status_code, *await self._read(response)
+        except TimeoutError:
+            if not begun:
+                raise
+            seconds = f"{self._limits.request_s:g} s"
+            raise _RefusedError(f"takes longer than {seconds} to answer") from None
+
+    async def _read(self, response: httpx.Response) -> tuple[bytes, float]:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise _RefusedError("sends a compressed reply, which was not asked for")
         reply = bytearray()
-        with self._client.stream(method, url, content=content, headers=headers) as response:
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise _RefusedError("sends a compressed reply, which was not asked for")
-            for piece in response.iter_raw():
-                reply += piece
-                if len(reply) > self._limits.reply_bytes:
-                    raise _RefusedError(f"sends more than {self._limits.reply_bytes} bytes")
-                if time.monotonic() > deadline:
-                    raise _RefusedError(f"takes longer than {self._limits.request_s:g} s to answer")
-            return response.status_code, bytes(reply), _asked_wait(response.headers)
+        async for piece in response.aiter_raw():
+            reply += piece
+            if len(reply) > self._limits.reply_bytes:
+                raise _RefusedError(f"sends more than {self._limits.reply_bytes} bytes")
+        return bytes(reply), _asked_wait(response.headers)
 
 
 class _RefusedError(Exception):
@@ -188,7 +209,7 @@ def check_endpoint(endpoint: str, *, with_token: bool = False) -> str:
     return endpoint.rstrip("/")
 
 
-def _open_client(limits: Limits, token: str | None) -> httpx.Client:
+def _client_options(limits: Limits, token: str | None) -> dict[str, Any]:
     try:
         import httpx
     except ModuleNotFoundError:
@@ -198,10 +219,12 @@ def _open_client(limits: Limits, token: str | None) -> httpx.Client:
         ) from None
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if token is not None:
+        if not token.isascii() or not token.isprintable():
+            raise InputError("the token has characters that no token has")
         headers["Authorization"] = f"Bearer {token}"
     # Proxies of the environment would see the pictures, and nobody asked for them here.
     timeout = httpx.Timeout(limits.request_s, connect=limits.connect_s)
-    return httpx.Client(headers=headers, timeout=timeout, trust_env=False)
+    return {"headers": headers, "timeout": timeout, "trust_env": False}
 
 
 def _asked_wait(headers: Any) -> float:

@@ -46,6 +46,7 @@ class Journal:
         self.base = 0
         self.entries: list[bytes] = []
         self._inode = -1
+        self._header = b""
         self._length = 0
         self._chain = b""
 
@@ -64,16 +65,23 @@ class Journal:
         FormatError
             It is damaged in a way in which no crash damages it.
         """
-        status = self._stat()
-        if (status.st_ino, status.st_size) == (self._inode, self._length):
-            return
-        with self._path.open("rb") as file:
-            known = self._length if status.st_ino == self._inode else 0
-            file.seek(known)
-            data = file.read()
-        if not known:
-            data = self._start(data)
-        self._inode = status.st_ino
+        try:
+            with self._path.open("rb") as file:
+                # The number of an inode is given again, but a journal that begins again never
+                # has the same first entry. A shorter one was restored from a copy.
+                header, status = file.read(_HEADER_BYTES), os.fstat(file.fileno())
+                known = (self._inode, self._header) == (status.st_ino, header)
+                if not known or status.st_size < self._length:
+                    self._start(header)
+                self._inode = status.st_ino
+                file.seek(self._length)
+                data = file.read()
+        except OSError as error:
+            raise InputError(
+                f"cannot be read ({error.strerror})",
+                where=str(self._path),
+                remedy="Restore the log's folder from a copy",
+            ) from error
         self._read_frames(data)
 
     def append(self, entries: list[bytes]) -> int:
@@ -101,27 +109,16 @@ class Journal:
         """Begin again, empty, with the entry number `base`: all before it are in the checkpoint."""
         header = MAGIC + VERSION.to_bytes(2, "big") + base.to_bytes(8, "big")
         write_file(self._path, header, overwrite=True)
-        self._inode, self._length = -1, 0
         self.refresh()
 
-    def _stat(self) -> os.stat_result:
-        try:
-            return self._path.stat()
-        except OSError as error:
-            raise InputError(
-                f"cannot be read ({error.strerror})",
-                where=str(self._path),
-                remedy="Restore the log's folder from a copy",
-            ) from error
-
-    def _start(self, data: bytes) -> bytes:
-        reader = Reader(data, str(self._path))
+    def _start(self, header: bytes) -> None:
+        reader = Reader(header, str(self._path))
         reader.magic(MAGIC, VERSION, "journal of a log")
         self.base = reader.integer(8, "first index")
         self.entries = []
+        self._header = header
         self._length = _HEADER_BYTES
-        self._chain = hashlib.sha256(data[:_HEADER_BYTES]).digest()
-        return data[_HEADER_BYTES:]
+        self._chain = hashlib.sha256(header).digest()
 
     def _read_frames(self, data: bytes) -> None:
         """Take in whole frames; what follows the last is a write that a crash cut."""
@@ -162,7 +159,7 @@ class Journal:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            self._inode = -1
+            self._header = b""
             raise InputError(
                 f"cannot be written ({error.strerror})",
                 where=str(self._path),

@@ -31,7 +31,7 @@ class VerifierKey:
     Parameters
     ----------
     name : str
-        Without spaces and plus signs.
+        Printable, without spaces and plus signs.
     kind : SignatureKind
     public : bytes
         Ed25519, 32 bytes.
@@ -195,7 +195,7 @@ def verifies(key: VerifierKey, message: bytes, signature: bytes) -> bool:
 
 def is_key_name(name: str) -> bool:
     """Return whether a text can be the name of a key."""
-    return bool(name) and not any(c.isspace() or c < " " or c == "+" for c in name)
+    return bool(name) and name.isprintable() and not any(c.isspace() or c == "+" for c in name)
 
 
 def encode_base64(data: bytes) -> str:

@@ -24,7 +24,7 @@ def parse_roots(pem: bytes, where: str = "roots") -> tuple[x509.Certificate, ...
         roots = tuple(x509.load_pem_x509_certificates(pem))
         for root in roots:
             root.extensions  # noqa: B018 - extensions are parsed on access only
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise FormatError(
             "is not a file of PEM certificates", where=where, remedy="Give the authority's root"
         ) from error

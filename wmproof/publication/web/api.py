@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from wmproof.publication.log.merkle import MAX_SIZE
 from wmproof.publication.web.board import Board
@@ -72,10 +72,9 @@ def api_router(board: Board, checker: ClaimChecker) -> APIRouter:
     )
     def file(digest: DigestPath) -> Response:
         """The public key itself, a .pvk file."""
-        data = board.published(bytes.fromhex(digest)).to_bytes()
-        name = f'attachment; filename="{digest[:16]}.pvk"'
-        headers = {"Content-Disposition": name}
-        return Response(data, media_type="application/octet-stream", headers=headers)
+        path = board.file(bytes.fromhex(digest))
+        kind = "application/octet-stream"
+        return FileResponse(path, media_type=kind, filename=f"{digest[:16]}.pvk")
 
     @router.get(
         "/keys/{digest}/contact-sheet.png",

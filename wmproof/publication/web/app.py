@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -39,7 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
     board = Board(settings)
     checker = ClaimChecker(settings, board)
     render = make_renderer(board)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        checker.stop()
+
     app = FastAPI(
+        lifespan=lifespan,
         title="wmproof log",
         version=__version__,
         description="Read access to an append-only log of public keys, and checks of claims.",
@@ -50,13 +60,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(files_router(board))
     app.include_router(api_router(board, checker))
     app.include_router(pages_router(board, checker, render))
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    app.mount("/static", _Static(directory=_STATIC), name="static")
     _handle_errors(app, render)
     app.add_middleware(SizeLimit, settings=settings)
     app.add_middleware(RateLimit, settings=settings)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.names))
     app.add_middleware(SecurityHeaders)
     return app
+
+
+class _Static(StaticFiles):
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """A path with a zero byte is none that the system looks up."""
+        return ("", None) if "\0" in path else super().lookup_path(path)
 
 
 def _handle_errors(app: FastAPI, render: Render) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import TypeVar
 
 from wmproof.checks import Check
 from wmproof.errors import InputError, WmproofError
@@ -27,7 +28,9 @@ from wmproof.publication.web.schemas import (
 from wmproof.publication.web.settings import Settings
 from wmproof.report.key_sheet import public_key_sheet
 
-_SHEETS = 32
+_SHEETS, _DETAILS = 32, 1024
+_Name = TypeVar("_Name")
+_Thing = TypeVar("_Thing")
 
 
 class NotFoundError(InputError):
@@ -49,6 +52,9 @@ class Board:
         self._leaves = LeafIndex()
         self._log = self.reader()
         self._sheets: OrderedDict[bytes, bytes] = OrderedDict()
+        self._details: OrderedDict[tuple[bytes, int, int], KeyDetailsModel] = OrderedDict()
+        # Keys are large: readers of many at once wait here, and not in memory.
+        self._one_key = threading.Lock()
 
     @property
     def folder(self) -> Path:
@@ -119,34 +125,43 @@ class Board:
     def key(self, digest: bytes) -> KeyModel:
         """Return what is known of a key; NotFoundError if it is not in the log."""
         index = self.require_index(digest)
-        key = load_published(self.folder, digest)
+        details = self._examine(digest)
         return KeyModel(
-            index=index,
-            digest=digest.hex(),
-            published=key is not None,
-            details=None if key is None else _details(key, self._settings.minimum_security),
+            index=index, digest=digest.hex(), published=details is not None, details=details
         )
 
-    def published(self, digest: bytes) -> PublicKey:
-        """Return a logged key itself; NotFoundError if only its digest is here."""
-        self.require_index(digest)
-        key = load_published(self.folder, digest)
-        if key is None:
+    def file(self, digest: bytes) -> Path:
+        """Return where a logged key is, once checked; NotFoundError if only its digest is here."""
+        if self.key(digest).details is None:
             raise NotFoundError("only the digest of this key is here, not the key")
-        return key
+        return published_path(self.folder, digest)
 
     def contact_sheet(self, digest: bytes) -> bytes:
-        """Return the opened triggers of a key as PNG; NotFoundError as `published`."""
-        with self._mutex:
-            if digest in self._sheets:
-                self._sheets.move_to_end(digest)
-                return self._sheets[digest]
-        sheet = public_key_sheet(self.published(digest))
-        with self._mutex:
-            self._sheets[digest] = sheet
-            while len(self._sheets) > _SHEETS:
-                self._sheets.popitem(last=False)
-        return sheet
+        """Return the opened triggers of a key as PNG; NotFoundError as `file`."""
+        self.file(digest)
+        with self._one_key:
+            if digest not in self._sheets:
+                key = load_published(self.folder, digest)
+                if key is None:
+                    raise NotFoundError("the key is gone")
+                _keep(self._sheets, digest, public_key_sheet(key), _SHEETS)
+            return self._sheets[digest]
+
+    def _examine(self, digest: bytes) -> KeyDetailsModel | None:
+        """Return what a published key says; it is read once, and when its file changes."""
+        with self._one_key:
+            try:
+                status = published_path(self.folder, digest).stat()
+            except OSError:
+                return None
+            name = digest, status.st_ino, status.st_mtime_ns
+            if name not in self._details:
+                key = load_published(self.folder, digest)
+                if key is None:
+                    return None
+                found = _details(key, self._settings.minimum_security)
+                _keep(self._details, name, found, _DETAILS)
+            return self._details[name]
 
     def _identity(self) -> tuple[int, int] | None:
         """Return what changes with every new checkpoint, or None if there is none to be read."""
@@ -160,6 +175,12 @@ class Board:
         digest = entry_digest(entry)
         published = digest is not None and published_path(self.folder, digest).exists()
         return EntryModel(index=index, digest=digest.hex() if digest else None, published=published)
+
+
+def _keep(cache: OrderedDict[_Name, _Thing], name: _Name, thing: _Thing, most: int) -> None:
+    cache[name] = thing
+    while len(cache) > most:
+        cache.popitem(last=False)
 
 
 def _details(key: PublicKey, minimum_security: int) -> KeyDetailsModel:

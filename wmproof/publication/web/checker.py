@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 from typing import Any
 
 from wmproof.errors import InputError
@@ -45,6 +44,7 @@ class ClaimChecker:
         self._settings = settings
         self._board = board
         self._places = threading.Semaphore(settings.claims_at_once)
+        self._workers: set[subprocess.Popen[bytes]] = set()
 
     def check(self, upload: ClaimUpload) -> ClaimModel:
         """Check a claim; what does not hold is an answer and no error.
@@ -59,12 +59,13 @@ class ClaimChecker:
         if not self._places.acquire(blocking=False):
             raise BusyError("other claims are being checked", remedy="Try again in a minute")
         try:
-            with tempfile.TemporaryDirectory(prefix="wmproof-claim-") as name:
-                folder = Path(name)
-                for part in (worker.MODEL, worker.KEY, worker.CLAIM):
-                    with (folder / part).open("wb") as file:
-                        shutil.copyfileobj(getattr(upload, part), file)
-                answer = self._run(folder)
+            with contextlib.ExitStack() as files:
+                # Files without names: nothing is left of them, whatever ends this process.
+                parts = [files.enter_context(tempfile.TemporaryFile()) for _ in worker.PARTS]
+                for name, file in zip(worker.PARTS, parts, strict=True):
+                    shutil.copyfileobj(getattr(upload, name), file)
+                    file.seek(0)
+                answer = self._run([file.fileno() for file in parts])
         finally:
             self._places.release()
         if "error" in answer:
@@ -72,17 +73,24 @@ class ClaimChecker:
         logged_at = self._board.index(bytes.fromhex(answer["key_sha256"]))
         return ClaimModel(logged_at=logged_at, **answer)
 
-    def _run(self, folder: Path) -> dict[str, Any]:
+    def stop(self) -> None:
+        """End the checks that are going on."""
+        for process in self._workers.copy():
+            _kill(process)
+
+    def _run(self, files: list[int]) -> dict[str, Any]:
         settings = self._settings
         limits = (settings.claim_bytes, settings.claim_seconds, settings.minimum_security)
         process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, str(folder), *map(str, limits)],
+            [sys.executable, "-m", _MODULE, *map(str, (*files, *limits))],
+            pass_fds=files,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             start_new_session=True,
         )
+        self._workers.add(process)
         try:
             output, _ = process.communicate(timeout=settings.claim_seconds)
         except subprocess.TimeoutExpired:
@@ -91,10 +99,16 @@ class ClaimChecker:
                 remedy="Check the claim yourself with: wmproof pverify",
             ) from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self._workers.discard(process)
+            _kill(process)
             process.wait()
         return _parse(output)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a worker with all that it may have started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _parse(output: bytes) -> dict[str, Any]:

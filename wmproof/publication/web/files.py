@@ -13,7 +13,7 @@ from wmproof.publication.web.board import Board, NotFoundError
 
 _LEVEL = r"(?:entries|[0-9]|[1-5][0-9]|6[0-3])"
 _WIDTH = r"(?:[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
-TILE_PATH = re.compile(rf"{_LEVEL}/(?:x[0-9]{{3}}/)*[0-9]{{3}}(?:\.p/{_WIDTH})?")
+TILE_PATH = re.compile(rf"{_LEVEL}/(?:x[0-9]{{3}}/){{0,6}}[0-9]{{3}}(?:\.p/{_WIDTH})?")
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 

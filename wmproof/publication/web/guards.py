@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wmproof.publication.web.connections import network_of
 from wmproof.publication.web.settings import Settings
 
 CLAIM_PATHS = ("/verify", "/api/v1/claims")
@@ -71,7 +72,7 @@ class RateLimit:
         await self._app(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:
-        address = str((scope.get("client") or ("unknown", 0))[0])
+        address = network_of(str((scope.get("client") or ("unknown", 0))[0]))
         if scope["method"] == "POST" and scope["path"] in CLAIM_PATHS:
             return self._window.hit(self._claims, "claims", address)
         return self._window.hit(self._requests, "requests", address)
@@ -89,6 +90,8 @@ class SizeLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Thousands of ranges in one request are work without end, and no reader needs one.
+        scope["headers"] = [item for item in scope["headers"] if item[0] != b"range"]
         limit = self._upload_bytes if scope["path"] in CLAIM_PATHS else _SMALL_REQUEST
         refusal = JSONResponse({"error": f"a request has at most {limit} bytes here"}, 413)
         if _declared_length(scope) > limit:

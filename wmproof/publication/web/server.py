@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from wmproof.errors import InputError
+from wmproof.publication.web.connections import PatientProtocol
 
 _CONNECTIONS = 64
 
@@ -38,9 +39,8 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(app: ASGIApp, listener: socket.socket) -> None:
-    """Serve until the process is told to stop."""
-    sys.stdout.flush()
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """Return a server that is not running yet."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -48,6 +48,15 @@ def run(app: ASGIApp, listener: socket.socket) -> None:
         proxy_headers=False,
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
+        timeout_graceful_shutdown=5,
+        http=PatientProtocol,
+        ws="none",
         h11_max_incomplete_event_size=2**15,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
+
+
+def run(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve until the process is told to stop."""
+    sys.stdout.flush()
+    make_server(app).run(sockets=[listener])

@@ -5,13 +5,16 @@ It limits itself before it reads anything of the upload, which may be a hostile 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import resource
+import signal
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
-MODEL, KEY, CLAIM = "model", "key", "claim"
+PARTS = ("model", "key", "claim")
+_PR_SET_PDEATHSIG = 1
 _FILE_BYTES = 2**26  # the compiler's cache; the upload is only read
 
 
@@ -23,17 +26,22 @@ def limit_process(memory: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
 
 
-def check(folder: Path, minimum_security: int) -> dict[str, Any]:
-    """Check the claim in a folder; return what `schemas.ClaimModel` needs, or an error."""
+def die_with_the_server() -> None:
+    """Where the system can do that (Linux): a server that is killed leaves no worker at work."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def check(files: Sequence[BinaryIO], minimum_security: int) -> dict[str, Any]:
+    """Check a claim, given as `PARTS`; return what `schemas.ClaimModel` needs, or an error."""
     from wmproof.errors import InputError, VerificationError
     from wmproof.keys import parse_public_key
     from wmproof.pverify.claim_file import parse_claim
 
     try:
-        key = parse_public_key((folder / KEY).read_bytes(), "the key")
-        claim = (folder / CLAIM).read_bytes()
+        model, encoded, claim = (file.read() for file in files)
+        key = parse_public_key(encoded, "the key")
         parse_claim(claim)  # before the verifier is loaded, which takes longer
-        model = (folder / MODEL).read_bytes()
         result: dict[str, Any] = {"key_sha256": key.digest.hex()}
         from wmproof.pverify.verifier import verify_claim
 
@@ -51,10 +59,12 @@ def check(folder: Path, minimum_security: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the folder and the limits from the command line; print one JSON object."""
-    folder, memory, seconds, minimum_security = sys.argv[1:]
-    limit_process(int(memory), int(seconds))
-    print(json.dumps(check(Path(folder), int(minimum_security)), allow_nan=False))
+    """Read open files and limits from the command line, as numbers; print one JSON object."""
+    *files, memory, seconds, minimum_security = map(int, sys.argv[1:])
+    die_with_the_server()
+    limit_process(memory, seconds)
+    opened = [open(file, "rb") for file in files]  # noqa: PTH123, SIM115 - descriptors, kept
+    print(json.dumps(check(opened, minimum_security), allow_nan=False))
 
 
 if __name__ == "__main__":

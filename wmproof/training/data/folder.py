@@ -95,7 +95,7 @@ def _read_image(path: str, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
     try:
         with Image.open(path) as file:
             picture = file.convert("L" if channels == 1 else "RGB").resize((width, height))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise InputError("is not an image that can be read", where=path) from error
     array = np.asarray(picture, np.uint8)
     return array[None] if channels == 1 else array.transpose(2, 0, 1)
