@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 from wmproof._files import check_target, read_file, write_file
-from wmproof.cli.options import FILE, force_option, json_option, pixels_option
+from wmproof.cli.options import (
+    FILE,
+    force_option,
+    json_option,
+    pixels_option,
+    public_key_option,
+)
 from wmproof.cli.output import print_fields, print_json
 from wmproof.keys import load_public_key
 
@@ -17,14 +23,7 @@ _STAMP_LIMIT = 2**20
 
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
-@click.option(
-    "--public-key",
-    "pvk_path",
-    required=True,
-    type=FILE,
-    metavar="KEY.pvk",
-    help="The key as it was published.",
-)
+@public_key_option
 @click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim.")
 @click.option(
     "--log-proof",

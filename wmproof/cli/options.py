@@ -106,6 +106,18 @@ def tolerance_option(command: _Command) -> _Command:
     )(command)
 
 
+def public_key_option(command: _Command) -> _Command:
+    """Add --public-key, as `pvk_path`."""
+    return click.option(
+        "--public-key",
+        "pvk_path",
+        required=True,
+        type=FILE,
+        metavar="KEY.pvk",
+        help="The key as it was published.",
+    )(command)
+
+
 def pixels_option(command: _Command) -> _Command:
     """Add --pixels."""
     return click.option(

@@ -20,6 +20,7 @@ from wmproof.cli.options import (
     json_option,
     passphrase_option,
     pixels_option,
+    public_key_option,
     tolerance_option,
 )
 from wmproof.cli.output import print_json, print_verdict
@@ -32,14 +33,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
 @click.option("--key", "mk_path", required=True, type=FILE, metavar="KEY.mk", help="The owner's.")
-@click.option(
-    "--public-key",
-    "pvk_path",
-    required=True,
-    type=FILE,
-    metavar="KEY.pvk",
-    help="Its public half, as it was published.",
-)
+@public_key_option
 @click.option("-o", "--out", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--listen", metavar="HOST:PORT", help="Prove to one verifier that connects instead.")
 @click.option("--threshold", type=click.IntRange(1), help="Hits to claim, instead of --tolerance.")

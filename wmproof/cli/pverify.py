@@ -14,6 +14,7 @@ from wmproof.cli.options import (
     json_option,
     minimum_security_option,
     pixels_option,
+    public_key_option,
     reference_option,
     signer_option,
     tolerance_option,
@@ -26,14 +27,7 @@ from wmproof.models import open_model
 
 @click.command()
 @click.argument("model", type=FILE, metavar="MODEL.onnx")
-@click.option(
-    "--public-key",
-    "pvk_path",
-    required=True,
-    type=FILE,
-    metavar="KEY.pvk",
-    help="The key as it was published.",
-)
+@public_key_option
 @click.option("--proof", "claim_path", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--connect", metavar="HOST:PORT", help="Ask a prover that listens, instead.")
 @tolerance_option
