@@ -161,17 +161,18 @@ class Code:
     def evaluate_lanes(
         self, coefficients: U32, tails: U32, out: U32, column: int, start: int = 0
     ) -> None:
-        """Write codewords to `out`, as many as there are columns for; releases the GIL.
+        """Write codewords to `out`, as many as it has columns for; releases the GIL.
 
         Parameters
         ----------
         coefficients, tails : ndarray
-            As `new_lanes` made them and `interpolate_lanes` and `ntt.load_lanes` filled them.
+            As `new_lanes` made them, and `interpolate_lanes` and `ntt.load_lanes` filled them.
         out : ndarray
-            uint32 (positions, any), C-contiguous: the codewords from position `start` on, written
-            from this column on.
+            uint32 (positions, any), C-contiguous.
         column : int
+            The first column to write; each codeword fills one.
         start : int
+            The position that is row 0 of `out`.
         """
         size, stop = self.message_length // _QUARTERS, start + len(out)
         for k in range(start // size, -(-stop // size)):
