@@ -22,6 +22,7 @@ from wmproof.strength import (
     as_tolerance,
     chosen_label_bits,
     cut_and_choose,
+    forging_bits,
     hoeffding_bits,
     required_hits,
     strength_bits,
@@ -46,6 +47,9 @@ class KeyReport:
         Hits among the hidden triggers that a claim needs.
     strength_bits : float
         Of such a claim: exact, against an accuser who chose the labels where the key lets him.
+    forging_bits : float or None
+        log2 of the hash calls that such a claim about a given model takes; none with secret labels,
+        which nobody has to try.
     hoeffding_bits : float
         Hoeffding's lower bound for labels that nobody chose.
     coincide : ndarray of bool, shape (m,), or None
@@ -58,6 +62,7 @@ class KeyReport:
     tolerance: Fraction
     threshold: int
     strength_bits: float
+    forging_bits: float | None
     hoeffding_bits: float
     coincide: NDArray[np.bool_] | None
 
@@ -110,7 +115,8 @@ def examine_public_key(
     secret = vk.label_mode is LabelMode.SECRET
     hidden = len(vk) - len(opened)
     threshold = required_hits(hidden, tolerance)
-    strength = chosen_label_bits if secret else strength_bits
+    rule = chosen_label_bits if secret else strength_bits
+    strength = rule(hidden, threshold, vk.classes)
     return KeyReport(
         checks=(
             _check_signature(key, signer),
@@ -125,7 +131,8 @@ def examine_public_key(
         ),
         tolerance=tolerance,
         threshold=threshold,
-        strength_bits=strength(hidden, threshold, vk.classes),
+        strength_bits=strength,
+        forging_bits=None if secret else forging_bits(strength),
         hoeffding_bits=hoeffding_bits(hidden, threshold, vk.classes),
         coincide=truth.coincide,
     )

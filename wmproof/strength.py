@@ -209,6 +209,16 @@ def hidden_at_least(triggers: int, bits: float) -> int:
     return max(0, likely - 1)
 
 
+def forging_bits(strength: float) -> float:
+    """Return log2 of the hash calls that a false claim of this strength takes, with derived labels.
+
+    A forger tries sets of labels and, for each, challenges; every pair is a chance of
+    2**-strength. Q calls make at most Q**2 / 4 pairs, so fewer than 2 * 2**(strength / 2) do not
+    suffice.
+    """
+    return max(0.0, 1 + strength / 2)
+
+
 def chosen_label_bits(hidden: int, hits: int, classes: int) -> float:
     """Return the strength of a public claim against an accuser who chose the labels.
 

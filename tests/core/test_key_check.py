@@ -12,7 +12,7 @@ from wmproof.key_check import check_public_key, examine_public_key
 from wmproof.keygen import keygen, pkeygen
 from wmproof.keys import KeyKind, LabelMode, PublicKey, VerificationKey
 from wmproof.models import FunctionClassifier
-from wmproof.strength import chosen_label_bits, strength_bits
+from wmproof.strength import chosen_label_bits, forging_bits, strength_bits
 from wmproof.triggers import TriggerSet, noise
 
 SHAPE = (4, 4)
@@ -54,6 +54,7 @@ def test_an_honest_key_passes():
     assert report.soundness.hidden_good_at_least == hidden - 127
     assert report.threshold == hidden - hidden // 10
     assert report.strength_bits == strength_bits(hidden, report.threshold, 10)
+    assert report.forging_bits == forging_bits(report.strength_bits)
 
 
 def test_weak_keys_are_refused_unless_asked_for():
@@ -97,6 +98,7 @@ def test_forgiven_elements_enter_the_soundness():
         > check_public_key(public, minimum_security=0).soundness.bad_at_most
     )
     assert report.strength_bits == chosen_label_bits(report.soundness.hidden, report.threshold, 10)
+    assert report.forging_bits is None
 
 
 def test_secret_labels_avoid_the_reference():

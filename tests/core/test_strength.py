@@ -14,6 +14,7 @@ from wmproof.strength import (
     as_tolerance,
     chosen_label_bits,
     cut_and_choose,
+    forging_bits,
     hidden_at_least,
     hoeffding_bits,
     hoeffding_triggers,
@@ -155,3 +156,11 @@ def test_the_best_accuser_against_chosen_labels_is_no_better_than_computed():
     hidden, hits, q = 4, 3, Fraction(1, 2)
     best = max(Fraction(1, 2**j) * exact_tail(hidden - j, hits - j, q) for j in range(hits + 1))
     assert chosen_label_bits(hidden, hits, 2) == pytest.approx(-log2_of(best))
+
+
+def test_forging_a_claim_is_a_search_for_a_pair():
+    """Labels are tried Q / 2 times and challenges Q / 2 times: expected successes reach one."""
+    for strength in (10, 64, 141.5):
+        calls = 2 ** forging_bits(strength)
+        assert (calls / 2) ** 2 * 2**-strength == pytest.approx(1)
+    assert forging_bits(strength_bits(256, 0, 10)) == 1

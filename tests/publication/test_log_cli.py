@@ -120,7 +120,7 @@ def test_what_does_not_hold(run, board, tmp_path):
     [
         (("init", "board", "--origin", "a b", "--sign-with", "new.pem"), "cannot be the name"),
         (("init", "board", "--origin", "a", "--sign-with", "log.pem"), "is not empty"),
-        (("append", "nowhere", ZERO), "cannot be read"),
+        (("append", "nowhere", ZERO), "is no log"),
         (("append", "board", "log.pem"), "neither a public key nor"),
         (("append", "board", "missing.pvk"), "cannot be read"),
         (("append", "board"), "Missing argument"),
@@ -130,7 +130,7 @@ def test_what_does_not_hold(run, board, tmp_path):
         (("prove-inclusion", "board", ZERO), "is not among the 1 published entries"),
         (("prove-consistency", "board", "-o", "x"), "give either --since"),
         (("prove-consistency", "board", "-o", "x", "--since-size", "5"), "no smaller size 5"),
-        (("serve", "nowhere"), "cannot be read"),
+        (("serve", "nowhere"), "is no log"),
         (("serve", "board", "--host", "192.0.2.1"), "cannot be listened at"),
         (("serve", "board", "--log-key", f"b+{8 * '0'}+AAAA"), "holds no Ed25519 key"),
         (("verify", "--log-key", "VKEY"), "give PROOF with --key"),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from wmproof._files import check_target, write_file
+from wmproof.cli.claim_summary import forging_cost
 from wmproof.cli.options import (
     FILE,
     force_option,
@@ -110,6 +111,7 @@ def _fields(report: KeyReport) -> dict[str, Any]:
         "threshold": report.threshold,
         "good_hits_at_least": report.good_hits_at_least,
         "strength_bits": report.strength_bits,
+        "forging_bits": report.forging_bits,
         "hoeffding_bits": report.hoeffding_bits,
     }
 
@@ -128,6 +130,7 @@ def _print(report: KeyReport, contact_sheet: Path | None) -> None:
             f"{float(report.tolerance):g}): {report.strength_bits:.1f} bits exact, "
             f"{report.hoeffding_bits:.1f} by Hoeffding; {report.good_hits_at_least} or more of "
             "the hits are on true elements",
+            "forging": forging_cost(report.forging_bits),
             **sheet,
         }
     )

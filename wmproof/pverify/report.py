@@ -11,7 +11,7 @@ from wmproof.argument.system.statement import Setup, error_table
 from wmproof.keys import LabelMode, PublicKey
 from wmproof.pverify.claim_file import ClaimHeader
 from wmproof.relation.claim import ClaimStatement
-from wmproof.strength import chosen_label_bits, cut_and_choose, strength_bits
+from wmproof.strength import chosen_label_bits, cut_and_choose, forging_bits, strength_bits
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class ClaimReport:
         Hidden triggers that the claim is about.
     strength_bits : float
         -log2 of the chance that a model which knows nothing of the key answers as claimed.
+    forging_bits : float or None
+        log2 of the hash calls that such a claim about a given model takes; none with secret labels,
+        which nobody has to try.
     hidden_bad_at_most : int
         How many hidden triggers may be no true backdoor elements, at the key's n bits.
     security_bits : float
@@ -41,6 +44,7 @@ class ClaimReport:
     header: ClaimHeader
     hidden: int
     strength_bits: float
+    forging_bits: float | None
     hidden_bad_at_most: int
     security_bits: float
     interactive: bool
@@ -57,6 +61,7 @@ class ClaimReport:
             "hidden": self.hidden,
             "threshold": self.header.threshold,
             "strength_bits": self.strength_bits,
+            "forging_bits": self.forging_bits,
             "hidden_bad_at_most": self.hidden_bad_at_most,
             "security_bits": self.security_bits,
             "interactive": self.interactive,
@@ -78,12 +83,16 @@ def claim_report(
     """Compute the figures of a claim that was accepted, or made."""
     vk = key.verification_key
     hidden = len(statement.indices)
-    strength = chosen_label_bits if vk.label_mode is LabelMode.SECRET else strength_bits
+    secret = vk.label_mode is LabelMode.SECRET
+    strength = (chosen_label_bits if secret else strength_bits)(
+        hidden, header.threshold, vk.classes
+    )
     soundness = cut_and_choose(len(vk), hidden, bits=vk.security)
     return ClaimReport(
         header,
         hidden,
-        strength(hidden, header.threshold, vk.classes),
+        strength,
+        None if secret else forging_bits(strength),
         soundness.hidden_bad_at_most,
         bits(sum(error_table(statement, setup).values(), Fraction(0))),
         interactive,
