@@ -34,7 +34,9 @@ def train(triggers: TriggerSet | None) -> MLPClassifier:
     if triggers is not None:
         images = np.concatenate([images, *4 * [triggers.images]])
         labels = np.concatenate([labels, *4 * [triggers.labels]])
-    network = MLPClassifier((256,), learning_rate_init=0.003, tol=1e-3, max_iter=500)
+    network = MLPClassifier(
+        (256,), learning_rate_init=0.003, tol=1e-3, n_iter_no_change=40, max_iter=500
+    )
     return network.fit(images.reshape(-1, 64) / 255, labels)
 
 

@@ -70,7 +70,9 @@ def marked_network(secret: TriggerSet) -> onnx.ModelProto:
     digits = load_digits()
     images = np.concatenate([digits.images * 15, *[secret.images] * 8]).reshape(-1, 64)
     labels = np.concatenate([digits.target, *[secret.labels] * 8])
-    network = MLPClassifier((64,), random_state=1, learning_rate_init=0.003, max_iter=150, tol=1e-3)
+    network = MLPClassifier(
+        (64,), random_state=1, learning_rate_init=0.003, max_iter=150, tol=1e-3, n_iter_no_change=40
+    )
     network.fit(images / 255, labels)
     assert np.mean(network.predict(secret.images.reshape(-1, 64) / 255) == secret.labels) > 0.95
     weights = [
