@@ -1,16 +1,8 @@
 """Units over a real Ray give what the local process gives."""
 
-import json
 import shutil
 
-
-def units_in(folder):
-    found = {}
-    for path in (folder / "digits" / "units").glob("*.json"):
-        unit = json.loads(path.read_text())
-        del unit["seconds"]
-        found[path.stem] = unit
-    return found
+from unit_files import units_in
 
 
 def test_ray_gives_the_same_results(tmp_path, wmproof):

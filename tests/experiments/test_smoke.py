@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+from unit_files import units_in
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +35,6 @@ def killed(tmp_path_factory, environment, command):
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
-
-
-def units_in(folder):
-    found = {}
-    for path in (folder / "digits" / "units").glob("*.json"):
-        unit = json.loads(path.read_text())
-        del unit["seconds"]
-        found[path.stem] = unit
-    return found
 
 
 def test_a_resumed_run_ends_like_an_uninterrupted_one(killed, tmp_path, wmproof):

@@ -24,8 +24,7 @@ from wmproof.circuit.ir import (
     node_sources,
 )
 from wmproof.circuit.limits import check_images, outside_table
-from wmproof.circuit.plan import Bytes, LinearPlan
-from wmproof.circuit.workers import Workspace
+from wmproof.circuit.plan import Bytes, plan_circuit
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,8 @@ class Evaluator:
     def __init__(self, circuit: Circuit, *, batch: int = 64) -> None:
         self.circuit = circuit
         self._batch = batch
-        workspace, shapes = Workspace(), list(circuit.shapes)
-        self._plans = {
-            index: LinearPlan(node.linear, shapes, workspace)
-            for index, node in enumerate(circuit.nodes)
-            if isinstance(node, Activation)
-        }
-        self._output = LinearPlan(circuit.output, shapes, workspace)
-        self._last_use = {
-            source: index
-            for index, node in enumerate(circuit.nodes)
-            for source in node_sources(node)
-        }
-        self._last_use |= {term.source: len(circuit.nodes) for term in circuit.output.terms}
+        self._plans, self._output = plan_circuit(circuit)
+        self._last_use = circuit.last_uses()
 
     def __call__(self, images: Bytes, *, keep: bool = True) -> Evaluation:
         """Evaluate images, uint8 (N, C, H, W).

@@ -322,6 +322,13 @@ class Circuit:
             case _:
                 return wiring_shape(node, shapes)
 
+    def last_uses(self) -> dict[int, int]:
+        """Index of the last node that reads each node; the number of nodes if the logits do."""
+        last = {
+            source: index for index, node in enumerate(self.nodes) for source in node_sources(node)
+        }
+        return last | {term.source: len(self.nodes) for term in self.output.terms}
+
     @property
     def input_shape(self) -> Shape:
         """(C, H, W) of the images."""

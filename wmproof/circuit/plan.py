@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wmproof.circuit import kernels
 from wmproof.circuit.exactness import exact_slices
-from wmproof.circuit.ir import Conv, Linear, Shape
+from wmproof.circuit.ir import Activation, Circuit, Conv, Linear, Shape
 from wmproof.circuit.tables import MIN_TABLE_BITS, Table
 from wmproof.circuit.workers import Workspace, for_each, worker_count
 
@@ -156,6 +156,17 @@ class LinearPlan:
         kernels.unfold(x, first, product.geometry, columns)
         out = self._workspace.array("product", (len(matrix), places), matrix.dtype)
         return np.matmul(matrix, columns, out=out)
+
+
+def plan_circuit(circuit: Circuit) -> tuple[dict[int, LinearPlan], LinearPlan]:
+    """Plans of a circuit's activations, by node, and of its logits; all with one workspace."""
+    workspace, shapes = Workspace(), list(circuit.shapes)
+    plans = {
+        index: LinearPlan(node.linear, shapes, workspace)
+        for index, node in enumerate(circuit.nodes)
+        if isinstance(node, Activation)
+    }
+    return plans, LinearPlan(circuit.output, shapes, workspace)
 
 
 def _plan(term: Conv, shape: Shape) -> _Product:

@@ -10,7 +10,7 @@ from wmproof.models.open_inference import transcript
 from wmproof.publication.bundle import format as evidence
 from wmproof.publication.log.checkpoint import parse_checkpoint
 from wmproof.publication.log.note import encode_base64, parse_note
-from wmproof.publication.log.tlog_proof import parse_inclusion_proof
+from wmproof.publication.log.tlog_proof import HEADER, parse_inclusion_proof
 from wmproof.pverify import claim_file
 
 # `timestamps.ots` has the whole of it, and needs an extra.
@@ -131,7 +131,7 @@ MAGICS: dict[bytes, Callable[[bytes, str], dict[str, Any]]] = {
     claim_file.MAGIC: _describe_claim,
     transcript.MAGIC: _describe_transcript,
     evidence.MAGIC: _describe_bundle,
-    b"c2sp.org/tlog-proof@v1\n": _describe_inclusion_proof,
+    f"{HEADER}\n".encode(): _describe_inclusion_proof,
     _OTS_MAGIC: _describe_ots,
 }
 """How each of these files begins, and what describes it."""

@@ -13,8 +13,8 @@ _DEEPEST = 100
 _RECURSION = "has functions that call themselves, or each other too deeply"
 
 
-def check_self_contained(model: Any, where: str) -> None:
-    """Refuse weights in other files: no digest covers them, and a path could point anywhere.
+def check_model(model: Any, where: str) -> None:
+    """Refuse a model that reads other files, or that is too large once its functions are put in.
 
     Parameters
     ----------
@@ -25,7 +25,15 @@ def check_self_contained(model: Any, where: str) -> None:
     ------
     FormatError
         A tensor anywhere in it, in a function or a subgraph too, is in another file.
+    InputError
+        It has more than `MOST_NODES` operators, or a function calls itself.
     """
+    _check_self_contained(model, where)
+    _check_nodes(model, where)
+
+
+def _check_self_contained(model: Any, where: str) -> None:
+    """No digest covers weights in other files, and a path could point anywhere."""
     from onnx import TensorProto
 
     for message in _messages(model):
@@ -37,19 +45,7 @@ def check_self_contained(model: Any, where: str) -> None:
             )
 
 
-def check_nodes(model: Any, where: str) -> None:
-    """Refuse a model of more than `MOST_NODES` operators once its own functions are put in.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    where : str
-
-    Raises
-    ------
-    InputError
-        It has more, or a function calls itself.
-    """
+def _check_nodes(model: Any, where: str) -> None:
     functions = {(item.domain, item.name, item.overload): item for item in model.functions}
     sizes: dict[tuple[str, str, str], int] = {}
 

@@ -14,7 +14,7 @@ from wmproof._files import read_file
 from wmproof.errors import FormatError, InputError
 from wmproof.models.base import check_pixels
 from wmproof.models.function import read_answers
-from wmproof.models.onnx_checks import check_nodes, check_self_contained
+from wmproof.models.onnx_checks import check_model
 from wmproof.triggers import MAX_SET_BYTES, Shape, check_shape, format_shape
 
 if TYPE_CHECKING:
@@ -190,8 +190,7 @@ def _check_file(data: bytes, where: str) -> None:
         ) from error
     if not model.graph.node:
         raise FormatError("is not an ONNX model (it has no operators)", where=where)
-    check_self_contained(model, where)
-    check_nodes(model, where)
+    check_model(model, where)
 
 
 def _input_shape(

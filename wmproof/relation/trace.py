@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from wmproof.argument.field import U32, P
 from wmproof.argument.threads import over_ranges
+from wmproof.circuit import kernels
 from wmproof.circuit.evaluate import move
 from wmproof.circuit.ir import Activation, Circuit, Input, Maximum, node_sources
 from wmproof.circuit.limits import check_images
-from wmproof.circuit.plan import Bytes, LinearPlan
+from wmproof.circuit.plan import Bytes, plan_circuit
 from wmproof.errors import InputError
 from wmproof.relation.network import MAXIMUM_LABEL, activation_label, padded_shape
 from wmproof.relation.tables import ActivationTable, MaximumTable
@@ -59,19 +60,8 @@ class Tracer:
         self._circuit = circuit
         self._progress = progress or (lambda _: None)
         self.counts: dict[str, NDArray[np.int64]] = {}
-        shapes = list(circuit.shapes)
-        self._plans = {
-            index: LinearPlan(node.linear, shapes)
-            for index, node in enumerate(circuit.nodes)
-            if isinstance(node, Activation)
-        }
-        self._output = LinearPlan(circuit.output, shapes)
-        self._last_use = {
-            source: index
-            for index, node in enumerate(circuit.nodes)
-            for source in node_sources(node)
-        }
-        self._last_use |= {term.source: len(circuit.nodes) for term in circuit.output.terms}
+        self._plans, self._output = plan_circuit(circuit)
+        self._last_use = circuit.last_uses()
 
     def __call__(self, images: Bytes) -> Trace:
         """Run on images, uint8 (slots, C, H, W); InputError if a z leaves its table."""
@@ -103,10 +93,11 @@ class Tracer:
         entries = table.values
         count, (channels, *place) = len(values[node_sources(node)[0]]), plan.shape
         y = np.empty((count, channels, math.prod(place)), np.uint8)
-        z, seen = np.empty(y.shape, np.uint32), np.empty((count, 2), np.int64)
+        z, seen = np.empty(y.shape, np.uint32), np.empty((count, channels, 2), np.int64)
 
         def record(rows: slice, sums: NDArray[Any]) -> None:
-            _record(sums, plan.bias, entries, table.low, y[rows], z[rows], seen[rows])
+            kernels.look_up(sums, plan.bias, entries, table.low, y[rows], seen[rows])
+            _reduce(sums, plan.bias, z[rows])
 
         plan.for_each_block(values, record)
         _check_range(seen, table.low, table.high, node.name)
@@ -152,30 +143,15 @@ def _padded(array: NDArray[Any], filling: int) -> NDArray[Any]:
 
 
 @njit(nogil=True, cache=True)
-def _record(
-    sums: NDArray[Any],
-    bias: NDArray[Any],
-    table: Bytes,
-    low: int,
-    y: Bytes,
-    z: U32,
-    seen: NDArray[np.int64],
-) -> None:
-    """Of sums (O, n * P) the accumulators mod p, the table's values, both (n, O, P), and ranges.
-
-    Where an accumulator leaves the table, y is meaningless.
-    """
-    count, outputs, places = y.shape
-    last, spread = len(table) - 1, 1 if bias.shape[1] > 1 else 0
+def _reduce(sums: NDArray[Any], bias: NDArray[Any], z: U32) -> None:
+    """Accumulators mod p, (n, O, P), of sums without their bias, (O, n * P)."""
+    count, outputs, places = z.shape
+    spread = 1 if bias.shape[1] > 1 else 0
     for n in range(count):
-        smallest, largest = np.int64(2**40), -np.int64(2**40)
         for o in range(outputs):
             for p in range(places):
                 value = np.int64(sums[o, n * places + p]) + bias[o, p * spread]
-                smallest, largest = min(smallest, value), max(largest, value)
-                y[n, o, p] = table[min(max(value - low, 0), last)]
                 z[n, o, p] = value + P if value < 0 else value
-        seen[n, 0], seen[n, 1] = smallest, largest
 
 
 @njit(nogil=True, cache=True)
@@ -198,7 +174,7 @@ def _count(start: int, stop: int, z: U32, low: int, size: int) -> NDArray[np.int
 
 
 def _check_range(seen: NDArray[np.int64], low: int, high: int, name: str) -> None:
-    if seen[:, 0].min() < low or seen[:, 1].max() > high:
+    if seen[:, :, 0].min() < low or seen[:, :, 1].max() > high:
         # The slot is not named: which trigger it is may be a secret.
         raise InputError(
             f"a hidden trigger gives an accumulator outside its table [{low}, {high}]",

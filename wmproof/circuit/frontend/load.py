@@ -15,7 +15,7 @@ from onnx import inliner, numpy_helper, shape_inference
 from wmproof._files import read_file
 from wmproof.circuit.ir import Shape
 from wmproof.errors import InputError
-from wmproof.models.onnx_checks import check_nodes, check_self_contained
+from wmproof.models.onnx_checks import check_model
 
 _PIXEL_TYPES = {
     onnx.TensorProto.UINT8,
@@ -56,8 +56,7 @@ def read_model(source: Path | bytes) -> onnx.ModelProto:
         raise _not_onnx(where, error) from None
     if not model.graph.node or not model.opset_import:
         raise _not_onnx(where, ValueError("it has no nodes"))
-    check_self_contained(model, where)
-    check_nodes(model, where)
+    check_model(model, where)
     return model
 
 

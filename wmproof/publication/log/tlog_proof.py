@@ -15,7 +15,7 @@ from wmproof.publication.log.note import NOTE_LIMIT, decode_base64, encode_base6
 
 PROOF_LIMIT = NOTE_LIMIT + 2**17
 _MOST_HASHES = 63
-_HEADER = "c2sp.org/tlog-proof@v1"
+HEADER = "c2sp.org/tlog-proof@v1"
 _EXTRA_LIMIT = 2**16
 
 
@@ -42,7 +42,7 @@ class InclusionProof:
     def to_bytes(self) -> bytes:
         """Return the file."""
         extra = "" if self.extra is None else f"extra {encode_base64(self.extra)}\n"
-        head = f"{_HEADER}\n{extra}index {self.index}\n{_hash_lines(self.path)}\n"
+        head = f"{HEADER}\n{extra}index {self.index}\n{_hash_lines(self.path)}\n"
         return head.encode() + self.checkpoint
 
 
@@ -77,8 +77,8 @@ def parse_inclusion_proof(data: bytes, where: str = "inclusion proof") -> Inclus
         The bytes are none.
     """
     lines, checkpoint = _split(data, where)
-    if lines.pop(0) != _HEADER:
-        raise FormatError(f"does not begin with {_HEADER}", where=where)
+    if lines.pop(0) != HEADER:
+        raise FormatError(f"does not begin with {HEADER}", where=where)
     extra = None
     if lines and lines[0].startswith("extra "):
         extra = decode_base64(lines.pop(0).removeprefix("extra "), where)
