@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wmproof.argument.field import U32, P
+from wmproof.argument.algebra.field import U32, P
 
 
 def seconds(function: Callable[[], object], repeats: int = 5) -> float:

@@ -18,8 +18,9 @@ from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.images import ImageSet
 from wmproof.circuit.report import measure_fidelity
-from wmproof.keygen import pkeygen
+from wmproof.core.triggers import abstract, noise
 from wmproof.keys import MarkingKey, load_marking_key
+from wmproof.keys.keygen import pkeygen
 from wmproof.models.base import fit_images
 from wmproof.training import Recipe, mark
 from wmproof.training.data import load
@@ -27,7 +28,6 @@ from wmproof.training.data.image_data import ImageData
 from wmproof.training.export import to_onnx
 from wmproof.training.networks import DEFAULT_WIDTHS, build
 from wmproof.training.sources import PixelDataset
-from wmproof.triggers import abstract, noise
 
 PATTERNS = {"noise": noise, "abstract": abstract}
 

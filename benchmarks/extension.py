@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks._harness import numpy_product_seconds, random_field, report, seconds
-from wmproof.argument.extension import v_fold, v_mul
+from wmproof.argument.kernels.extension import v_fold, v_mul
 
 SIZE, CALLS = 4096, 200
 

@@ -1,4 +1,4 @@
-"""Products, inner products and inverses in F_p and K, on one thread, against NumPy on integers."""
+"""Products and inner products in F_p and K, on one thread, against NumPy on integers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import os
 import numpy as np
 
 from benchmarks._harness import first_seconds, report, seconds
-from wmproof.argument import extension
-from wmproof.argument.field import P, random_elements, to_montgomery
-from wmproof.argument.inversion import batch_inverse
+from wmproof.argument.algebra.field import P, random_elements, to_montgomery
+from wmproof.argument.kernels import extension
 
 SIZE = 1 << 20
 TILE = extension.TILE
@@ -45,7 +44,6 @@ def main() -> None:
             extension.v_fold(tile_a, 0, 0, scalar, out, 0, TILE) for _ in rounds
         ],
         "inner_product": lambda: extension.inner_product(a, b),
-        "batch_inverse": lambda: batch_inverse(a),
     }
     baseline = {
         "base_product": seconds(lambda: wide_a[0] * wide_b[0] % np.uint64(P)),

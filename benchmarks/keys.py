@@ -15,14 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, save
 
-from wmproof.commitment import Kind, commit_batch, new_key_id, new_randomness
-from wmproof.key_check import check_public_key
-from wmproof.keygen import pkeygen
+from wmproof.commitment import SCHEMES, Kind, Places, Scheme, new_key_id, new_randomness
+from wmproof.core.triggers import abstract, noise
 from wmproof.keys import KdfCost, decrypt_marking_key, encrypt_marking_key, parse_public_key
+from wmproof.keys.check import check_public_key
+from wmproof.keys.keygen import pkeygen
 from wmproof.report import draw_contact_sheet
-from wmproof.triggers import abstract, noise
 
 SHAPE = (3, 32, 32)
 PASSPHRASE = "benchmark"  # noqa: S105
@@ -38,17 +39,25 @@ def seconds(function: Callable[[], object], repeats: int) -> float:
     return round(statistics.median(times), 4)
 
 
+def _committing(scheme: Scheme, messages: NDArray[np.uint8], places: Places, repeats: int) -> float:
+    randomness = new_randomness(len(messages), scheme)
+    return seconds(lambda: SCHEMES[scheme].commit(messages, randomness, places), repeats)
+
+
 def functions(repeats: int) -> dict[str, float]:
     """Time the Python API."""
     images = abstract(512, SHAPE)
     key, public = pkeygen(images, 10)
     data = public.to_bytes()
-    messages, randomness = images.reshape(512, -1), new_randomness(512)
-    where = {"key_id": new_key_id(), "indices": np.arange(512), "kind": Kind.TRIGGER}
+    messages = images.reshape(512, -1)
+    places = Places(new_key_id(), np.arange(512), Kind.TRIGGER)
     result = {
         "draw_abstract": seconds(lambda: abstract(512, SHAPE), repeats),
         "draw_noise": seconds(lambda: noise(512, SHAPE), repeats),
-        "commit": seconds(lambda: commit_batch(messages, randomness, **where), repeats),
+        **{
+            f"commit_{scheme.label}": _committing(scheme, messages, places, repeats)
+            for scheme in Scheme
+        },
         "sha256_of_the_same_bytes": seconds(
             lambda: [hashlib.sha256(row).digest() for row in messages], repeats
         ),

@@ -12,10 +12,10 @@ import numpy as np
 
 from benchmarks._harness import copy_seconds, report, seconds
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.ligero.pad_prover import draw_pads
 from wmproof.argument.logup.prover import count_multiplicities, prove
 from wmproof.argument.logup.statement import ArrayTable, Lookup
 from wmproof.argument.logup.verifier import verify
+from wmproof.argument.pcs.ligero.pad_prover import draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from wmproof.keygen import pkeygen
+from wmproof.core.triggers import abstract, noise
+from wmproof.keys.keygen import pkeygen
 from wmproof.training import mark, preset, train
 from wmproof.training.data import load
 from wmproof.training.networks import NETWORKS, build
-from wmproof.triggers import abstract, noise
 
 
 @click.command()

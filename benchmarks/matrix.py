@@ -8,9 +8,9 @@ import sys
 import numpy as np
 
 from benchmarks._harness import copy_seconds, first_seconds, peak_megabytes, report, seconds
-from wmproof.argument.field import random_elements
-from wmproof.argument.matrix import MessageMatrix
-from wmproof.argument.reed_solomon import Code
+from wmproof.argument.algebra.field import random_elements
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 
 TAIL = 150
 

@@ -8,16 +8,18 @@ import sys
 import numpy as np
 
 from benchmarks._harness import first_seconds, report, seconds
-from wmproof.argument import ntt
-from wmproof.argument.field import random_elements
-from wmproof.argument.reed_solomon import Code
+from wmproof.argument.algebra.field import random_elements
+from wmproof.argument.algebra.ntt import merge_constants, split_constants
+from wmproof.argument.kernels import ntt
+from wmproof.argument.pcs.ligero.encoder import Encoder
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 
 
 def transform(bits: int) -> dict[str, float]:
     """Both directions at one size, beside complex FFTs of as many numbers."""
     size = 1 << bits
     data = random_elements(size * ntt.LANES)
-    split, merge = ntt.split_constants(size, 3), ntt.merge_constants(size)
+    split, merge = split_constants(size, 3), merge_constants(size)
     butterflies = size * ntt.LANES * bits / 2
     rows = np.random.default_rng(0).standard_normal((ntt.LANES, size)).astype(complex)
     forward = seconds(lambda: ntt.forward(data, split, 1))
@@ -38,7 +40,7 @@ def encoder(message_bits: int, tail: int) -> dict[str, float]:
     code = Code(message_bits, tail)
     rows = np.random.default_rng(1).integers(0, 256, (16, 1 << message_bits), np.uint8)
     tails = random_elements((16, tail))
-    time = seconds(lambda: code.encode(rows, tails))
+    time = seconds(lambda: Encoder(code).encode(rows, tails))
     return {"seconds": time, "message_values_per_second": rows.size / time}
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     top = int(sys.argv[1]) if len(sys.argv) > 1 else 17
     small = Code(4, 3)
     rows = np.zeros((1, 16), np.uint8)
-    cold = first_seconds(lambda: small.encode(rows, np.zeros((1, 3), np.uint32)))
+    cold = first_seconds(lambda: Encoder(small).encode(rows, np.zeros((1, 3), np.uint32)))
     figures: dict[str, dict[str, float]] = {"first_call": {"seconds": cold}}
     for bits in range(9, top + 1, 2):
         figures[f"size_2^{bits}"] = transform(bits)

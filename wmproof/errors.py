@@ -78,5 +78,9 @@ class VerificationError(WmproofError):
         super().__init__(what, where=where, remedy=remedy)
 
 
+class NotShownError(VerificationError):
+    """Nothing is wrong, but what must be shown is not: a claim of too few hits, say."""
+
+
 class ProofError(VerificationError):
     """A zero-knowledge proof that does not parse or does not verify."""

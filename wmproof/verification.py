@@ -1,48 +1,52 @@
-"""Verify (section 3), by the marking key or by a revealed batch."""
+"""Verify (section 3 of the paper), by the marking key or by a revealed batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wmproof._arguments import require_type
-from wmproof.checks import Check, Outcome, check, require, skipped
+from wmproof._base.arguments import require_type
+from wmproof.core.checks import Check, Verdict, check, judge, require
+from wmproof.core.policy import Policy
+from wmproof.core.reading import doubt_of
+from wmproof.core.shown import Report
+from wmproof.core.strength import hoeffding_bits, strength_bits
+from wmproof.core.triggers import TriggerSet, name_coins
 from wmproof.errors import VerificationError
 from wmproof.keys.batch import BatchOpening
 from wmproof.keys.marking_key import MarkingKey
 from wmproof.keys.opening import OpenedTriggers
-from wmproof.keys.verification_key import VerificationKey
-from wmproof.models.base import Classifier, classify_triggers
-from wmproof.opening_checks import (
+from wmproof.keys.opening_checks import (
     check_commitments,
+    check_diversity,
     check_ground_truth,
+    check_label_choice,
     check_label_derivation,
 )
-from wmproof.strength import (
-    DEFAULT_TOLERANCE,
-    as_tolerance,
-    hoeffding_bits,
-    required_hits,
-    strength_bits,
-)
-
-DEFAULT_STRENGTH = 64
+from wmproof.keys.signature_check import signature_check
+from wmproof.keys.verification_key import LabelMode, VerificationKey
+from wmproof.keys.worth import Demand, demand
+from wmproof.models.base import Classifier, classify_triggers, trigger_hits
 
 
 @dataclass(frozen=True)
-class VerificationReport:
+class VerificationReport(Report):
     """What Verify found.
 
     Parameters
     ----------
     checks : tuple of Check
         The three steps of the paper, ``ground-truth``, ``commitments`` and ``hits``, with
-        ``verification-key`` (the marking key belongs to the published one), ``derived-labels``,
-        ``strength`` and, for a batch, ``signature``.
+        ``verification-key`` (the marking key belongs to the published one), ``chosen-labels``,
+        ``derived-labels``, ``distinct-triggers``, ``spread-labels``, ``strength`` and, for a
+        batch, ``signature``.
     triggers : int
-        l of the claim: how many triggers the model was asked about.
+        l of the claim: how many triggers the model was asked about; of a key with groups, how many
+        groups, here and below.
     hits : int
         How many it answered with their labels.
     threshold : int
@@ -52,11 +56,12 @@ class VerificationReport:
         the above without a reference.
     classes : int
         |L|.
-    tolerance : Fraction
-        eps.
-    strength_bits, hoeffding_bits : float
-        What a claim at the threshold is worth: exact, and Hoeffding's lower bound.
-    observed_bits : float
+    tolerance : Fraction or None
+        eps, where the paper's rule was asked for.
+    strength_bits, hoeffding_bits : float or None
+        -log2 of the chance of a claim at the threshold: exact, and Hoeffding's lower bound; None
+        for labels of the owner's choice, which are no matter of chance.
+    observed_bits : float or None
         -log2 of the p-value of the hits.
     """
 
@@ -68,25 +73,40 @@ class VerificationReport:
     wrong_hits: int
     wrong_threshold: int
     classes: int
-    tolerance: Fraction
-    strength_bits: float
-    hoeffding_bits: float
-    observed_bits: float
+    tolerance: Fraction | None
+    strength_bits: float | None
+    hoeffding_bits: float | None
+    observed_bits: float | None
 
     @property
     def holds(self) -> bool:
         """Whether no check failed."""
-        return all(item.outcome is not Outcome.FAILED for item in self.checks)
+        return judge(self.checks)[0] is Verdict.HOLDS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it."""
+        return {
+            "holds": self.holds,
+            "checks": [item.to_dict() for item in self.checks],
+            "triggers": self.triggers,
+            "hits": self.hits,
+            "threshold": self.threshold,
+            "wrong_triggers": self.wrong_triggers,
+            "wrong_hits": self.wrong_hits,
+            "wrong_threshold": self.wrong_threshold,
+            "classes": self.classes,
+            "tolerance": None if self.tolerance is None else float(self.tolerance),
+            "strength_bits": self.strength_bits,
+            "hoeffding_bits": self.hoeffding_bits,
+            "observed_bits": self.observed_bits,
+        }
 
 
 def examine(
     key: MarkingKey,
     verification_key: VerificationKey,
     model: Classifier,
-    *,
-    reference: Classifier | None = None,
-    tolerance: Fraction = DEFAULT_TOLERANCE,
-    minimum_strength: float = DEFAULT_STRENGTH,
+    policy: Policy | None = None,
 ) -> VerificationReport:
     """Carry out every check of Verify(mk, vk, M) and report all of them.
 
@@ -97,12 +117,8 @@ def examine(
     verification_key : VerificationKey
         As it was published, from a source that the owner does not control.
     model : Classifier
-    reference : Classifier, optional
-        Stands in for the ground truth.
-    tolerance : Fraction
-        eps, the share of misses that is forgiven; of a float, the decimal that was written.
-    minimum_strength : float
-        Bits that a claim must be worth to be accepted.
+    policy : Policy, optional
+        What the judge demands. A marking key has no signature to check.
 
     Raises
     ------
@@ -128,27 +144,16 @@ def examine(
             },
         )
     belongs = check("verification-key", True, "the marking key belongs to the verification key")
-    return _examine(
-        (belongs,),
-        verification_key,
-        key.embedded(),
-        model,
-        reference,
-        tolerance,
-        minimum_strength,
-    )
+    return _examine((belongs,), verification_key, key.embedded(), model, policy or Policy())
 
 
 def verify(
     key: MarkingKey,
     verification_key: VerificationKey,
     model: Classifier,
-    *,
-    reference: Classifier | None = None,
-    tolerance: Fraction = DEFAULT_TOLERANCE,
-    minimum_strength: float = DEFAULT_STRENGTH,
+    policy: Policy | None = None,
 ) -> VerificationReport:
-    """Verify(mk, vk, M) of section 3; parameters as `examine`.
+    """Verify(mk, vk, M) of section 3 of the paper; parameters as `examine`.
 
     Raises
     ------
@@ -157,26 +162,13 @@ def verify(
     InputError
         A model is for another image shape or number of classes.
     """
-    report = examine(
-        key,
-        verification_key,
-        model,
-        reference=reference,
-        tolerance=tolerance,
-        minimum_strength=minimum_strength,
-    )
+    report = examine(key, verification_key, model, policy)
     require(report.checks)
     return report
 
 
 def examine_batch(
-    opening: BatchOpening,
-    model: Classifier,
-    *,
-    reference: Classifier | None = None,
-    signer: bytes | None = None,
-    tolerance: Fraction = DEFAULT_TOLERANCE,
-    minimum_strength: float = DEFAULT_STRENGTH,
+    opening: BatchOpening, model: Classifier, policy: Policy | None = None
 ) -> VerificationReport:
     """Carry out every check of a claim by one revealed batch and report all of them.
 
@@ -184,9 +176,7 @@ def examine_batch(
     ----------
     opening : BatchOpening
         Parsed against the published verification key.
-    signer : bytes, optional
-        Ed25519 public key, 32 bytes, that must have signed.
-    model, reference, tolerance, minimum_strength
+    model, policy
         As `examine`.
 
     Raises
@@ -195,25 +185,13 @@ def examine_batch(
         A model is for another image shape or number of classes.
     """
     require_type(opening, BatchOpening, "the opening", remedy="Read it with load_batch_opening")
-    return _examine(
-        (_check_signature(opening, signer),),
-        opening.verification_key,
-        opening.opened,
-        model,
-        reference,
-        tolerance,
-        minimum_strength,
-    )
+    policy = policy or Policy()
+    signature = signature_check(opening, policy.signer, "the opening")
+    return _examine((signature,), opening.verification_key, opening.opened, model, policy)
 
 
 def verify_batch(
-    opening: BatchOpening,
-    model: Classifier,
-    *,
-    reference: Classifier | None = None,
-    signer: bytes | None = None,
-    tolerance: Fraction = DEFAULT_TOLERANCE,
-    minimum_strength: float = DEFAULT_STRENGTH,
+    opening: BatchOpening, model: Classifier, policy: Policy | None = None
 ) -> VerificationReport:
     """Verify a claim by one revealed batch; parameters as `examine_batch`.
 
@@ -224,14 +202,7 @@ def verify_batch(
     InputError
         A model is for another image shape or number of classes.
     """
-    report = examine_batch(
-        opening,
-        model,
-        reference=reference,
-        signer=signer,
-        tolerance=tolerance,
-        minimum_strength=minimum_strength,
-    )
+    report = examine_batch(opening, model, policy)
     require(report.checks)
     return report
 
@@ -241,70 +212,71 @@ def _examine(
     key: VerificationKey,
     opened: OpenedTriggers,
     model: Classifier,
-    reference: Classifier | None,
-    tolerance: Fraction,
-    minimum_strength: float,
+    policy: Policy,
 ) -> VerificationReport:
-    tolerance = as_tolerance(tolerance)
-    truth = check_ground_truth(key, opened, reference)
-    hit = classify_triggers(model, opened.triggers) == opened.triggers.labels
+    require_type(policy, Policy, "the policy")
+    truth = check_ground_truth(key, opened, policy.reference, forgiven=policy.forgiven)
+    hit, doubt = _hits(model, opened.triggers)
     wrong = np.ones_like(hit) if truth.coincide is None else ~truth.coincide
     count, hits = len(hit), int(hit.sum())
-    threshold = required_hits(count, tolerance)
+    needed = demand(policy, key, count)
     wrong_count, wrong_hits = int(wrong.sum()), int((hit & wrong).sum())
-    wrong_threshold = required_hits(wrong_count, tolerance)
-    strength = strength_bits(count, threshold, key.classes)
+    wrong_threshold = needed.part_of(wrong_count)
+    chosen = key.label_mode is LabelMode.SECRET
+    strength = strength_bits(count, needed.threshold, key.classes)
     return VerificationReport(
         checks=(
             *before,
+            check_label_choice(key, accepted=policy.accept_chosen_labels),
             truth.check,
             check_commitments(key, opened),
             check_label_derivation(key, opened),
-            _check_hits(count, hits, threshold, wrong_count, wrong_hits, wrong_threshold),
-            _check_strength(strength, minimum_strength),
+            *check_diversity(key, opened),
+            needed.check(),
+            _check_hits(key, needed, hits, wrong_count, wrong_hits, doubt),
         ),
         triggers=count,
         hits=hits,
-        threshold=threshold,
+        threshold=needed.threshold,
         wrong_triggers=wrong_count,
         wrong_hits=wrong_hits,
         wrong_threshold=wrong_threshold,
         classes=key.classes,
-        tolerance=tolerance,
-        strength_bits=strength,
-        hoeffding_bits=hoeffding_bits(count, threshold, key.classes),
-        observed_bits=strength_bits(count, hits, key.classes),
+        tolerance=needed.tolerance,
+        strength_bits=None if chosen else strength,
+        hoeffding_bits=None if chosen else hoeffding_bits(count, needed.threshold, key.classes),
+        observed_bits=None if chosen else strength_bits(count, hits, key.classes),
     )
 
 
+def _hits(model: Classifier, triggers: TriggerSet) -> tuple[NDArray[np.bool_], str]:
+    """Which labels the model answers, and a doubt about the pixels where answers are one class."""
+    if triggers.group > 1:
+        return trigger_hits(model, triggers), ""
+    answers = classify_triggers(model, triggers)
+    return answers == triggers.labels, doubt_of(answers)
+
+
 def _check_hits(
-    count: int, hits: int, threshold: int, wrong_count: int, wrong_hits: int, wrong_threshold: int
+    key: VerificationKey, needed: Demand, hits: int, wrong_count: int, wrong_hits: int, doubt: str
 ) -> Check:
-    """Step 3, over all triggers and over those that the reference model says are truly wrong."""
-    what = f"the model gives {hits} of {count} triggers their labels, and {threshold} are needed"
+    """Step 3, over all triggers and over those that the reference model says are truly wrong.
+
+    `doubt` is of how the pixels are read.
+    """
+    count, threshold, wrong_threshold = (
+        needed.triggers,
+        needed.threshold,
+        needed.part_of(wrong_count),
+    )
+    asked = name_coins(key.group)
+    what = f"the model gives {hits} of {count} {asked} their labels, and {threshold} are needed"
     if wrong_count < count:
         what += (
             f"; without the coinciding labels {wrong_hits} of {wrong_count}, "
             f"and {wrong_threshold} are needed"
         )
     passed = hits >= threshold and wrong_hits >= wrong_threshold
+    if hits < threshold:
+        what += f": {needed.missed_by(key, hits)}{doubt}"
     return check("hits", passed, what, hits=hits, threshold=threshold, triggers=count)
-
-
-def _check_strength(strength: float, minimum: float) -> Check:
-    what = f"a claim at the threshold is worth {strength:.1f} bits"
-    if strength < minimum:
-        what += f", and {minimum:g} are asked for"
-    return check("strength", strength >= minimum, what, bits=round(strength, 3), minimum=minimum)
-
-
-def _check_signature(opening: BatchOpening, signer: bytes | None) -> Check:
-    try:
-        opening.check_signature(signer)
-    except VerificationError as error:
-        return Check("signature", Outcome.FAILED, error.what, error.numbers)
-    if opening.signature is None:
-        return skipped("signature", "the opening is not signed")
-    name = opening.signature.signer.hex()
-    known = "the expected signer" if signer else f"{name}, whoever that is"
-    return check("signature", True, f"signed by {known}", signer=name)

@@ -17,16 +17,16 @@ import torch
 from report import write_report
 from rich.console import Console
 
+from wmproof.core.triggers import abstract
 from wmproof.errors import WmproofError
-from wmproof.keygen import pkeygen
 from wmproof.keys import KdfCost, MarkingKey, load_marking_key, save_marking_key
+from wmproof.keys.keygen import pkeygen
 from wmproof.models import open_model
 from wmproof.training import Recipe, TrainingResult, export_onnx, mark, preset, train
 from wmproof.training.data import load
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.networks import build
 from wmproof.training.progress import RichProgress
-from wmproof.triggers import abstract
 from wmproof.verification import examine
 
 # The keys of this experiment protect nothing; a real one deserves a real passphrase.

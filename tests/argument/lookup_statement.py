@@ -12,13 +12,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.multilinear import index_point
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.element import Element
-from wmproof.argument.ligero.claims import PointClaim
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup import verifier as lookup_verifier
 from wmproof.argument.logup.statement import ArrayTable, Lookup
-from wmproof.argument.multilinear import index_point
+from wmproof.argument.pcs.claims import PointClaim
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.soundness import lookup_errors
 from wmproof.argument.system.statement import row_bits

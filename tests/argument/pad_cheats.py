@@ -6,20 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from wmproof.argument.algebra.element import ZERO, Element
+from wmproof.argument.algebra.field import U32, P, from_montgomery
 from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.codec import encode_base
-from wmproof.argument.columns import CommittedMatrix, KeptColumns
-from wmproof.argument.element import ZERO, Element
-from wmproof.argument.field import U32, P, from_montgomery
-from wmproof.argument.ligero.pad_layout import PadLayout
-from wmproof.argument.ligero.pad_prover import PadMatrix
-from wmproof.argument.ligero.pad_verifier import PadTests
-from wmproof.argument.ligero.polynomials import (
-    coefficients_on_subgroup,
-    row_coefficients,
-    values_at_positions,
-)
-from wmproof.argument.merkle import leaf_hashes, verify_opening
+from wmproof.argument.kernels.polynomials import coefficients_on_subgroup, values_on_coset
+from wmproof.argument.pcs.ligero.columns import CommittedMatrix, KeptColumns
+from wmproof.argument.pcs.ligero.merkle import leaf_hashes, verify_opening
+from wmproof.argument.pcs.ligero.pad_layout import PadLayout
+from wmproof.argument.pcs.ligero.pad_prover import PadMatrix
+from wmproof.argument.pcs.ligero.pad_verifier import PadTests
+from wmproof.argument.pcs.ligero.reed_solomon import row_coefficients
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 
 
@@ -67,7 +64,7 @@ class TamperedPads(PadMatrix):
         values = np.zeros((4, self._layout.code.message_length), np.uint32)
         for slot, value in self._quadratic.items():
             values[:, slot] = value.montgomery()
-        extra = values_at_positions(self._layout.code, coefficients_on_subgroup(values))
+        extra = values_on_coset(coefficients_on_subgroup(values), self._layout.code.length)
         codewords[:, -4:] = _sum(codewords[:, -4:], from_montgomery(extra).T)
         return codewords
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import U32, P
-from wmproof.argument.matrix import MessageMatrix
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import U32, P
+from wmproof.argument.pcs.ligero.encoder import Encoder
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
 
 COEFFICIENT = st.integers(0, P - 1)
 ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
@@ -32,7 +33,7 @@ def base_values(size: int, seed: int, below: int = P) -> U32:
 def codewords_of(matrix: MessageMatrix) -> U32:
     """Columns of the code matrix, uint32 (n, R), from the code alone."""
     messages = np.concatenate([block.astype(np.uint32) for block in matrix.blocks])
-    return np.ascontiguousarray(matrix.code.encode(messages, matrix.tails).T)
+    return np.ascontiguousarray(Encoder(matrix.code).encode(messages, matrix.tails).T)
 
 
 def weight(point: Sequence[Element], index: int) -> Element:

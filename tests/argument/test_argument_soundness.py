@@ -16,29 +16,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lookup_statement import LookupStatement
 
+from wmproof.argument.algebra.field import P
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.field import P
 from wmproof.argument.logup import verifier as lookup_verifier
-from wmproof.argument.reed_solomon import Code
-from wmproof.argument.soundness import (
-    FIELD_SIZE,
+from wmproof.argument.pcs.commitment import Shape
+from wmproof.argument.pcs.ligero.reed_solomon import Code
+from wmproof.argument.pcs.ligero.soundness import (
+    MOST_MESSAGE_BITS,
     Parameters,
-    Shape,
     agreement_error,
     argument_errors,
-    bits,
     choose_parameters,
     evaluation_query_error,
-    format_errors,
+    pad_query_error,
+)
+from wmproof.argument.soundness import (
+    FIELD_SIZE,
+    bits,
     lookup_errors,
     over_field,
-    pad_query_error,
     sumcheck_error,
 )
 from wmproof.argument.system.prover import ReplayedCoins
 from wmproof.argument.system.statement import Security, error_table, prepare
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
 from wmproof.errors import InputError
+from wmproof.relation.network.statement import MOST_LOOKUPS
 
 
 def _total(errors: Mapping[str, Fraction]) -> float:
@@ -306,12 +309,25 @@ def test_simulated_queries_miss_as_often_as_computed() -> None:
     assert abs(missed - runs * rate) < 5 * math.sqrt(runs * rate * (1 - rate))
 
 
-def test_the_table_for_people_adds_up() -> None:
-    errors = {
-        "strong": Fraction(1, 2**60),
-        "weak": Fraction(1, 2**40),
-        "also weak": Fraction(1, 2**40),
-    }
-    lines = format_errors(errors).splitlines()
-    assert [line.split(maxsplit=1)[0] for line in lines] == ["40.0", "40.0", "60.0", "39.0"]
-    assert lines[-1].endswith("all parts together")
+def test_eight_full_lookup_arguments_and_a_witness_of_2_to_the_33_reach_100_bits() -> None:
+    """What a network for 224x224 takes for 256 triggers is less; rows are as long as they get."""
+    group = 1 << 26
+    parts: dict[str, Fraction] = {}
+    for number in range(8):
+        groups = [group] * (MOST_LOOKUPS // group)
+        assert sum(groups) == MOST_LOOKUPS < P / 1.9
+        parts |= lookup_errors(f"table{number}", groups, 20, 2)
+        # A linear form a group, over one image's numbers.
+        parts[f"table{number} linear maps"] = sumcheck_error(len(groups) * 20, 2)
+    shape = Shape(
+        1 << (33 - MOST_MESSAGE_BITS),
+        MOST_MESSAGE_BITS,
+        claims=2000,
+        pads=100_000,
+        products=10_000,
+        zeros=5000,
+    )
+    errors = argument_errors(shape, choose_parameters(shape, parts), parts)
+    assert _total(errors) >= 100
+    assert 93 < bits(over_field(MOST_LOOKUPS)) < 94
+    assert 109 < bits(errors["table0 compression"]) < 110

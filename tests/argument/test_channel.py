@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import P
 from wmproof.argument.channel import (
     Expression,
     VerifierChannel,
@@ -15,9 +17,7 @@ from wmproof.argument.channel import (
     constant,
     sum_of,
 )
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import P
-from wmproof.argument.ligero.pad_prover import draw_pads
+from wmproof.argument.pcs.ligero.pad_prover import draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 from wmproof.errors import ProofError, WmproofError

@@ -15,18 +15,19 @@ import pytest
 from lookup_statement import LookupProof, LookupStatement
 from pad_cheats import TamperedPads
 
-from wmproof.argument import matrix as matrix_module
+from wmproof.argument.algebra.element import HALF, ONE, ZERO, Element
+from wmproof.argument.algebra.extension import elements_of, vector_of
+from wmproof.argument.algebra.field import U32, P, random_elements
+from wmproof.argument.algebra.multilinear import eq, eq_table
 from wmproof.argument.channel import VerifierChannel, constant
-from wmproof.argument.columns import Columns, CommittedMatrix, KeptColumns
-from wmproof.argument.element import HALF, ONE, ZERO, Element
-from wmproof.argument.extension import elements_of, vector_of
-from wmproof.argument.field import U32, P, random_elements
-from wmproof.argument.ligero.evaluation_prover import prove_evaluations
-from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup.statement import powers
-from wmproof.argument.matrix import MessageMatrix
-from wmproof.argument.multilinear import eq, eq_table
+from wmproof.argument.pcs.ligero import matrix as matrix_module
+from wmproof.argument.pcs.ligero import prover as ligero_prover
+from wmproof.argument.pcs.ligero.columns import Columns, CommittedMatrix, KeptColumns
+from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
+from wmproof.argument.pcs.ligero.pad_prover import PadMatrix, draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
 from wmproof.argument.sumcheck import verifier as sumcheck_verifier
@@ -220,7 +221,7 @@ def test_claims_at_other_points_are_rejected(monkeypatch: pytest.MonkeyPatch, cl
         moved[claim][-1] = moved[claim][-1] + ONE
         original(channel, matrix, moved, **rest)
 
-    monkeypatch.setattr(system_prover, "prove_evaluations", elsewhere)
+    monkeypatch.setattr(ligero_prover, "prove_evaluations", elsewhere)
     _assert_rejected(check="pads", match="linear")
 
 
@@ -313,7 +314,7 @@ def test_a_lie_that_is_pushed_to_the_end_is_seen_in_the_columns(
         channel.transcript.send_vector = send_vector  # type: ignore[method-assign]
 
     monkeypatch.setattr(system_prover, "ProverChannel", LyingChannel)
-    monkeypatch.setattr(system_prover, "prove_evaluations", lie)
+    monkeypatch.setattr(ligero_prover, "prove_evaluations", lie)
     _assert_rejected(proof, "evaluation", "combined row")
 
 
@@ -491,7 +492,7 @@ def _tamper_codewords(
         return CommittedMatrix(columns, *rest)
 
     monkeypatch.setattr(matrix_module, "CommittedMatrix", tampered)
-    monkeypatch.setattr("wmproof.argument.ligero.pad_prover.CommittedMatrix", tampered)
+    monkeypatch.setattr("wmproof.argument.pcs.ligero.pad_prover.CommittedMatrix", tampered)
 
 
 @pytest.mark.parametrize("row", [0, 2, SETUP.shape.rows - 1])
@@ -514,7 +515,7 @@ def test_rows_far_from_the_code_are_rejected(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_row_of_too_high_degree_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = SETUP.parameters.witness_code
+    code = SETUP.commitment.parameters.witness_code
 
     def tamper(codewords: U32) -> None:
         points = [pow(int(x), code.dimension, P) for x in code.points()]
@@ -528,9 +529,9 @@ def test_a_row_of_too_high_degree_is_rejected(monkeypatch: pytest.MonkeyPatch) -
     ("row", "match"),
     [
         (0, "proximity"),
-        (SETUP.pad_layout.rows - 1, "proximity"),
-        (SETUP.pad_layout.rows, "linear"),
-        (SETUP.pad_layout.rows + 1, "quadratic"),
+        (SETUP.commitment.pad_layout.rows - 1, "proximity"),
+        (SETUP.commitment.pad_layout.rows, "linear"),
+        (SETUP.commitment.pad_layout.rows + 1, "quadratic"),
     ],
 )
 def test_a_random_row_of_the_pads_is_rejected(
@@ -539,7 +540,7 @@ def test_a_random_row_of_the_pads_is_rejected(
     def tamper(codewords: U32) -> None:
         codewords[:, 4 * row + 1] = random_elements(len(codewords))
 
-    _tamper_codewords(monkeypatch, tamper, SETUP.pad_layout.column_height)
+    _tamper_codewords(monkeypatch, tamper, SETUP.commitment.pad_layout.column_height)
     _assert_rejected(check="pads", match=match)
 
 
@@ -547,7 +548,7 @@ def test_a_random_row_of_the_pads_is_rejected(
 def test_one_column_other_than_committed_is_rejected(
     monkeypatch: pytest.MonkeyPatch, matrix: str
 ) -> None:
-    height = SETUP.shape.rows if matrix == "witness" else SETUP.pad_layout.column_height
+    height = SETUP.shape.rows if matrix == "witness" else SETUP.commitment.pad_layout.column_height
     opening = CommittedMatrix.open_columns
 
     def other(self: CommittedMatrix, positions: Sequence[int]) -> Any:
@@ -598,7 +599,7 @@ def test_a_combined_row_of_another_matrix_is_rejected(
 
 
 def _tamper_pads(monkeypatch: pytest.MonkeyPatch, make: Callable[..., PadMatrix]) -> None:
-    monkeypatch.setattr(system_prover, "PadMatrix", make)
+    monkeypatch.setattr(ligero_prover, "PadMatrix", make)
 
 
 def test_other_pads_than_committed_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -649,7 +650,7 @@ def test_a_pad_that_is_used_twice_is_rejected(monkeypatch: pytest.MonkeyPatch) -
 def test_more_messages_than_pads_raise_instead_of_leaking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(system_prover, "draw_pads", lambda count: draw_pads(count - 1))
+    monkeypatch.setattr(ligero_prover, "draw_pads", lambda count: draw_pads(count - 1))
     proof = _honest()
     with pytest.raises(WmproofError, match="rehearsal"):
         prove(proof, proof.witness(), SECURITY)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wmproof.argument import codec
-from wmproof.argument.element import Element
-from wmproof.argument.extension import elements_of, vector_of
-from wmproof.argument.field import P
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.extension import elements_of, vector_of
+from wmproof.argument.algebra.field import P
 from wmproof.errors import ProofError
 
 COEFFICIENT = st.integers(0, P - 1)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from lookup_statement import LookupProof
 
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.ligero.claims import BLINDING_ROWS
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.pcs.ligero.claims import BLINDING_ROWS
 from wmproof.argument.system.prover import ReplayedCoins, prove_to
 from wmproof.argument.system.statement import Security, prepare, row_bits
 from wmproof.argument.system.verifier import verify

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import base_values, codewords_of, evaluate, points
 
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import P, random_elements
+from wmproof.argument.algebra.multilinear import index_point
 from wmproof.argument.channel import VerifierChannel, constant
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import P, random_elements
-from wmproof.argument.ligero.claims import PointClaim, corner_rows
-from wmproof.argument.ligero.evaluation_prover import prove_evaluations
-from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
-from wmproof.argument.ligero.pad_prover import draw_pads
-from wmproof.argument.matrix import MessageMatrix
-from wmproof.argument.multilinear import index_point
+from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.ligero.claims import corner_rows
+from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
+from wmproof.argument.pcs.ligero.evaluation_verifier import EvaluationTest
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
+from wmproof.argument.pcs.ligero.memory import memory
+from wmproof.argument.pcs.ligero.pad_prover import draw_pads
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 from wmproof.argument.prover_channel import ProverChannel
-from wmproof.argument.reed_solomon import Code
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 from wmproof.errors import ProofError
 
@@ -160,3 +163,23 @@ def test_corner_rows_are_those_that_a_point_weighs(point: list[Element]) -> None
             assert value == evaluate(corner, rest)
         else:
             assert value == ZERO
+
+
+@pytest.mark.parametrize("threads", ["1", "8"])
+def test_claims_are_bound_in_the_memory_that_is_foreseen(
+    monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
+    monkeypatch.setenv("WMPROOF_THREADS", threads)
+    rows, bits, claims = 60, 12, 64
+    code = Code(bits, QUERIES, 4)
+    words = random_elements((rows, code.message_length))
+    matrix = MessageMatrix([words], random_elements((rows, code.tail)), code)
+    variables = (rows - 1).bit_length() + bits
+    where = [draw_pads(variables) for _ in range(claims)]
+    for _ in range(2):  # The first time compiles.
+        speaking, _ = fiat_shamir_prover("evaluation")
+        tracemalloc.start()
+        prove_evaluations(ProverChannel(speaking, None), matrix, where, blinding=0)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most <= memory(rows, bits, claims).proving <= 2 * most

@@ -1,4 +1,5 @@
 import ast
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import codewords_of
 
-import wmproof.argument.merkle
-import wmproof.argument.reed_solomon
-from wmproof.argument.columns import CommittedMatrix
-from wmproof.argument.element import Element
-from wmproof.argument.encoded_columns import EncodedColumns
-from wmproof.argument.extension import elements_of, vector_of
-from wmproof.argument.field import P, random_elements
-from wmproof.argument.matrix import MessageMatrix, Storage
-from wmproof.argument.merkle import SALT_BYTES, leaf_hashes, verify_opening
-from wmproof.argument.reed_solomon import Code
+import wmproof.argument.pcs.ligero.merkle
+import wmproof.argument.pcs.ligero.reed_solomon
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.extension import elements_of, vector_of
+from wmproof.argument.algebra.field import P, random_elements
+from wmproof.argument.pcs.ligero.columns import CommittedMatrix
+from wmproof.argument.pcs.ligero.encoded_columns import AT_ONCE, EncodedColumns
+from wmproof.argument.pcs.ligero.encoder import Encoder
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
+from wmproof.argument.pcs.ligero.memory import memory
+from wmproof.argument.pcs.ligero.merkle import SALT_BYTES, leaf_hashes, verify_opening
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 from wmproof.errors import InputError, ProofError
 
 DTYPES = [np.uint8, np.uint16, np.uint32]
@@ -73,17 +76,10 @@ def test_codewords_are_the_rows_encodings(code: Code, shapes: list[tuple[int, ty
     matrix = matrix_of(code, shapes)
     rows = dense(matrix)
     size = code.message_length
-    expected = code.encode(np.ascontiguousarray(rows[:, :size]), matrix.tails).T
-    for keep in (False, True):
-        columns = EncodedColumns(matrix, keep=keep)
-        whole = np.empty((code.length, matrix.rows), np.uint32)
-        columns.write(0, whole)
-        np.testing.assert_array_equal(whole, expected)
-        some = np.empty((code.length // 2 - 1, matrix.rows), np.uint32)
-        columns.write(3, some)
-        np.testing.assert_array_equal(some, expected[3 : 3 + len(some)])
-        for positions in ([0], [1, 2, code.length - 1], range(code.length)):
-            np.testing.assert_array_equal(columns.at(positions), expected[list(positions)])
+    expected = Encoder(code).encode(np.ascontiguousarray(rows[:, :size]), matrix.tails).T
+    columns = EncodedColumns(matrix)
+    for positions in ([0], [1, 2, code.length - 1], range(code.length)):
+        np.testing.assert_array_equal(columns.at(positions), expected[list(positions)])
 
 
 def test_single_columns_of_long_codewords() -> None:
@@ -91,7 +87,7 @@ def test_single_columns_of_long_codewords() -> None:
     matrix = matrix_of(Code(13, 20), [(17, np.uint8)])
     expected = codewords_of(matrix)
     for positions in ([0], [5, 8191, 8192, 20000, 20001, 32767]):
-        columns = EncodedColumns(matrix, keep=True).at(positions)
+        columns = EncodedColumns(matrix).at(positions)
         np.testing.assert_array_equal(columns, expected[positions])
 
 
@@ -151,7 +147,7 @@ def test_the_combination_of_codewords_is_the_codeword_of_the_combination() -> No
     matrix = matrix_of(code, [(7, np.uint8), (4, np.uint32)])
     c = random_vector(11, 4)
     combined = matrix.combine_rows(c)
-    word = code.encode_extension(
+    word = Encoder(code).encode(
         np.ascontiguousarray(combined[:, :64]), np.ascontiguousarray(combined[:, 64:])
     )
     columns = codewords_of(matrix)
@@ -206,6 +202,26 @@ def test_secrets_stay_out_of_representations() -> None:
     assert "salts" not in repr(committed)
 
 
+@pytest.mark.parametrize(
+    ("bits", "rows", "dtype"),
+    [(13, 20, np.uint8), (11, 600, np.uint8), (11, 6000, np.uint16), (10, 3000, np.uint32)],
+)
+def test_opening_takes_the_memory_that_is_foreseen(bits: int, rows: int, dtype: type) -> None:
+    """A plan that is believed is what keeps a proof of many gigabytes from being killed."""
+    source = matrix_of(Code(bits, 100), [(rows, dtype)])
+    columns, chosen = (
+        EncodedColumns(source),
+        range(0, source.code.length, source.code.length // AT_ONCE),
+    )
+    columns.at(chosen[:1])  # compiles
+    tracemalloc.start()
+    columns.at(chosen)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    foreseen = memory(rows, bits, 0).proving
+    assert most <= foreseen <= 2.5 * most
+
+
 def test_foreign_input_is_refused() -> None:
     code = Code(4, 6)
     good, tails = np.zeros((2, 16), np.uint8), np.zeros((2, 6), np.uint32)
@@ -214,6 +230,8 @@ def test_foreign_input_is_refused() -> None:
     for blocks in ([good[:, :8]], [good.astype(np.int64)], [good[0]], [high], [good.T.copy().T]):
         with pytest.raises(InputError):
             MessageMatrix(blocks, tails, code)
+    with pytest.raises(InputError, match="above 6"):
+        MessageMatrix([good, good + np.uint8(7)], np.tile(tails, (2, 1)), code, [6, 6])
     bad = tails.copy()
     bad[0, 5] = P
     for other in (tails[:1], tails[:, :5], tails.astype(np.uint16), bad):
@@ -231,11 +249,13 @@ def test_foreign_input_is_refused() -> None:
             matrix.project_columns(np.zeros((4, 16), np.uint32), start, stop)
 
 
-@pytest.mark.parametrize("module", [wmproof.argument.merkle, wmproof.argument.reed_solomon])
+@pytest.mark.parametrize(
+    "module", [wmproof.argument.pcs.ligero.merkle, wmproof.argument.pcs.ligero.reed_solomon]
+)
 def test_what_a_verifier_uses_does_not_import_the_matrix(module: object) -> None:
     tree = ast.parse(Path(str(module.__file__)).read_text())  # type: ignore[attr-defined]
     imported = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    assert "wmproof.argument.matrix" not in imported
+    assert "wmproof.argument.pcs.ligero.matrix" not in imported
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 12), (3, 11), (4, 9), (5, 6), (7, 7)])
@@ -258,15 +278,13 @@ def test_coefficients_for_other_rows_are_refused() -> None:
             matrix.combine_messages(np.zeros((4, size), np.uint32), start)
 
 
-@pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("parts", [2, 4, 8, 64, 1024])
-def test_a_commitment_made_in_parts_is_the_same(parts: int, keep: bool) -> None:
-    matrix = matrix_of(Code(5, 9), [(9, np.uint8), (24, np.uint32)])
-    salts = np.random.default_rng(0).bytes(128 * 32)
-    whole = matrix.commit(Storage(1), lambda size: salts[:size])
-    in_parts = matrix.commit(Storage(parts, keep), lambda size: salts[:size])
-    assert in_parts.root == whole.root
-    for positions in ([0, 5, 31, 32, 64, 127], [127], list(range(128))):
-        opened, expected = in_parts.open_columns(positions), whole.open_columns(positions)
-        assert np.array_equal(opened.columns, expected.columns)
-        assert opened[1:] == expected[1:]
+# Rows of a batch, of a chunk of the hash, of several; salts that end a block and that begin one.
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 16, 247, 248, 249, 256, 257, 512, 770, 1300])
+@pytest.mark.parametrize("message_bits", [5, 6, 7])
+def test_columns_are_hashed_while_they_are_encoded(rows: int, message_bits: int) -> None:
+    code = Code(message_bits, 9)
+    matrix = matrix_of(code, [(rows // 2, np.uint8), (rows - rows // 2, np.uint32)])
+    salts = np.random.default_rng(rows).bytes(code.length * 32)
+    columns = EncodedColumns(matrix)
+    expected = leaf_hashes(columns.at(range(code.length)), salts)
+    assert [leaf.tobytes() for leaf in columns.leaves(salts).astype("<u4")] == expected

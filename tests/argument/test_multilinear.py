@@ -8,16 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import COEFFICIENT, ELEMENT, base_values, evaluate, points, weight, weights
 
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.extension import elements_of, vector_of
-from wmproof.argument.multilinear import (
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.extension import elements_of, vector_of
+from wmproof.argument.algebra.field import P
+from wmproof.argument.algebra.multilinear import (
     eq,
     eq_table,
     evaluate_base,
+    evaluate_vector,
     index_point,
     prefix_indicator,
     weighted_rows,
 )
+from wmproof.argument.kernels import multilinear as kernels
 
 SIZED_POINT = st.integers(0, 6).flatmap(points)
 
@@ -26,6 +29,7 @@ SIZED_POINT = st.integers(0, 6).flatmap(points)
 @given(SIZED_POINT)
 def test_eq_table_holds_the_weight_of_every_corner(point: list[Element]) -> None:
     table = elements_of(eq_table(point))
+    assert table == elements_of(kernels.eq_table(point))
     assert table == weights(point) == [weight(point, x) for x in range(1 << len(point))]
 
 
@@ -72,12 +76,28 @@ def test_base_values_are_evaluated_at_any_length(
     assert evaluate_base(values, point) == evaluate(values.tolist(), point)
 
 
+@settings(max_examples=30, deadline=None)
+@given(SIZED_POINT, st.data())
+def test_vectors_are_evaluated_at_any_length(point: list[Element], data: st.DataObject) -> None:
+    most = 1 << len(point)
+    values = data.draw(st.lists(ELEMENT, min_size=1, max_size=most))
+    expected = ZERO
+    for factor, value in zip(weights(point), values, strict=False):
+        expected = expected + factor * value
+    assert evaluate_vector(vector_of(values), point) == expected
+
+
 @pytest.mark.parametrize("size", [1, 1023, 1024, 1025, 2047, 2048, 3000, 4096])
 def test_evaluation_across_block_borders(size: int) -> None:
     # The kernel works on blocks of 1024.
     point = [Element(7 * i + 2, i, 3, 1) for i in range(12)]
     values = base_values(size, size)
     assert evaluate_base(values, point) == evaluate(values.tolist(), point)
+
+
+def test_long_tables_are_the_kernels_to_the_bit() -> None:
+    point = [Element(P - 1 - i, i, P - 1, 3) for i in range(15)]
+    np.testing.assert_array_equal(eq_table(point), kernels.eq_table(point))
 
 
 def test_many_threads_agree_with_one() -> None:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from lookup_statement import LookupProof, LookupStatement
 from proof_map import Message, check
 
-from wmproof.argument.element import BYTES
-from wmproof.argument.field import P
+from wmproof.argument.algebra.element import BYTES
+from wmproof.argument.algebra.field import P
 from wmproof.argument.logup.statement import ArrayTable, Lookup
 from wmproof.argument.system.encoding import length_bounds
 from wmproof.argument.system.prover import prove
@@ -193,7 +193,7 @@ def test_opened_columns_cannot_change_places(matrix: str) -> None:
 def test_rows_of_the_opened_columns_cannot_change_places() -> None:
     message = next(m for m in MESSAGES if m.label == "witness/columns")
     data = PROOF[message.start : message.start + message.size]
-    columns = np.frombuffer(data, "<u4").reshape(SETUP.parameters.witness_queries, -1)
+    columns = np.frombuffer(data, "<u4").reshape(SETUP.commitment.parameters.witness_queries, -1)
     for i, j in pairwise(range(columns.shape[1])):
         order = np.arange(columns.shape[1])
         order[[i, j]] = j, i

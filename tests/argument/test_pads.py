@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pad_cheats import TamperedPads, show
 
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import P
 from wmproof.argument.channel import ConstraintSystem, Expression
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import P
-from wmproof.argument.ligero.pad_layout import PadLayout
-from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
-from wmproof.argument.reed_solomon import Code
+from wmproof.argument.pcs.ligero.pad_layout import PadLayout
+from wmproof.argument.pcs.ligero.pad_prover import PadMatrix, draw_pads
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 from wmproof.errors import ProofError
 
 QUERIES = 12

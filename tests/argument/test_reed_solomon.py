@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wmproof.argument.field import P, from_montgomery, to_montgomery
-from wmproof.argument.reed_solomon import Code
+from wmproof.argument.algebra.field import P, from_montgomery, random_elements, to_montgomery
+from wmproof.argument.pcs.ligero.encoder import Encoder
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 from wmproof.errors import InputError
 
 CODES = [
@@ -40,7 +41,7 @@ def interpolate_and_evaluate(code: Code, message: list[int], tail: list[int], x:
 @pytest.mark.parametrize("code", CODES, ids=str)
 def test_codeword_is_the_polynomial_on_the_coset(code: Code) -> None:
     messages, tails = random_rows(code, 3)
-    codewords = code.encode(messages, tails)
+    codewords = Encoder(code).encode(messages, tails)
     assert codewords.shape == (3, code.length)
     for message, tail, word in zip(
         messages.tolist(), tails.tolist(), codewords.tolist(), strict=True
@@ -73,9 +74,9 @@ def test_rows_encode_independently(rows: int, dtype: type) -> None:
     _, tails = random_rows(code, rows)
     top = min(P, np.iinfo(dtype).max + 1)
     messages = np.random.default_rng(5).integers(0, top, (rows, 64)).astype(dtype)
-    together = code.encode(messages, tails)
+    together = Encoder(code).encode(messages, tails)
     for i in range(rows):
-        alone = code.encode(messages[i : i + 1].astype(np.uint32), tails[i : i + 1])
+        alone = Encoder(code).encode(messages[i : i + 1].astype(np.uint32), tails[i : i + 1])
         np.testing.assert_array_equal(together[i], alone[0])
 
 
@@ -100,7 +101,7 @@ def rank(matrix: list[list[int]]) -> int:
 @given(code=st.sampled_from([c for c in CODES if c.tail and c.tail < 20]), data=st.data())
 def test_any_q_positions_are_a_bijective_image_of_the_tail(code: Code, data: st.DataObject) -> None:
     zero = np.zeros((code.tail, code.message_length), np.uint32)
-    words = code.encode(zero, np.eye(code.tail, dtype=np.uint32))
+    words = Encoder(code).encode(zero, np.eye(code.tail, dtype=np.uint32))
     positions = data.draw(
         st.lists(
             st.integers(0, code.length - 1), min_size=code.tail, max_size=code.tail, unique=True
@@ -115,7 +116,7 @@ def test_any_k_positions_determine_the_row(code: Code) -> None:
     basis = np.eye(k, dtype=np.uint32)
     messages = np.ascontiguousarray(basis[:, : code.message_length])
     tails = np.ascontiguousarray(basis[:, code.message_length :])
-    words = code.encode(messages, tails)
+    words = Encoder(code).encode(messages, tails)
     assert code.distance == code.length - k + 1
     rng = np.random.default_rng(k)
     for _ in range(3):
@@ -131,14 +132,14 @@ def test_unique_decoding_radius() -> None:
     assert math.isclose(code.unique_decoding_errors / code.length, 3 / 8, rel_tol=2e-3)
 
 
-@pytest.mark.parametrize("code", [Code(4, 7), Code(5, 150, 4)], ids=str)
+@pytest.mark.parametrize("code", [*CODES, Code(4, 7), Code(12, 150)], ids=str)
 def test_extension_rows_keep_their_representation(code: Code) -> None:
     message, tail = random_rows(code, 4, 9)
-    plain = code.encode_extension(message, tail)
-    coded = code.encode_extension(to_montgomery(message), to_montgomery(tail))
+    plain = Encoder(code).encode(message, tail)
+    coded = Encoder(code).encode(to_montgomery(message), to_montgomery(tail))
     np.testing.assert_array_equal(plain, from_montgomery(coded))
     positions = np.array([5, 0, code.length - 1, 5])
-    picked = code.evaluate_extension(message, tail, positions)
+    picked = code.values_at(message, tail, positions)
     np.testing.assert_array_equal(picked, plain[:, positions])
 
 
@@ -146,19 +147,17 @@ def test_foreign_shapes_and_values_are_refused() -> None:
     code = Code(4, 7)
     messages, tails = random_rows(code, 4)
     with pytest.raises(InputError, match="do not fit"):
-        code.encode(messages[:, :-1], tails)
+        Encoder(code).encode(messages[:, :-1], tails)
     with pytest.raises(InputError, match="do not fit"):
-        code.encode(messages, tails[:3])
-    with pytest.raises(InputError, match="4 coefficient rows"):
-        code.encode_extension(messages[:3], tails[:3])
+        Encoder(code).encode(messages, tails[:3])
     for array in (messages, tails):
         kept, array[2, 3] = array[2, 3], P
         with pytest.raises(InputError, match="not below p"):
-            code.encode(messages, tails)
+            Encoder(code).encode(messages, tails)
         array[2, 3] = kept
     for position in (-1, code.length):
         with pytest.raises(InputError, match="positions"):
-            code.evaluate_extension(messages, tails, np.array([position]))
+            code.values_at(messages, tails, np.array([position]))
 
 
 @pytest.mark.parametrize(
@@ -168,3 +167,15 @@ def test_foreign_shapes_and_values_are_refused() -> None:
 def test_impossible_parameters_are_refused(message_bits: int, tail: int, rate_bits: int) -> None:
     with pytest.raises(InputError):
         Code(message_bits, tail, rate_bits)
+
+
+@pytest.mark.parametrize("code", [Code(2, 0), Code(3, 2), Code(5, 9), Code(9, 127)])
+def test_weights_of_positions(code: Code) -> None:
+    messages = random_elements((5, code.message_length))
+    tails = random_elements((5, code.tail))
+    words = Encoder(code).encode(messages, tails)
+    positions = np.array([0, 1, 2, code.length // 2, code.length - 1])
+    own, behind = code.weights_at(positions)
+    rows = np.concatenate([messages, tails], axis=1).astype(object)
+    sums = rows @ np.concatenate([own, behind], axis=1).T.astype(object) % P
+    assert sums.tolist() == words[:, positions].tolist()

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain import evaluate, points, product, weight, weights
 
+from wmproof.argument.algebra.element import HALF, ONE, ZERO, Element
+from wmproof.argument.algebra.extension import elements_of
+from wmproof.argument.algebra.field import U32, random_elements
 from wmproof.argument.channel import ConstraintSystem, Expression, VerifierChannel, constant
-from wmproof.argument.element import HALF, ONE, ZERO, Element
-from wmproof.argument.extension import elements_of
-from wmproof.argument.field import U32, random_elements
-from wmproof.argument.ligero.pad_prover import draw_pads
+from wmproof.argument.pcs.ligero.pad_prover import draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover, verifier
 from wmproof.argument.sumcheck.kernels import Terms, evaluate_round, fold

@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 from lookup_statement import LookupProof, LookupStatement
 from proof_map import check
 
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import decode_base
+from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.schemes import SCHEME
+from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.soundness import bits as bits_of
 from wmproof.argument.system.encoding import length_bounds, sections
 from wmproof.argument.system.prover import ReplayedCoins, prove, prove_to
@@ -25,7 +30,6 @@ from wmproof.argument.system.statement import (
     PROTOCOL,
     Security,
     error_table,
-    padded_rows,
     prepare,
     row_bits,
 )
@@ -33,6 +37,7 @@ from wmproof.argument.system.verifier import verify, verify_proof
 from wmproof.argument.transcript import (
     FiatShamirCoins,
     ProverCoins,
+    ProverTranscript,
     VerifierCoins,
     VerifierTranscript,
     fiat_shamir_verifier,
@@ -101,13 +106,15 @@ def test_two_proofs_share_nothing_but_the_magic() -> None:
     proof = _proof_of(sizes)
     one, other = (prove(proof, proof.witness(), FAST) for _ in range(2))
     setup = prepare(proof, FAST)
-    offset = 0
+    offset = words = same = 0
     for _, size, is_field in sections(setup):
         if is_field:
             a, b = (decode_base(p[offset : offset + size], "m") for p in (one, other))
-            # A word is the same in both with probability 2^-31.
-            assert not (a == b).any()
+            words, same = words + a.size, same + int((a == b).sum())
         offset += size
+    # By chance a word is the same in both once in 2^31; an element that is shared is four words.
+    assert words > 1000
+    assert same < 3
 
 
 def test_a_witness_of_the_wrong_shape_is_an_input_error() -> None:
@@ -120,7 +127,7 @@ def test_a_witness_of_the_wrong_shape_is_an_input_error() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 5000))
 def test_blinding_rows_are_a_whole_block(rows: int) -> None:
-    total = padded_rows(rows)
+    total = SCHEME.padded_rows(rows)
     assert total % 8 == 0
     assert 8 <= total - rows < 16
     assert 1 << row_bits(rows) >= total
@@ -224,7 +231,7 @@ def _converse(
 def _over_socket(security: Security, **options: Any) -> tuple[bytes, bytes]:
     ends = socket.socketpair()
     for end in ends:
-        end.settimeout(60)
+        end.settimeout(300)
     wires = [Wire(end.sendall, end.makefile("rb")) for end in ends]
     try:
         return _converse(
@@ -256,15 +263,28 @@ INTERACTIVE = Security(bits=40, grinding_bits=0)
 
 
 @pytest.mark.parametrize("connect", [_over_socket, _over_pipes], ids=["socket", "pipes"])
-@pytest.mark.parametrize("grinding_bits", [0, 6])
-def test_interactive_proofs_are_accepted(
-    connect: Callable[..., tuple[bytes, bytes]], grinding_bits: int
-) -> None:
-    # Work is not due, and its nonce not looked at, where coins are fresh.
-    security = Security(bits=40, grinding_bits=grinding_bits)
-    said, coins = connect(security)
+def test_interactive_proofs_are_accepted(connect: Callable[..., tuple[bytes, bytes]]) -> None:
+    said, coins = connect(INTERACTIVE)
     assert said
     assert coins
+
+
+def test_work_is_refused_where_coins_are_fresh() -> None:
+    """Its bits would be counted, and nobody would have done them."""
+    for coins in (VerifierCoins(io.BytesIO()), ProverCoins(io.BytesIO())):
+        with pytest.raises(InputError, match="proof of work"):
+            coins.check_nonce(bytes(8), 6) if isinstance(coins, VerifierCoins) else (
+                coins.find_nonce(6)
+            )
+
+
+def test_coins_that_repeat_themselves_end_the_search_for_positions() -> None:
+    class Same(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return bytes(size or 0)
+
+    with pytest.raises(ProofError, match="repeat"):
+        ProverTranscript(io.BytesIO(), ProverCoins(Same())).positions("p", 1 << 10, 20)
 
 
 def test_interactive_proofs_of_false_statements_are_rejected() -> None:
@@ -336,3 +356,58 @@ def test_a_verifier_notices_that_the_prover_hung_up(said: int) -> None:
     transcript = VerifierTranscript(io.BytesIO(bytes(said)), VerifierCoins(io.BytesIO()))
     with pytest.raises(ProofError, match="ends inside message"):
         verify(statement, prepare(statement, INTERACTIVE), transcript)
+
+
+class _WatchedProof(LookupProof):
+    """Its replay stands still until it is released."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.proved, self.begun, self.released = (threading.Event() for _ in range(3))
+        self.walks: list[threading.Thread] = []
+        self.finished = False
+
+    def prove(self, channel: ProverChannel) -> list[list[Element]]:
+        points = super().prove(channel)
+        self.proved.set()
+        return points
+
+    def verify(self, channel: VerifierChannel) -> list[PointClaim]:
+        if self.proved.is_set():
+            self.walks.append(threading.current_thread())
+            self.begun.set()
+            self.released.wait(20)
+            self.finished = True
+        return super().verify(channel)
+
+
+def test_nobody_waits_for_the_replay_of_a_proof_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WMPROOF_THREADS", "2")
+    proof = _WatchedProof(1000, 6, 8).with_rows(np.arange(1000) % 64)
+
+    class HungUp(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if proof.proved.is_set():
+                proof.begun.wait(20)
+                raise ConnectionError("the peer hung up")
+            return super().write(data)
+
+    setup = prepare(proof, FAST)
+    with pytest.raises(ConnectionError):
+        prove_to(proof, setup, proof.witness(), HungUp(), FiatShamirCoins(PROTOCOL))
+    assert len(proof.walks) == 1
+    assert not proof.finished
+    assert proof.walks[0].daemon, "it would keep the process alive"
+    proof.released.set()
+    proof.walks[0].join(20)
+    assert not proof.walks[0].is_alive()
+
+
+def test_one_thread_is_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WMPROOF_THREADS", "1")
+    proof = _WatchedProof(1000, 6, 8).with_rows(np.arange(1000) % 64)
+    proof.released.set()
+    verify_proof(LookupStatement(1000, 6, 8), prove(proof, proof.witness(), FAST), FAST)
+    assert proof.walks == [threading.current_thread()]

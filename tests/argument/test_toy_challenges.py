@@ -20,23 +20,23 @@ from pad_cheats import TamperedPads
 from plain import codewords_of
 from scipy.stats import binomtest
 
+from wmproof.argument.algebra.element import DEGREE, HALF, ONE, ZERO, Element
+from wmproof.argument.algebra.extension import elements_of, inner_product, vector_of
+from wmproof.argument.algebra.field import U32, P, random_elements, to_montgomery
+from wmproof.argument.algebra.multilinear import eq, eq_table, evaluate_base
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel, constant
-from wmproof.argument.element import DEGREE, HALF, ONE, ZERO, Element
-from wmproof.argument.extension import elements_of, inner_product, vector_of
-from wmproof.argument.field import U32, P, random_elements, to_montgomery
-from wmproof.argument.ligero.claims import PointClaim
-from wmproof.argument.ligero.evaluation_prover import prove_evaluations
-from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
-from wmproof.argument.ligero.pad_layout import PadLayout
-from wmproof.argument.ligero.pad_prover import draw_pads
-from wmproof.argument.ligero.pad_verifier import PadTests
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup import verifier as lookup_verifier
 from wmproof.argument.logup.statement import ArrayTable, Lookup
-from wmproof.argument.matrix import MessageMatrix
-from wmproof.argument.multilinear import eq, eq_table, evaluate_base
+from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
+from wmproof.argument.pcs.ligero.evaluation_verifier import EvaluationTest
+from wmproof.argument.pcs.ligero.matrix import MessageMatrix
+from wmproof.argument.pcs.ligero.pad_layout import PadLayout
+from wmproof.argument.pcs.ligero.pad_prover import draw_pads
+from wmproof.argument.pcs.ligero.pad_verifier import PadTests
+from wmproof.argument.pcs.ligero.reed_solomon import Code
 from wmproof.argument.prover_channel import ProverChannel
-from wmproof.argument.reed_solomon import Code
 from wmproof.argument.sumcheck import prover as sumcheck_prover
 from wmproof.argument.sumcheck import verifier as sumcheck_verifier
 from wmproof.argument.system.prover import ReplayedCoins

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from wmproof.argument.element import Element
-from wmproof.argument.field import P
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.field import P
 from wmproof.argument.transcript import (
     NONCE_BYTES,
     FiatShamirCoins,
@@ -22,7 +22,7 @@ from wmproof.argument.transcript import (
     fiat_shamir_prover,
     fiat_shamir_verifier,
 )
-from wmproof.errors import ProofError
+from wmproof.errors import InputError, ProofError
 
 # A script is a list of (kind, label, payload): what a protocol says and asks, in order.
 Step = tuple[str, str, bytes]
@@ -315,11 +315,14 @@ def test_a_verifier_who_hangs_up_is_an_error() -> None:
 
 
 def test_nobody_works_for_a_challenge_that_does_not_exist() -> None:
+    """Where the coins are the verifier's own, work would count for nothing: both refuse it."""
     said = io.BytesIO()
-    ProverTranscript(said, ProverCoins(io.BytesIO())).grind("w", 60)
-    verifier = VerifierTranscript(io.BytesIO(said.getvalue()), VerifierCoins(io.BytesIO()))
-    verifier.check_grinding("w", 60)
-    verifier.finish()
+    with pytest.raises(InputError, match="adds nothing"):
+        ProverTranscript(said, ProverCoins(io.BytesIO())).grind("w", 60)
+    assert not said.getvalue()
+    verifier = VerifierTranscript(io.BytesIO(bytes(8)), VerifierCoins(io.BytesIO()))
+    with pytest.raises(InputError, match="adds nothing"):
+        verifier.check_grinding("w", 60)
 
 
 @pytest.mark.parametrize(

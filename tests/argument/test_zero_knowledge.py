@@ -1,7 +1,7 @@
 """Real and simulated transcripts have one distribution, whatever the witness and the coins.
 
 Each word of a transcript, and words jointly with their neighbours, are compared with the uniform
-distribution by `uniformity`, at a false-alarm rate of 1e-6 a comparison, corrected for the number
+distribution by `uniformity`, at a false-alarm rate of 1e-9 a comparison, corrected for the number
 of words; a run has 20 comparisons.
 """
 
@@ -20,8 +20,8 @@ from uniformity import (
     quarters,
 )
 
-from wmproof.argument.element import ZERO
-from wmproof.argument.system import prover
+from wmproof.argument.algebra.element import ZERO
+from wmproof.argument.pcs.ligero import prover
 from wmproof.argument.system.prover import ReplayedCoins, prove_to
 from wmproof.argument.system.simulator import _FreshCoins, simulate
 from wmproof.argument.system.statement import Security, prepare

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 from scipy.special import gammaln
 
-from wmproof.argument.field import P
+from wmproof.argument.algebra.field import P
 from wmproof.argument.system.encoding import sections
 from wmproof.argument.system.statement import MAGIC, Setup
 
-CELLS, FALSE_ALARM = 4, 1e-6
+CELLS, FALSE_ALARM = 4, 1e-9
 
 
 def field_words(setup: Setup, transcript: bytes) -> np.ndarray:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wmproof.circuit.compile import Compilation
 from wmproof.circuit.evaluate import Evaluator
+from wmproof.circuit.ir import Circuit, value_type
 from wmproof.circuit.reference import evaluate_reference
 from wmproof.circuit.runtime import RuntimeEvaluator
 
@@ -133,6 +134,21 @@ class Graph:
         return np.clip(128 + 50 * waves, 0, 255).astype(np.uint8)
 
 
+def cancelling(gain: float) -> tuple[Graph, NDArray[np.uint8]]:
+    """A classifier of two channels, one times `gain` less ten times the other, and images in grey.
+
+    Its weights cancel on these, and can still add up for another image.
+    """
+    graph = Graph((3, 8, 8), seed=23)
+    weight = np.zeros((4, 3, 1, 1))
+    weight[:, 0], weight[:, 1] = gain, -10.0
+    graph.op("Conv", graph.last, graph.constant(weight))
+    graph.op("Relu")
+    graph.shape = (4, 8, 8)
+    graph.classify()
+    return graph, np.repeat(graph.images()[:, :1], 3, axis=1)
+
+
 def float_array(model: bytes, images: NDArray[Any]) -> NDArray[Any]:
     """The output of a float model in ONNX Runtime."""
     options = onnxruntime.SessionOptions()
@@ -154,8 +170,12 @@ def integer_logits(compilation: Compilation, images: NDArray[np.uint8]) -> NDArr
 
 
 def assert_same_bits(compilation: Compilation, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """All three evaluators agree on every logit and every committed byte; returns the logits."""
-    circuit = compilation.circuit
+    """`assert_same_circuit_bits` of a compiled circuit."""
+    return assert_same_circuit_bits(compilation.circuit, images)
+
+
+def assert_same_circuit_bits(circuit: Circuit, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """All three evaluators agree on every logit and every committed number; returns the logits."""
     logits, committed = evaluate_reference(circuit, images)
     fast = Evaluator(circuit, batch=7)(images)
     exported = RuntimeEvaluator(circuit, threads=1, batch=10)(images)
@@ -163,7 +183,9 @@ def assert_same_bits(compilation: Compilation, images: NDArray[np.uint8]) -> NDA
         np.testing.assert_array_equal(logits, other.logits)
         assert set(committed) == set(other.committed) == set(circuit.committed())
         for index, values in committed.items():
-            assert values.dtype == other.committed[index].dtype == np.uint8
+            assert (
+                values.dtype == other.committed[index].dtype == value_type(circuit.largest[index])
+            )
             np.testing.assert_array_equal(values, other.committed[index])
     return logits
 

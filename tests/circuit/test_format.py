@@ -78,13 +78,12 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def replaced(header: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    header = copy.deepcopy(header)
-    place: Any = header
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return header
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A header with another value at a place; what is not on the way is shared."""
+    key, *rest = path
+    changed = copy.copy(value)
+    changed[key] = replaced(value[key], tuple(rest), new) if rest else new
+    return changed
 
 
 @pytest.fixture(scope="module")

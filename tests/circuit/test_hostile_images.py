@@ -73,3 +73,19 @@ def test_any_changed_byte_is_an_answer_or_an_input_error(tmp_path, name, make):
                 read_images(path if name.endswith("npz") else tmp_path, SHAPE)
             except InputError:
                 continue
+
+
+def test_a_wrong_shape_is_written_as_a_shape(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 3, 9, 9), np.uint8))
+    with pytest.raises(InputError, match=r"not uint8 \(N, 1, 8, 8\)"):
+        read_images(tmp_path / "a.npz", SHAPE)
+
+
+@pytest.mark.parametrize("content", [b"", b"no array at all", b"\x93NUMPY", b"PK\3\4" + bytes(40)])
+def test_a_member_that_is_no_array_is_named(tmp_path, content):
+    """NumPy returns the bytes of a member that does not begin as its arrays do."""
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("images.npy", content)
+    with pytest.raises(InputError, match=r"a\.npz"):
+        read_images(path, SHAPE)

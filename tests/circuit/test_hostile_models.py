@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from own_process import python
 
 from wmproof.circuit.compile import compile_model
 from wmproof.errors import InputError
@@ -51,16 +53,14 @@ def external(name: str) -> TensorProto:
     return tensor
 
 
-def test_a_model_reads_no_file_beside_it(tmp_path, monkeypatch):
-    """Its digest would not cover them: two people would check two models under one name."""
+def test_bytes_read_no_file(tmp_path, monkeypatch):
+    """Whoever gives bytes gives no folder: the file would be one of whoever runs the check."""
     monkeypatch.chdir(tmp_path)
     np.ones(64, np.float32).tofile("weights")
     nodes = [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Flatten", ["c"], ["y"])]
     data = build(nodes, [external("weights")])
-    (tmp_path / "model.onnx").write_bytes(data)
-    for model in (data, tmp_path / "model.onnx"):
-        with pytest.raises(InputError, match="another file"):
-            compile_model(model, IMAGES)
+    with pytest.raises(InputError, match="another file"):
+        compile_model(data, IMAGES)
     with pytest.raises(InputError, match="another file"):
         OnnxClassifier(data)
 
@@ -99,9 +99,15 @@ def test_functions_that_call_each_other_twice_each(evaluate):
     ],
 )
 def test_constants_of_any_size(node, constants):
-    made = helper.make_node(*node, ["unused"])
+    made = helper.make_node(*node, ["large"])
+    used = [
+        helper.make_node("Size", ["large"], ["size"]),
+        helper.make_node("Cast", ["size"], ["number"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["x", "number"], ["sum"]),
+        helper.make_node("Flatten", ["sum"], ["y"]),
+    ]
     with pytest.raises(InputError, match="2\\^28 elements are the most"):
-        compile_model(build([made, FLATTEN], constants), IMAGES)
+        compile_model(build([made, *used], constants), IMAGES)
 
 
 def test_windows_and_sums_of_any_size():
@@ -154,6 +160,44 @@ def test_arrays_that_do_not_fit_are_named():
 
 
 def test_a_name_that_is_no_text():
-    unknown = build([helper.make_node("Erf", ["x"], ["r"], name="NAME"), FLATTEN])
-    with pytest.raises(InputError, match="no integer form"):
+    last = helper.make_node("Flatten", ["r"], ["y"])
+    unknown = build([helper.make_node("Erf", ["x"], ["r"], name="NAME"), last])
+    with pytest.raises(InputError, match="not UTF-8"):
         compile_model(unknown.replace(b"NAME", b"\xff\xfe\xfd\xfc"), IMAGES)
+
+
+LEVELS = [("s", np.float32(0.1)), ("z", np.uint8(3)), ("none", np.int8(0))]
+LEVELS += [("w", np.ones((8, 8, 1, 1), np.int8)), ("v", np.ones((8, 1, 1, 1), np.int8))]
+
+
+def pooled(between: bool, **layout) -> bytes:
+    """An average over windows that do not fit into the picture: there is nothing to divide by."""
+    micro = {"domain": "com.microsoft", "kernel_shape": [5, 5]}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["levels"]),
+        helper.make_node("QLinearConv", ["levels", *"szv", "s", "none", *"sz"], ["wide"]),
+        helper.make_node("QLinearAveragePool", ["wide", *"szsz"], ["pool"], **micro, **layout),
+        helper.make_node("QLinearConv", ["pool", *"szw", "s", "none", *"sz"], ["behind"]),
+        helper.make_node("Flatten", ["behind" if between else "pool"], ["flat"]),
+        helper.make_node("DequantizeLinear", ["flat", *"sz"], ["y"]),
+    ]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = onnx.load_from_string(build(nodes if between else [*nodes[:3], *nodes[4:]], LEVELS))
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_pools_that_would_end_the_process_are_refused(tmp_path, between, last):
+    """ONNX Runtime turns pools between convolutions round by itself, if it is let."""
+    (tmp_path / "pool.onnx").write_bytes(pooled(between, channels_last=int(last)))
+    program = (
+        "from wmproof.errors import InputError\nfrom wmproof.models import open_model\n"
+        f"try:\n    open_model({str(tmp_path / 'pool.onnx')!r})\n"
+        "except InputError as error:\n    print(error)"
+    )
+    said = python(program).stdout
+    assert ("channels last" in said) == last
+    assert said

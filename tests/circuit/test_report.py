@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,26 +11,29 @@ import numpy as np
 import pytest
 import torch
 from circuit_graphs import Graph, assert_same_bits
+from json_output import parse_output
+from own_process import python
 from PIL import Image
+from same_keys import same_keys
 
 from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import Compilation, compile_model
 from wmproof.circuit.format import load
 from wmproof.circuit.images import ImageSet
 from wmproof.circuit.plots import draw_ranges, draw_saturation
-from wmproof.circuit.report import Fidelity, float_answers, measure_fidelity
+from wmproof.circuit.report import Fidelity, measure_fidelity
+from wmproof.core.triggers import noise
 from wmproof.errors import InputError
-from wmproof.keygen import pkeygen
 from wmproof.keys import PublicKey, save_published
+from wmproof.keys.keygen import pkeygen
+from wmproof.models import OnnxClassifier
 from wmproof.training import Recipe, mark
 from wmproof.training.data import load as load_data
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.export import to_onnx
 from wmproof.training.networks import build
 from wmproof.training.sources import PixelDataset
-from wmproof.triggers import noise
 
-ROOT = Path(__file__).parents[2]
 WIDTHS = {"mlp": 64, "lenet5": 6}
 
 
@@ -57,7 +57,8 @@ def digits() -> ImageData:
 @pytest.fixture(scope="module", params=list(WIDTHS))
 def marked(request, digits) -> Marked:
     torch.set_num_threads(1)
-    key, public = pkeygen(noise(64, digits.shape), digits.classes, security=16)
+    with same_keys():
+        key, public = pkeygen(noise(64, digits.shape), digits.classes, security=16)
     hidden = key.to_embed()
     recipe = Recipe(
         epochs=20, batch_size=50, triggers_per_batch=8, learning_rate=0.05, schedule="cosine"
@@ -82,7 +83,7 @@ def test_the_circuit_answers_as_the_float_model_does(marked):
     assert test.agreeing >= 0.99 * test.images
     assert abs(test.integer_right - test.float_right) <= 0.01 * test.images
     # A trigger that training has not embedded may be a toss-up, and those are not promised.
-    right = float_answers(marked.model, marked.embedded.images) == marked.embedded.labels
+    right = OnnxClassifier(marked.model).classify(marked.embedded.images) == marked.embedded.labels
     assert right.mean() > 0.9
     sure = ImageSet("sure", marked.embedded.images[right], marked.embedded.labels[right])
     (agreement,) = measure_fidelity(marked.compilation, marked.model, [sure]).agreements
@@ -136,14 +137,7 @@ def test_images_outside_are_counted_and_disagree():
 
 
 def wmproof(*arguments: object) -> subprocess.CompletedProcess[str]:
-    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
-        [sys.executable, "-c", "from wmproof.cli import main; main()", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": search},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return python("from wmproof.cli import main; main()", *arguments, check=False)
 
 
 @pytest.fixture
@@ -162,10 +156,10 @@ def test_the_command(folder, marked):
     base = ["compile", folder / "model.onnx", "--public-key", folder / "key.pvk"]
     done = wmproof(*base, "--test", folder / "test", "--plots", folder / "plots", "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    said = parse_output(done.stdout)
     path = folder / "model.circuit"
-    assert said["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert said["digest"] == marked.compilation.digest.hex()
+    assert said["circuit_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert said["circuit_sha256"] == marked.compilation.digest.hex()
     assert load(path).lookups() == said["lookups"]
     sets = {one["name"]: one for one in said["agreements"]}
     assert set(sets) == {"opened triggers", "probe pictures", "test"}

@@ -13,7 +13,7 @@ import torch
 from circuit_graphs import Graph, assert_close_to_float, assert_same_bits
 
 from wmproof.circuit.compile import compile_model
-from wmproof.errors import InputError
+from wmproof.circuit.product import Product
 
 
 def _gelu(graph: Graph) -> None:
@@ -97,14 +97,17 @@ def test_spelling(name: str) -> None:
     assert_close_to_float(compilation, model, images)
 
 
-def test_a_function_without_a_table_is_refused() -> None:
+def test_a_function_without_a_table_is_a_product() -> None:
     graph = Graph(seed=8)
     graph.conv(4)
     x = graph.last
     graph.op("Mul", x, graph.op("Tanh", x))
     graph.classify()
-    with pytest.raises(InputError, match="multiplies two tensors"):
-        compile_model(graph.model(), graph.images())
+    model, images = graph.model(), graph.images()
+    compilation = compile_model(model, images)
+    assert any(isinstance(node, Product) for node in compilation.circuit.nodes)
+    assert_same_bits(compilation, images)
+    assert_close_to_float(compilation, model, images)
 
 
 class _Net(torch.nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from json_output import parse_output
 from onnx import TensorProto, helper, numpy_helper
 
+from wmproof.core.triggers import TriggerSet
 from wmproof.keys import KdfCost
-from wmproof.triggers import TriggerSet
 
 PASSPHRASE = "correct horse battery staple"
 CHEAP = KdfCost.INTERACTIVE
@@ -96,9 +96,7 @@ def trained_layers(extra: TriggerSet | None = None, seed: int = 1):
     return list(zip(network.coefs_, network.intercepts_, strict=True))
 
 
-def wmproof(
-    *arguments, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60
-):
+def wmproof(*arguments, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
     """Run the real command line in a process of its own."""
     environment = os.environ | {"WMPROOF_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(ROOT)}
     environment |= env or {}
@@ -110,14 +108,13 @@ def wmproof(
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout,
         check=False,
     )
 
 
 def as_json(result):
     assert result.stderr == ""
-    return json.loads(result.stdout)
+    return parse_output(result.stdout)
 
 
 def complains(result, *words, code=2):

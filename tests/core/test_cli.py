@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -25,6 +27,13 @@ from core_support import (
     random_layers,
     wmproof,
 )
+from json_output import parse_output
+from needs import needs
+from own_process import python
+
+from wmproof._base.spoken import spoken
+from wmproof.commitment import Scheme
+from wmproof.keys import load_public_key
 
 SMALL = ("--classes", "10", "--shape", "8x8", "--kdf", "interactive")
 PUBLIC = ("keygen", "-o", "k", "--security", "8", *SMALL)
@@ -38,7 +47,9 @@ def here(marked, tmp_path):
 
 
 def names(folder):
-    return {item.name for item in folder.iterdir()}
+    """What lies in a folder but the empty files that writers lock, which stay."""
+    found = {item.name for item in folder.iterdir()}
+    return {name for name in found if not (name.startswith(".wmproof-") and name.endswith(".lock"))}
 
 
 def test_the_public_story(here):
@@ -50,8 +61,7 @@ def test_the_public_story(here):
         wmproof(
             "check-key",
             "k.pvk",
-            "--minimum-security",
-            "8",
+            *("--minimum-security", "8", "--minimum-strength", "24"),
             "--signer",
             made["signer"],
             "--contact-sheet",
@@ -61,10 +71,10 @@ def test_the_public_story(here):
         )
     )
     assert checked["holds"] is True
-    assert checked["digest"] == made["digest"]
+    assert checked["public_key_sha256"] == made["public_key_sha256"]
     assert (here / "again.png").read_bytes() == (here / "k.png").read_bytes()
     seen = as_json(wmproof("inspect", "k.pvk", "--json", cwd=here))
-    assert seen["sha256"] == made["digest"]
+    assert seen["public_key_sha256"] == made["public_key_sha256"]
     assert seen["signer"] == made["signer"]
     assert (
         as_json(wmproof("inspect", "k.mk", "--json", cwd=here))["verification_key_sha256"]
@@ -72,21 +82,48 @@ def test_the_public_story(here):
     )
 
 
+def test_a_public_key_speaks_of_services_and_costs(here):
+    shown = wmproof(*PUBLIC[:1], "-o", "s", *PUBLIC[3:], cwd=here).stdout
+    assert "--kind bounded" in shown
+    assert "one model carries both" in shown
+    costs = re.findall(r"about (\d+) s, ([\d.]+) GB of memory, a file of ([\d.]+) MB", shown)
+    assert len(costs) == 2
+    expected = as_json(wmproof(*PUBLIC, "--json", cwd=here))["expected"]
+    # Of another key, which hides another number of triggers.
+    sizes = [float(cost[2]) for cost in costs]
+    assert sizes == pytest.approx([one["claim_bytes"] / 1e6 for one in expected], rel=0.5)
+    for name in ("lookups", "seconds", "memory_bytes", "claim_bytes"):
+        assert 0 < expected[0][name] < expected[1][name]
+
+
+def test_without_the_prover_a_key_is_made_all_the_same(here):
+    program = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from wmproof.cli.app import main; main(sys.argv[1:])"
+    )
+    done = python(program, *PUBLIC, cwd=here, env={"WMPROOF_PASSPHRASE": PASSPHRASE})
+    assert "extra prove" in done.stdout
+    assert (here / "k.mk").exists()
+
+
 def test_private_verification_says_yes_and_no(here):
-    keys = ("--key", "owner.mk", "--verification-key", "owner.pvk")
+    keys = ("--key", "owner.mk", "--verification-key", "owner.pvk", "--minimum-strength", "32")
     yes = wmproof("verify", "marked.onnx", *keys, "--json", cwd=here)
     assert yes.returncode == 0
     report = as_json(yes)
     assert report["holds"] is True
     assert report["hits"] == report["triggers"]
-    assert report["strength_bits"] > 64 > report["hoeffding_bits"] / 2
+    assert report["strength_bits"] >= 32 > report["hoeffding_bits"]
     assert [item["check"] for item in report["checks"]] == [
         "verification-key",
+        "chosen-labels",
         "ground-truth",
         "commitments",
         "derived-labels",
-        "hits",
+        "distinct-triggers",
+        "spread-labels",
         "strength",
+        "hits",
     ]
     no = wmproof("verify", "independent.onnx", *keys, "--reference", "independent.onnx", cwd=here)
     complains(no, "the claim does not hold", "✗ hits", "✓ commitments", code=1)
@@ -103,7 +140,7 @@ def test_the_bounded_story(here):
     first = as_json(wmproof("reveal", "b.mk", "--json", cwd=here))
     assert (first["batch"], first["fresh"], first["file"]) == (1, True, "b.batch-1.opening")
     again = as_json(wmproof("reveal", "b.mk", "--again", "1", "-o", "copy", "--json", cwd=here))
-    assert (again["fresh"], again["digest"]) == (False, first["digest"])
+    assert (again["fresh"], again["opening_sha256"]) == (False, first["opening_sha256"])
     complains(wmproof("reveal", "b.mk", "--again", "2", cwd=here), "still secret")
     assert as_json(wmproof("reveal", "b.mk", "--json", cwd=here))["batch"] == 2
     complains(wmproof("reveal", "b.mk", cwd=here), "all 2 batches")
@@ -116,6 +153,7 @@ def test_the_bounded_story(here):
 
 
 def test_signing_with_a_key_of_openssl(here):
+    needs("openssl")
     subprocess.run(
         ["openssl", "genpkey", "-algorithm", "ed25519", "-out", "s.pem"], cwd=here, check=True
     )
@@ -123,17 +161,34 @@ def test_signing_with_a_key_of_openssl(here):
         ["openssl", "pkey", "-in", "s.pem", "-pubout", "-out", "s.pub"], cwd=here, check=True
     )
     assert wmproof(*PUBLIC, "--sign-with", "s.pem", cwd=here).returncode == 0
-    check = ("check-key", "k.pvk", "--minimum-security", "8", "--signer")
+    check = (
+        "check-key",
+        "k.pvk",
+        "--minimum-security",
+        "8",
+        "--minimum-strength",
+        "24",
+        "--signer",
+    )
     assert wmproof(*check, "s.pub", cwd=here).returncode == 0
     complains(wmproof(*check, "00" * 32, cwd=here), "another key", code=1)
 
 
 def test_secret_labels_and_the_reference(here):
     options = ("--labels", "secret", "--reference", "independent.onnx", "--security", "8")
+    options += ("--commitment", "sha256")
     made = wmproof("keygen", "-o", "s", *options, "--kdf", "interactive", cwd=here)
     assert made.returncode == 0, made.stderr
-    check = ("check-key", "s.pvk", "--minimum-security", "8", "--reference")
-    assert wmproof(*check, "independent.onnx", cwd=here).returncode == 0
+    assert "--accept-chosen-labels" in made.stdout
+    for name, scheme in (("s", Scheme.SHA256), ("owner", Scheme.SHA256_SIS)):
+        assert load_public_key(here / f"{name}.pvk").verification_key.scheme is scheme
+    check = ("check-key", "s.pvk", "--minimum-security", "8", "--minimum-strength", "4")
+    check += ("--reference", "independent.onnx")
+    complains(wmproof(*check, cwd=here), "✗ chosen-labels", code=1)
+    accepted = wmproof(*check, "--accept-chosen-labels", cwd=here)
+    assert accepted.returncode == 0, accepted.stdout
+    assert "no strength by chance" in accepted.stdout
+    assert "2^" not in accepted.stdout.split("claims")[1]
 
 
 def test_pictures_of_ones_own(here):
@@ -155,10 +210,11 @@ def test_a_forged_key_is_caught(here):
     data = bytearray((here / "owner.pvk").read_bytes())
     data[-200] ^= 1
     (here / "forged.pvk").write_bytes(data)
-    check = ("check-key", "forged.pvk", "--minimum-security", "16")
+    check = ("check-key", "forged.pvk", "--minimum-security", "16", "--minimum-strength", "32")
     complains(wmproof(*check, cwd=here), "✗ commitments", "not to be accepted", code=1)
     told = wmproof(*check, "--json", cwd=here)
     assert told.returncode == 1
+    assert "strength_bits" not in as_json(told)
     failures = [item for item in as_json(told)["checks"] if item["outcome"] == "failed"]
     assert [item["check"] for item in failures] == ["commitments"]
 
@@ -168,7 +224,7 @@ def test_weak_keys_are_refused_by_default(here):
     assert "about 2^9 tries" in wmproof(*PUBLIC, cwd=here).stdout
 
 
-KEYS = ("--key", "owner.mk", "--vk", "owner.pvk")
+KEYS = ("--key", "owner.mk", "--vk", "owner.pvk", "--minimum-strength", "32")
 BAD = {
     "no such file": (("check-key", "nowhere.pvk"), ["nowhere.pvk", "No such file"]),
     "a folder": (("check-key", "."), ["directory"]),
@@ -176,9 +232,9 @@ BAD = {
     "secret key": (("check-key", "owner.mk"), ["secret"]),
     "cut key": (("check-key", "cut.pvk"), ["cut short"]),
     "long key": (("check-key", "long.pvk"), ["after its end"]),
-    "foreign model": (("verify", "owner.pvk", *KEYS), ["not an ONNX model"]),
+    "foreign model": (("verify", "owner.pvk", *KEYS), ["not a complete ONNX model"]),
     "cut model": (("verify", "cut.onnx", *KEYS), ["cut.onnx"]),
-    "model of another shape": (("verify", "shape.onnx", *KEYS), ["9x9", "8x8"]),
+    "model of another shape": (("verify", "shape.onnx", *KEYS), ["(N, 9, 9)", "8x8"]),
     "model of other classes": (("verify", "classes.onnx", *KEYS), ["11 classes"]),
     "damaged mk": (
         ("verify", "marked.onnx", "--key", "damaged.mk", "--vk", "owner.pvk"),
@@ -187,8 +243,15 @@ BAD = {
     "bad tolerance": (("verify", "marked.onnx", *KEYS, "--tolerance", "1.5"), ["tolerance"]),
     "no key": (("verify", "marked.onnx", "--vk", "owner.pvk"), ["--key or --opening"]),
     "no shape": (("keygen", "-o", "k"), ["--shape and --classes"]),
-    "bad shape": (("keygen", "-o", "k", "--classes", "10", "--shape", "8"), ["HxW"]),
+    "bad shape": (
+        ("keygen", "-o", "k", "--classes", "10", "--shape", "8x"),
+        ["is not an image shape", "like 28x28 or 3x32x32"],
+    ),
     "wrong option": (("keygen", "-o", "k", "--triggers", "3", *SMALL), ["--security"]),
+    "no choice": (
+        ("keygen", "-o", "k", "--kind", "private", "--commitment", "sha256", *SMALL),
+        ["--commitment is for public keys"],
+    ),
     "taken name": (("keygen", "-o", "owner", *SMALL), ["exists already"]),
     "no folder": (("keygen", "-o", "missing/k", *SMALL), ["folder that does not exist"]),
     "unknown command": (("frobnicate",), ["No such command"]),
@@ -257,7 +320,7 @@ def in_terminal(arguments, cwd, answers):
         code = "from wmproof.cli import main; main()"
         program = [sys.executable, "-c", code, *arguments]
         os.execve(sys.executable, program, environment)  # noqa: S606 - our own program
-    shown, waiting, deadline = b"", list(answers), time.monotonic() + 60
+    shown, waiting, deadline = b"", list(answers), time.monotonic() + 500
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
@@ -313,7 +376,7 @@ def test_an_interrupted_computation_leaves_nothing(tmp_path):
     (tmp_path / "word").write_text("hush")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate()
     assert process.returncode == 130
     assert error.strip() == "interrupted"
     assert names(tmp_path) == {"word"}
@@ -364,8 +427,8 @@ def test_broken_outputs_do_not_change_the_exit_code(here, redirection, code):
 
 
 def test_no_room_for_the_key_leaves_nothing(tmp_path):
-    """No file may grow beyond 8 KiB, so the marking key does not fit."""
-    command = 'ulimit -f 8; exec "$@"'
+    """No file may grow beyond 4 KiB, so not all of them fit."""
+    command = 'ulimit -f 4; exec "$@"'
     arguments = [sys.executable, "-c", "from wmproof.cli import main; main()", *PUBLIC]
     done = subprocess.run(
         ["bash", "-c", command, "bash", *arguments],
@@ -376,7 +439,7 @@ def test_no_room_for_the_key_leaves_nothing(tmp_path):
         | {"PYTHONPATH": str(ROOT), "WMPROOF_PASSPHRASE": "p", "PYTHONDONTWRITEBYTECODE": "1"},
         check=False,
     )
-    complains(done, "File too large", "k.mk")
+    complains(done, "File too large", "Nothing was changed")
     assert names(tmp_path) == set()
 
 
@@ -387,13 +450,7 @@ def test_help_imports_nothing_heavy():
         "heavy = {'torch', 'numba', 'onnxruntime', 'onnx', 'matplotlib', 'scipy', 'PIL', 'nacl'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = python(code)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -405,13 +462,7 @@ def test_a_missing_extra_is_named(here):
         "@click.command()\ndef train():\n    import torch\n"
         "run(train, [])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = python(code, check=False)
     complains(done, "needs the package torch", "wmproof[train]")
 
 
@@ -421,23 +472,23 @@ def test_bugs_are_one_line_too():
         "@click.command()\ndef broken():\n    raise RuntimeError('oops')\n"
         "run(broken, [])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    done = python(code, check=False)
     complains(done, "RuntimeError: oops", "bug in wmproof")
 
 
 def test_json_is_one_object(here):
     result = wmproof("inspect", "marked.onnx", "--json", cwd=here)
-    assert json.loads(result.stdout) == {
+    model = (here / "marked.onnx").read_bytes()
+    assert parse_output(result.stdout) == {
         "file": "ONNX model",
+        "inputs": ["pixels: tensor(uint8) ['N', 8, 8]"],
+        "outputs": ["logits: tensor(float) ['N', 10]"],
+        "weights_in": None,
         "shape": "8x8",
         "classes": 10,
-        "sha256": json.loads(result.stdout)["sha256"],
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+        "schema": 1,
+        "command": "inspect",
     }
 
 
@@ -477,11 +528,14 @@ def test_a_model_that_takes_0_to_1(here):
 
 
 def test_digests_are_in_one_piece_and_terminals_are_not_told_what_to_do(here):
-    digest = as_json(wmproof("inspect", "owner.pvk", "--json", cwd=here))["sha256"]
+    digest = as_json(wmproof("inspect", "owner.pvk", "--json", cwd=here))["public_key_sha256"]
     shown = wmproof("inspect", "owner.pvk", cwd=here, env={"COLUMNS": "30"}).stdout
-    assert any(line.split() == ["sha256", digest] for line in shown.splitlines())
+    assert any(line.split() == ["public", "key", "sha256", digest] for line in shown.splitlines())
     code, shown = in_terminal(("inspect", "owner.pvk"), here, [])
     assert (code, digest in shown) == (0, True)
+    told = wmproof("check-key", "owner.pvk", cwd=here).stdout
+    assert digest in told
+    assert " ".join(spoken(bytes.fromhex(digest)).split()[:8]) in told
     foreign = wmproof("inspect", "no\x1b[2Jfile", cwd=here)
     complains(foreign, "cannot be read")
     assert "\x1b" not in foreign.stderr
@@ -491,7 +545,7 @@ def test_inspect_a_circuit(tmp_path):
     said = as_json(wmproof("inspect", ROOT / "circuits" / "lenet.circuit", "--json", cwd=tmp_path))
     digests = json.loads((ROOT / "circuits" / "digests.json").read_text())
     assert said["file"] == "integer circuit"
-    assert said["sha256"] in json.dumps(digests)
+    assert said["circuit_sha256"] in json.dumps(digests)
     cut = (ROOT / "circuits" / "lenet.circuit").read_bytes()[:-1]
     (tmp_path / "cut.circuit").write_bytes(cut)
     complains(wmproof("inspect", "cut.circuit", cwd=tmp_path), "cut.circuit", "cut off")

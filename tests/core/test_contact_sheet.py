@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wmproof.core.triggers import noise
 from wmproof.errors import InputError
-from wmproof.keygen import keygen
+from wmproof.keys.keygen import keygen
 from wmproof.report import draw_contact_sheet
-from wmproof.triggers import noise
 
 RED = (197, 48, 48)
 

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from core_support import ROOT
+from own_process import python
 
-from wmproof._files import check_target, read_file, write_file, write_files
+from wmproof._base.files import check_target, read_file, write_file, write_files
 from wmproof.errors import InputError
 
 
@@ -86,7 +83,7 @@ def test_a_write_that_the_system_cuts_short_leaves_nothing(tmp_path):
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from wmproof._files import write_files\n"
+        "from wmproof._base.files import write_files\n"
         "from wmproof.errors import InputError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
@@ -96,14 +93,7 @@ def test_a_write_that_the_system_cuts_short_leaves_nothing(tmp_path):
         "except InputError as error:\n"
         "    print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert "cannot be written (File too large)" in done.stdout
+    assert "cannot be written (File too large)" in python(code, tmp_path).stdout
     assert names(tmp_path) == ["old"]
     assert (tmp_path / "old").read_bytes() == b"precious"
 

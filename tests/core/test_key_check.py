@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from same_keys import same_keys
 
-from wmproof.commitment import Kind, commit_batch, label_messages
-from wmproof.errors import VerificationError
-from wmproof.key_check import check_public_key, examine_public_key
-from wmproof.keygen import keygen, pkeygen
+from wmproof.commitment import SCHEMES, Kind, Places, label_messages
+from wmproof.core.policy import Policy
+from wmproof.core.strength import forging_bits, strength_bits
+from wmproof.core.triggers import TriggerSet, noise
+from wmproof.errors import InputError, VerificationError
 from wmproof.keys import KeyKind, LabelMode, PublicKey, VerificationKey
+from wmproof.keys.check import check_public_key, examine_public_key
+from wmproof.keys.keygen import keygen, pkeygen
 from wmproof.models import FunctionClassifier
-from wmproof.strength import chosen_label_bits, forging_bits, strength_bits
-from wmproof.triggers import TriggerSet, noise
 
 SHAPE = (4, 4)
 
@@ -25,22 +27,24 @@ def constant(answer, classes=10):
 def forged(secret, labels) -> PublicKey:
     """A public key whose labels a cheat chose, with commitments that open."""
     key, opened = secret.verification_key, secret.opened
-    commitments = commit_batch(
-        label_messages(labels),
-        opened.label_randomness,
-        key_id=key.key_id,
-        indices=opened.indices,
-        kind=Kind.LABEL,
-    )
+    commitments = None
+    if key.commits_to_labels:
+        commitments = SCHEMES[key.scheme].commit(
+            label_messages(labels),
+            opened.label_randomness,
+            Places(key.key_id, opened.indices, Kind.LABEL),
+        )
     vk = replace(key, kind=KeyKind.PUBLIC, label_commitments=commitments)
     everything = replace(opened, triggers=TriggerSet(opened.triggers.images, labels, key.classes))
     return PublicKey(vk, everything.select(vk.opened_indices()))
 
 
-def failing(public, **options) -> str:
-    options = {"minimum_security": 0} | options
+LAX = Policy(security=0, strength=0, accept_chosen_labels=True)
+
+
+def failing(public, **demands) -> str:
     with pytest.raises(VerificationError) as caught:
-        check_public_key(public, **options)
+        check_public_key(public, replace(LAX, **demands))
     return caught.value.check
 
 
@@ -52,52 +56,53 @@ def test_an_honest_key_passes():
     assert report.security == 128
     assert report.soundness.hidden == hidden
     assert report.soundness.hidden_good_at_least == hidden - 127
-    assert report.threshold == hidden - hidden // 10
+    assert strength_bits(hidden, report.threshold, 10) >= 128
+    assert strength_bits(hidden, report.threshold - 1, 10) < 128
     assert report.strength_bits == strength_bits(hidden, report.threshold, 10)
     assert report.forging_bits == forging_bits(report.strength_bits)
 
 
 def test_weak_keys_are_refused_unless_asked_for():
     _, public = pkeygen(noise(64, SHAPE), 10, security=16)
-    assert failing(public, minimum_security=128) == "security"
-    assert check_public_key(public, minimum_security=16).security == 16
+    assert failing(public, security=128) == "security"
+    assert check_public_key(public, replace(LAX, security=16)).security == 16
 
 
 def test_a_cheat_with_j_bad_elements_passes_with_probability_2_to_the_minus_j():
     """The real check on 3000 forged keys with j = 3 elements of the ground truth's label.
 
-    Binomial with p = 1/8, five standard deviations: false alarms below 1 in 10**6 runs.
+    Binomial with p = 1/8, five standard deviations; the keys are the same in every run.
     """
     runs, bad, truth = 3000, 3, 7
     passed = 0
-    for _ in range(runs):
-        secret, _ = keygen(
-            noise(8, SHAPE), 10, label_mode=LabelMode.SECRET, reference=constant(truth)
-        )
-        labels = secret.triggers.labels.copy()
-        labels[:bad] = truth
-        report = examine_public_key(
-            forged(secret, labels), reference=constant(truth), minimum_security=0
-        )
-        passed += report.holds
+    with same_keys():
+        for _ in range(runs):
+            secret, _ = keygen(
+                noise(8, SHAPE), 10, label_mode=LabelMode.SECRET, reference=constant(truth)
+            )
+            labels = secret.triggers.labels.copy()
+            labels[:bad] = truth
+            lax = replace(LAX, reference=constant(truth))
+            passed += examine_public_key(forged(secret, labels), lax).holds
     p = 2.0**-bad
     assert abs(passed / runs - p) < 5 * math.sqrt(p * (1 - p) / runs)
 
 
 def test_forgiven_elements_enter_the_soundness():
-    secret, _ = keygen(noise(64, SHAPE), 10, label_mode=LabelMode.SECRET, reference=constant(7))
-    labels = secret.triggers.labels.copy()
-    labels[:12] = 7
-    public = forged(secret, labels)
-    bad = int((public.opened.triggers.labels == 7).sum())
+    bad = 0
+    while not bad:
+        secret, _ = keygen(noise(64, SHAPE), 10, label_mode=LabelMode.SECRET, reference=constant(7))
+        labels = secret.triggers.labels.copy()
+        labels[:12] = 7
+        public = forged(secret, labels)
+        bad = int((public.opened.triggers.labels == 7).sum())
     assert failing(public, reference=constant(7)) == "ground-truth"
-    report = check_public_key(public, reference=constant(7), minimum_security=0, forgiven=12)
+    report = check_public_key(public, replace(LAX, reference=constant(7), forgiven=12))
     assert report.soundness.bad_opened == bad
-    assert (
-        report.soundness.bad_at_most
-        > check_public_key(public, minimum_security=0).soundness.bad_at_most
-    )
-    assert report.strength_bits == chosen_label_bits(report.soundness.hidden, report.threshold, 10)
+    assert report.soundness.bad_at_most > check_public_key(public, LAX).soundness.bad_at_most
+    hidden = report.soundness.hidden
+    assert report.threshold == hidden - hidden // 10
+    assert report.strength_bits is None
     assert report.forging_bits is None
 
 
@@ -106,7 +111,7 @@ def test_secret_labels_avoid_the_reference():
         noise(64, SHAPE), 10, security=16, label_mode=LabelMode.SECRET, reference=constant(3)
     )
     assert not (public.opened.triggers.labels == 3).any()
-    assert check_public_key(public, reference=constant(3), minimum_security=16).holds
+    assert check_public_key(public, replace(LAX, reference=constant(3))).holds
 
 
 def test_chosen_labels_under_the_derived_mode_are_caught():
@@ -116,7 +121,7 @@ def test_chosen_labels_under_the_derived_mode_are_caught():
 
 def test_derived_labels_coincide_with_a_reference_by_chance_only():
     secret, public = pkeygen(noise(512, SHAPE), 10)
-    report = check_public_key(public, reference=constant(3))
+    report = check_public_key(public, Policy(reference=constant(3)))
     assert report.coincide.sum() == (public.opened.triggers.labels == 3).sum()
     answers = {
         image.tobytes(): label
@@ -131,6 +136,10 @@ def test_derived_labels_coincide_with_a_reference_by_chance_only():
 def test_an_opening_that_does_not_open_is_located(part, mode):
     _, public = pkeygen(noise(64, SHAPE), 10, security=16, label_mode=mode)
     opened = public.opened
+    if part == "label_randomness" and mode is LabelMode.DERIVED:
+        with pytest.raises(InputError, match="commits to"):
+            replace(public, opened=replace(opened, label_randomness=opened.trigger_randomness))
+        return
     triggers = opened.triggers
     if part == "images":
         images = triggers.images.copy()
@@ -145,16 +154,18 @@ def test_an_opening_that_does_not_open_is_located(part, mode):
         r[2, 63] ^= 1
         changed = replace(opened, **{part: r})
     with pytest.raises(VerificationError) as caught:
-        check_public_key(replace(public, opened=changed), minimum_security=0)
-    assert caught.value.check == "commitments"
+        check_public_key(replace(public, opened=changed), LAX)
+    derived = part == "labels" and mode is LabelMode.DERIVED
+    assert caught.value.check == ("derived-labels" if derived else "commitments")
     assert caught.value.numbers["failed"] == 1
     assert caught.value.numbers["first_index"] == opened.indices[2]
 
 
-def test_the_challenge_depends_on_every_commitment():
-    _, public = pkeygen(noise(512, SHAPE), 10)
+@pytest.mark.parametrize("mode", LabelMode)
+def test_the_challenge_depends_on_every_commitment(mode):
+    _, public = pkeygen(noise(512, SHAPE), 10, label_mode=mode)
     vk = public.verification_key
-    for name in ("trigger_commitments", "label_commitments"):
+    for name in ("trigger_commitments", "label_commitments")[: 1 + vk.commits_to_labels]:
         digests = getattr(vk, name).copy()
         digests[-1, -1] ^= 1
         other = replace(vk, **{name: digests})
@@ -164,6 +175,7 @@ def test_the_challenge_depends_on_every_commitment():
 
 
 def test_the_challenge_is_fair():
-    """40 keys of 512 coins; five standard deviations: false alarms below 1 in 10**6 runs."""
-    ones = sum(len(pkeygen(noise(512, SHAPE), 10)[1].opened) for _ in range(40))
+    """40 keys of 512 coins, the same in every run; five standard deviations."""
+    with same_keys():
+        ones = sum(len(pkeygen(noise(512, SHAPE), 10)[1].opened) for _ in range(40))
     assert abs(ones - 40 * 256) < 5 * math.sqrt(40 * 512 / 4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wmproof.commitment import Scheme
+from wmproof.core.policy import Policy
+from wmproof.core.triggers import noise
 from wmproof.errors import (
     FormatError,
     InputError,
@@ -18,8 +22,6 @@ from wmproof.errors import (
     VerificationError,
     WmproofError,
 )
-from wmproof.key_check import check_public_key
-from wmproof.keygen import keygen, keygen_bounded, pkeygen
 from wmproof.keys import (
     LabelMode,
     decrypt_marking_key,
@@ -39,16 +41,19 @@ from wmproof.keys import (
     save_published,
     signer_of,
 )
+from wmproof.keys.check import check_public_key
+from wmproof.keys.keygen import keygen, keygen_bounded, pkeygen
 from wmproof.keys.marking_key import parse_secret_bytes
-from wmproof.triggers import noise
 
 shapes = st.sampled_from([(2, 3), (4, 4), (1, 3, 3), (3, 2, 2), (5, 1, 2)])
 modes = st.sampled_from(LabelMode)
 
 
-def public_pair(n=2, shape=(4, 4), signed=False, mode=LabelMode.DERIVED):
+def public_pair(n=2, shape=(4, 4), signed=False, mode=LabelMode.DERIVED, scheme=Scheme.SHA256):
+    """Plain commitments by default: short randomness, so every byte of a file can be tried."""
     seed = new_seed() if signed else None
-    return pkeygen(noise(4 * n, shape), 10, security=n, label_mode=mode, signing_seed=seed)
+    options = {"label_mode": mode, "scheme": scheme, "signing_seed": seed}
+    return pkeygen(noise(4 * n, shape), 10, security=n, **options)
 
 
 @given(shapes, modes, st.integers(1, 9), st.booleans(), st.integers(2, 300))
@@ -102,7 +107,7 @@ def test_every_cut_and_every_tail_is_refused(signed):
 
 def refused(data: bytes) -> bool:
     try:
-        check_public_key(parse_public_key(data), minimum_security=0)
+        check_public_key(parse_public_key(data), LAX)
     except WmproofError:
         return True
     return False
@@ -111,8 +116,8 @@ def refused(data: bytes) -> bool:
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("mode", LabelMode)
 def test_a_changed_byte_anywhere_in_a_public_key_is_refused(signed, mode):
-    # 24 triggers: a change that leaves the challenge as it was has probability 2**-24.
-    _, public = public_pair(6, (1, 8), signed=signed, mode=mode)
+    # 48 triggers: a change that leaves the challenge as it was has probability 2**-48.
+    _, public = public_pair(12, (1, 8), signed=signed, mode=mode)
     data = public.to_bytes()
     assert not refused(data)
     for position in range(len(data)):
@@ -120,6 +125,33 @@ def test_a_changed_byte_anywhere_in_a_public_key_is_refused(signed, mode):
         changed[position] ^= 1 << position % 8
         assert refused(bytes(changed)), position
 
+
+@pytest.mark.parametrize("mode", LabelMode)
+def test_a_changed_byte_of_two_layer_commitments_is_refused(mode):
+    _, public = public_pair(12, (1, 8), mode=mode, scheme=Scheme.SHA256_SIS)
+    data = public.to_bytes()
+    assert not refused(data)
+    for position in np.linspace(0, len(data) - 1, 40).astype(int):
+        changed = bytearray(data)
+        changed[position] ^= 1 << position % 8
+        assert refused(bytes(changed)), position
+
+
+def test_a_new_public_key_has_two_layer_commitments_and_others_plain_ones():
+    images = noise(8, (4, 4))
+    assert pkeygen(images, 10, security=2)[1].verification_key.scheme is Scheme.SHA256_SIS
+    assert keygen(images, 10)[1].scheme is Scheme.SHA256
+    assert keygen_bounded(images, 10, batches=2)[1].scheme is Scheme.SHA256
+
+
+def test_randomness_has_the_length_of_the_scheme():
+    _, public = public_pair(2)
+    other = replace(public.verification_key, scheme=Scheme.SHA256_SIS)
+    with pytest.raises(InputError, match="64 bytes, not 1272"):
+        replace(public, verification_key=other)
+
+
+LAX = Policy(security=0, strength=0, accept_chosen_labels=True)
 
 HEADER = [
     ("magic", 0, 8),
@@ -133,6 +165,8 @@ HEADER = [
     ("channels", 56, 4),
     ("height", 60, 4),
     ("width", 64, 4),
+    ("scheme", 68, 1),
+    ("group", 69, 4),
 ]
 
 
@@ -164,13 +198,29 @@ def test_foreign_bytes_are_refused(data):
 
 
 def test_a_label_that_is_no_class_is_refused():
-    _, public = public_pair(1)
+    _, public = public_pair(12)  # of 48 coins, one in 2**48 keys would open nothing
     vk, opened = public.verification_key, public.opened
     data = bytearray(public.to_bytes())
     start = 10 + len(vk.to_bytes()) + opened.triggers.messages.size
     data[start : start + 4] = struct.pack(">I", 10)
     with pytest.raises(FormatError, match="label"):
         parse_public_key(bytes(data))
+
+
+def test_numbers_that_no_key_has_are_refused():
+    bounded, vk = keygen_bounded(noise(8, (4, 4)), 10, batches=2)
+    secret = bounded.to_secret_bytes()  # ends in the number of revealed batches and a flag
+    for place, value, words in ((-1, 2, "signing key flag"), (-2, 9, "is inconsistent")):
+        changed = bytearray(secret)
+        changed[place] = value
+        with pytest.raises(FormatError, match=words):
+            parse_secret_bytes(bytes(changed))
+    opening = bounded.after_reveal().batch_opening(1).to_bytes()
+    for number in (0, 3, 2**32 - 1):
+        changed = opening.replace(vk.digest + b"\0\0\0\1", vk.digest + number.to_bytes(4, "big"), 1)
+        assert changed != opening
+        with pytest.raises(FormatError, match="no batch"):
+            parse_batch_opening(changed, vk)
 
 
 def test_marking_keys_survive_the_disk(tmp_path):

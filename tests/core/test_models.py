@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from core_support import digits, mlp_onnx, random_layers
+from core_support import mlp_onnx, random_layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from wmproof.core.triggers import TriggerSet, noise
 from wmproof.errors import FormatError, InputError
 from wmproof.models import (
     FunctionClassifier,
@@ -16,7 +17,6 @@ from wmproof.models import (
     classify_triggers,
     open_model,
 )
-from wmproof.triggers import TriggerSet, noise
 
 
 def expected(layers, images):
@@ -45,12 +45,6 @@ def test_answers_do_not_depend_on_the_form_of_the_file(shape, dtype, batch, outp
     answers = model.classify(images)
     assert answers.dtype == np.int64
     assert np.array_equal(answers, expected(layers, images))
-
-
-def test_a_trained_network_recognises_digits(marked):
-    images, labels = digits()
-    model = open_model(marked / "independent.onnx")
-    assert (model.classify(images) == labels).mean() > 0.97
 
 
 def test_open_dimensions_are_filled_by_the_caller():
@@ -89,7 +83,7 @@ def test_unknown_operators_are_refused():
         OnnxClassifier(model.SerializeToString())
 
 
-def test_weights_in_another_file_are_refused(tmp_path):
+def test_weights_in_another_file_must_be_given(tmp_path):
     model = mlp_onnx(random_layers((4, 4), 3), (4, 4))
     onnx.save(
         model,
@@ -99,8 +93,12 @@ def test_weights_in_another_file_are_refused(tmp_path):
         size_threshold=0,
         convert_attribute=False,
     )
-    with pytest.raises(FormatError, match="another file"):
+    assert open_model(tmp_path / "m.onnx").classes == 3
+    (tmp_path / "weights").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match=r"weights, with weights of .*m\.onnx: cannot be read"):
         open_model(tmp_path / "m.onnx")
+    with pytest.raises(FormatError, match="another file, 'weights', which was not given"):
+        OnnxClassifier((tmp_path / "m.onnx").read_bytes())
 
 
 def graph(inputs, outputs, nodes, initializers=()):
@@ -134,7 +132,7 @@ def value(name, kind, shape):
                 [value("c", TensorProto.INT64, None)],
                 [helper.make_node("Identity", ["a"], ["c"])],
             ),
-            "not uint8 or float32",
+            "not uint8 or float pixels",
         ),
         (
             graph(
@@ -142,7 +140,7 @@ def value(name, kind, shape):
                 [value("c", TensorProto.FLOAT, None)],
                 [helper.make_node("Identity", ["a"], ["c"])],
             ),
-            "2 dimensions",
+            "shape of its images open",
         ),
         (
             graph(

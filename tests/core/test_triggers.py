@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wmproof.drawing import draw_abstract
-from wmproof.errors import InputError
-from wmproof.triggers import (
+from wmproof.core.drawing import draw_abstract
+from wmproof.core.triggers import (
     TriggerSet,
     abstract,
     check_distinct,
@@ -16,8 +15,13 @@ from wmproof.triggers import (
     noise,
     parse_shape,
 )
+from wmproof.errors import InputError
 
-shapes = st.lists(st.integers(1, 40), min_size=2, max_size=3).map(tuple)
+shapes = st.one_of(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.integers(5, 40), st.integers(5, 40)),
+)
 
 
 @given(shapes, st.integers(1, 5))
@@ -79,9 +83,9 @@ def test_representations_show_no_contents():
     ("images", "labels", "classes"),
     [
         (np.zeros((2, 4, 4), np.float32), np.zeros(2, np.int64), 2),
-        (np.zeros((2, 4), np.uint8), np.zeros(2, np.int64), 2),
+        (np.zeros(2, np.uint8), np.zeros(2, np.int64), 2),
         (np.zeros((2, 4, 4), np.uint8), np.zeros(3, np.int64), 2),
-        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int32), 2),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.float32), 2),
         (np.zeros((2, 4, 4), np.uint8), np.array([0, 2]), 2),
         (np.zeros((2, 4, 4), np.uint8), np.array([0, -1]), 2),
         (np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.int64), 1),
@@ -93,13 +97,16 @@ def test_bad_trigger_sets_are_refused(images, labels, classes):
         TriggerSet(images, labels, classes)
 
 
-@pytest.mark.parametrize("text", ["", "32", "3x", "axb", "1x2x3x4", "0x3", "-1x3", "99999x99999"])
+@pytest.mark.parametrize(
+    "text", ["", "3.5", "0", "3x", "axb", "1x2x3x4", "0x3", "-1x3", "99999x99999"]
+)
 def test_bad_shapes_are_refused(text):
     with pytest.raises(InputError):
         parse_shape(text)
 
 
 def test_shapes_are_read():
+    assert parse_shape("32") == (32,)
     assert parse_shape("28x28") == (28, 28)
     assert parse_shape("3X32x32") == (3, 32, 32)
 

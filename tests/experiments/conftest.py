@@ -41,7 +41,6 @@ def wmproof(environment, command):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=400,
             **options,
         )
 

@@ -1,9 +1,9 @@
 """Each kind of bad input is one clear error, and leaves what was there as it was."""
 
-import json
 import resource
 
 import pytest
+from json_output import parse_output
 from PIL import Image
 
 from wmproof.cli import main
@@ -57,7 +57,7 @@ def test_a_folder_that_is_a_file(tmp_path, capsys):
 def test_a_folder_in_use(tmp_path, capsys):
     open_folder(tmp_path, "smoke")
     with held(tmp_path):
-        assert "another run" in fails(capsys, "smoke", "--out", tmp_path)
+        assert "in use by" in fails(capsys, "smoke", "--out", tmp_path)
 
 
 def test_an_unknown_setting(tmp_path, capsys):
@@ -111,7 +111,7 @@ def test_the_plan_is_listed_without_data(capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["experiment", "paper", "--out", "nowhere", "--plan", "--json"])
     assert exit_.value.code == 0
-    units = json.loads(capsys.readouterr().out)["units"]
+    units = parse_output(capsys.readouterr().out)["units"]
     assert {unit["setting"] for unit in units} == {"cifar10", "cifar100", "imagenet"}
     names = [unit["unit"] for unit in units if unit["setting"] == "imagenet"]
     assert names[:4] == ["TS-Orig", "No-WM", "FromScratch", "PreTrained"]

@@ -28,11 +28,11 @@ def killed(tmp_path_factory, environment, command):
             time.sleep(0.02)
         time.sleep(0.1)
         running.send_signal(sign)
-        codes.append(running.wait(timeout=60))
+        codes.append(running.wait())
         assert codes[-1] != 0
         assert not (folder / "results-smoke.md").exists()
     assert codes == [-signal.SIGKILL, 130]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -54,7 +54,8 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(killed, tmp_path, wmproof)
 
 def test_nothing_is_left_over(killed):
     assert not list((killed / "digits" / "checkpoints").iterdir())
-    assert not list(killed.rglob(".*"))
+    hidden = {path.name for path in killed.rglob(".*")}
+    assert all(name.endswith(".lock") for name in hidden)  # which stay: they are empty
 
 
 def test_all_items_are_measured(killed):
@@ -75,7 +76,8 @@ def test_the_accuser_succeeds_against_secret_labels_only(killed):
         [row for row in rows if row["labels"] == labels] for labels in ("secret", "derived")
     )
     assert any(row["holds"] for row in secret)
-    assert min(row["hits"] for row in secret) > 2 * max(row["hits"] for row in derived)
+    # Chance gives one of the forty derived keys that are tried 24 of 48 hits once in 2^33.
+    assert min(row["hits"] for row in secret) > 24 > max(row["hits"] for row in derived)
     assert not any(row["holds"] for row in derived)
 
 
@@ -85,7 +87,7 @@ def test_the_report_has_every_table_and_plot(killed):
     for title in ("1. Functionality", "4. Transfer", "5. Attacks", "6. Capacity", "7. What helps"):
         assert f"### {title}" in page
     assert "93.81 / 100.0" in page
-    for name in ("figure-6", "figure-7", "pruning"):
+    for name in ("figure-6", "figure-7", "pruning", "bits"):
         assert (killed / f"results-smoke-digits-{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (killed / f"results-smoke-digits-{name}.svg").read_text()
     recorded = json.loads((killed / "results-smoke.json").read_text())

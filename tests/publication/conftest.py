@@ -1,12 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 from log_support import LOG, seeded_log
-
-# A busy machine is slow, not wrong.
-settings.register_profile("publication", deadline=None)
-settings.load_profile("publication")
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 from log_support import LOG, ROOT, WITNESS
+from own_process import python
 
 from wmproof.publication.log.entry import digest_entry
 from wmproof.publication.log.merkle import leaf_hash
@@ -39,11 +38,4 @@ def test_the_vector_of_the_format(tmp_path):
 def test_the_example_runs():
     text = (ROOT / "docs" / "publication.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    shown = subprocess.run(
-        [sys.executable, "-c", example],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert shown == "entry 0 of 1\n"
+    assert python(example).stdout == "entry 0 of 1\n"

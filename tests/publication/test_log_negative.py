@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from log_support import (
     LOG,
     OTHER_LOG,
-    ROOT,
     WITNESS,
     WITNESS_2,
     entry,
@@ -19,6 +15,7 @@ from log_support import (
     overwrite,
     seeded_log,
 )
+from own_process import python
 
 from wmproof.errors import FormatError, InputError, VerificationError, WmproofError
 from wmproof.publication.log.audit import audit
@@ -60,10 +57,7 @@ def test_a_verifier_loads_no_writer():
         "import sys, wmproof.publication.log.verifier, wmproof.publication.log.entry\n"
         "print([n for n in sys.modules if n.startswith('wmproof.publication.log.')])"
     )
-    environment = {"PYTHONPATH": str(ROOT)}
-    shown = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    shown = python(code).stdout
     for module in ("store", "journal", "signing", "witness", "tiles", "reader", "tile_writer"):
         assert f"wmproof.publication.log.{module}'" not in shown
     assert "verifier" in shown
@@ -271,7 +265,6 @@ GOOD = sign_checkpoint(Checkpoint(LOG.name, 3, bytes(32)), LOG).to_bytes()
         lambda d: d.replace(b"example.com/log ", b"example.com+log "),
         lambda d: d.replace(b"example.com/log ", "example.com/\u00a0log ".encode()),
         lambda d: d + "— a AAAAAA==\n".encode(),
-        lambda d: d + "— a AAAAAAB=\n".encode(),
         lambda d: d + "— a AAAAAAA\n".encode(),
         lambda d: d + 101 * "— a AAAAAAA=\n".encode(),
         lambda d: d + bytes(2**20),

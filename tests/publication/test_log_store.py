@@ -139,7 +139,8 @@ def test_an_entry_without_a_checkpoint_is_not_proved(log):
 def test_nothing_new_leaves_the_checkpoint_alone(log):
     before = (log.folder / "checkpoint").stat()
     log.checkpoint(LOG)
-    assert (log.folder / "checkpoint").stat() == before
+    after = (log.folder / "checkpoint").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_processes_and_threads_append_at_once(tmp_path):
@@ -156,7 +157,7 @@ def test_processes_and_threads_append_at_once(tmp_path):
         thread.start()
     acknowledged = {}
     for child in children:
-        for line in child.communicate(timeout=120)[0].splitlines():
+        for line in child.communicate()[0].splitlines():
             index, text = line.split(" ", 1)
             if index != "checkpoint":
                 acknowledged[int(index)] = text

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +12,13 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from wmproof.core.policy import Policy
 from wmproof.publication.log.store import create_log
-from wmproof.publication.web import connections, server
 from wmproof.publication.web.app import create_app
-from wmproof.publication.web.connections import MOST_OF_AN_ADDRESS, network_of
+from wmproof.publication.web.clients import network_of
 from wmproof.publication.web.settings import Settings
+
+LAX = Policy(security=16, strength=32)
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def app(tmp_path_factory):
     from log_support import LOG
 
     log = create_log(tmp_path_factory.mktemp("web") / "log", LOG)
-    return create_app(Settings(log.folder, log_key=LOG.verifier_key))
+    return create_app(Settings(log.folder, log_key=LOG.verifier_key, claims_per_minute=1000))
 
 
 @pytest.mark.parametrize(
-    "path", ["/tile/0/" + 1500 * "x000/" + "000", "/tile/0/000%00", "/static/%00", "/%00"]
+    "path", ["/tile/0/" + 1500 * "x001/" + "000", "/tile/0/000%00", "/static/%00", "/%00"]
 )
 def test_paths_that_no_file_system_takes(app, path):
     assert TestClient(app, base_url="http://127.0.0.1").get(path).status_code == 404
@@ -47,11 +47,11 @@ def test_ranges_are_not_served(app):
 def test_a_key_is_read_once_and_by_one_reader_at_a_time(tmp_path, monkeypatch):
     from log_support import LOG
 
-    from wmproof.keygen import pkeygen
+    from wmproof.core.triggers import noise
+    from wmproof.keys.keygen import pkeygen
     from wmproof.publication.log.entry import key_entry
     from wmproof.publication.log.published import publish_key
     from wmproof.publication.web import board
-    from wmproof.triggers import noise
 
     _, public = pkeygen(noise(64, (4, 4)), 10, security=16)
     log = create_log(tmp_path / "log", LOG)
@@ -72,7 +72,9 @@ def test_a_key_is_read_once_and_by_one_reader_at_a_time(tmp_path, monkeypatch):
             reading -= 1
 
     monkeypatch.setattr(board, "load_published", counted)
-    shown = board.Board(Settings(log.folder, log_key=LOG.verifier_key, minimum_security=16))
+    shown = board.Board(
+        Settings(log.folder, log_key=LOG.verifier_key, policy=Policy(security=16, strength=32))
+    )
     asked = [shown.key, shown.contact_sheet, shown.file] * 4
     threads = [threading.Thread(target=ask, args=(public.digest,)) for ask in asked]
     for thread in threads:
@@ -99,64 +101,53 @@ def test_whoever_has_a_network_is_one_client(address, network):
     assert network_of(address) == network
 
 
-@pytest.fixture
-def running(app, monkeypatch):
-    """The address of a server of little patience."""
-    monkeypatch.setattr(connections, "REQUEST_S", 0.5)
-    monkeypatch.setattr(connections, "UPLOAD_S", 2.0)
-    monkeypatch.setattr(connections, "_TICK_S", 0.05)
-    with server.bind("127.0.0.1", 0) as listener:
-        made = server.make_server(app)
-        thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield listener.getsockname()
-        made.should_exit = True
-        thread.join()
+def test_a_tile_has_one_name(tmp_path):
+    """Other spellings of its number, of its width and of its path are not served."""
+    from log_support import LOG, seeded_log
 
-
-def wait_for_the_end(connection: socket.socket) -> bytes:
-    """All that comes; a server that does not hang up ends in a timeout."""
-    connection.settimeout(20)
-    received = b""
-    try:
-        while part := connection.recv(2**16):
-            received += part
-    except ConnectionResetError:
-        pass
-    return received
+    log = seeded_log(tmp_path / "log", 600)
+    log.checkpoint(LOG)
+    web = TestClient(
+        create_app(Settings(log.folder, log_key=LOG.verifier_key)), base_url="http://127.0.0.1"
+    )
+    names = ("0/000", "0/001", "0/002.p/88", "1/000.p/2", "entries/001", "entries/002.p/88")
+    tiles = log.folder / "tile"
+    (tiles / "0" / "x000").symlink_to(tiles / "0")
+    (tiles / "00").symlink_to(tiles / "0")
+    (tiles / "0" / "1").symlink_to(tiles / "0" / "001")
+    (tiles / "0/002.p/088").symlink_to(tiles / "0/002.p/88")
+    for name in names:
+        answer = web.get(f"/tile/{name}")
+        assert answer.content == (tiles / name).read_bytes()
+    for lax in ("0/x000/001", "00/001", "0/1", "0/002.p/088", "0/0001", "0/002.p/+88", "0/001/"):
+        assert web.get(f"/tile/{lax}").status_code == 404, lax
+    for lax in ("0/001.p/256", "0/001.p/0", "0/\u0660\u0660\u0661", "0//001"):
+        assert web.get(f"/tile/{lax}").status_code == 404, lax
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("headers", "code"),
     [
-        b"",
-        b"G",
-        b"GET / HTTP/1.1\r\nX: ",
-        b"GET /log.vkey HTTP/1.1\r\nHost: localhost\r\n\r\nGET",
-        b"POST /verify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1",
+        ({}, 422),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1"}, 422),
+        ({"Sec-Fetch-Site": "none"}, 422),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": ""}, 403),
+        ({"Origin": "http://127.0.0.1"}, 422),
+        ({"Origin": "https://127.0.0.1"}, 422),  # before a proxy with TLS
+        ({"Origin": "http://127.0.0.1:9"}, 403),
+        ({"Origin": "http://127.0.0.1.attacker.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
     ],
 )
-def test_who_does_not_finish_his_request_is_hung_up_on(running, said):
-    with socket.create_connection(running) as connection:
-        connection.sendall(said)
-        received = wait_for_the_end(connection)
-    assert received.startswith(b"HTTP/1.1 200") == said.endswith(b"GET")
-
-
-def test_one_address_cannot_take_all_connections(running, monkeypatch):
-    monkeypatch.setattr(connections, "REQUEST_S", 60)
-    monkeypatch.setattr(connections, "_is_loopback", lambda _network: False)
-    held = [socket.create_connection(running) for _ in range(MOST_OF_AN_ADDRESS + 3)]
-    try:
-        closed: list[socket.socket] = []
-        started = time.monotonic()
-        while len(closed) < 3 and time.monotonic() - started < 10:
-            time.sleep(0.1)
-            closed, _, _ = select.select(held, [], [], 0)
-        assert len(closed) == 3
-    finally:
-        for connection in held:
-            connection.close()
+def test_a_page_of_another_site_cannot_send_a_claim(app, headers, code):
+    web = TestClient(app, base_url="http://127.0.0.1")
+    for path in ("/verify", "/api/v1/claims"):
+        answer = web.post(path, files={"model": b"x"}, headers=headers)
+        assert answer.status_code == code, (path, answer.text)
+    assert web.get("/", headers=headers).status_code == 200
 
 
 @pytest.mark.skipif(
@@ -176,7 +167,7 @@ def test_a_worker_ends_with_its_server():
         worker = int(process.stdout.readline())
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        for _ in range(100):
+        for _ in range(6000):
             if not is_running(worker):
                 return
             time.sleep(0.05)

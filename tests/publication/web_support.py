@@ -9,9 +9,12 @@ import numpy as np
 import onnx
 from log_support import LOG, WITNESS
 from onnx import TensorProto, helper, numpy_helper
+from same_keys import same_keys
 
-from wmproof.keygen import pkeygen
+from wmproof.core.policy import Policy
+from wmproof.core.triggers import TriggerSet, abstract
 from wmproof.keys import PublicKey
+from wmproof.keys.keygen import pkeygen
 from wmproof.publication.log.entry import digest_entry, key_entry
 from wmproof.publication.log.published import publish_key
 from wmproof.publication.log.reader import LogReader
@@ -19,9 +22,9 @@ from wmproof.publication.log.store import create_log
 from wmproof.publication.log.witness import Witness
 from wmproof.publication.web.settings import Settings
 from wmproof.pverify.prover import prove_claim
-from wmproof.triggers import TriggerSet, abstract
 
 SECURITY = 16
+POLICY = Policy(security=SECURITY, strength=32)
 OTHERS = 30
 
 
@@ -37,11 +40,12 @@ class Case:
 
 
 def make_case(folder: Path) -> Case:
-    key, public = pkeygen(abstract(4 * SECURITY, (8, 8)), 10, security=SECURITY)
+    with same_keys():
+        key, public = pkeygen(abstract(4 * SECURITY, (8, 8)), 10, security=SECURITY)
     paths = folder / "marked.onnx", folder / "owner.pvk", folder / "claim.proof"
     onnx.save(marked_network(key.to_embed()), paths[0])
     paths[1].write_bytes(public.to_bytes())
-    paths[2].write_bytes(prove_claim(paths[0], key, public))
+    paths[2].write_bytes(prove_claim(paths[0], key, public, POLICY))
     log = create_log(folder / "log", LOG)
     log.append_all([digest_entry(bytes([i]) * 32) for i in range(OTHERS)])
     publish_key(log.folder, public)
@@ -55,7 +59,7 @@ def make_case(folder: Path) -> Case:
         log.folder,
         log_key=LOG.verifier_key,
         witnesses=(WITNESS.verifier_key,),
-        minimum_security=SECURITY,
+        policy=POLICY,
         requests_per_minute=100_000,
         claims_per_minute=100_000,
     )

@@ -22,19 +22,22 @@ from wmproof.argument.system.statement import prepare
 from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.format import digest as circuit_digest
+from wmproof.core.policy import Policy
+from wmproof.core.triggers import noise
 from wmproof.errors import FormatError, ProofError, VerificationError
-from wmproof.keygen import pkeygen
+from wmproof.keys.keygen import pkeygen
 from wmproof.keys.public_key import parse_public_key
+from wmproof.keys.worth import demand
 from wmproof.pverify import verifier
 from wmproof.pverify.claim_file import encode_claim, parse_claim
-from wmproof.pverify.statement import NON_INTERACTIVE, default_threshold, open_public_model
+from wmproof.pverify.statement import NON_INTERACTIVE, open_public_model
 from wmproof.pverify.verifier import verify_claim
-from wmproof.relation.claim import ClaimStatement
-from wmproof.relation.claim_prover import ClaimProof
-from wmproof.triggers import noise
+from wmproof.relation.claim.prover import ClaimProof, inner_commitments
+from wmproof.relation.claim.statement import ClaimStatement, inner_bytes
 
 SECURITY = 16
-CLAIM_HEAD = 8 + 2 + 3 * 32 + 4 + 1 + 4
+POLICY = Policy(strength=24, tolerance=0.1, security=SECURITY, accept_chosen_labels=True)
+CLAIM_HEAD = 8 + 2 + 3 * 32 + 4 + 1 + 4 + 4
 CLAIM_FIELDS = {
     "magic": (0, 8),
     "version": (8, 2),
@@ -43,12 +46,14 @@ CLAIM_FIELDS = {
     "circuit digest": (74, 32),
     "threshold": (106, 4),
     "chunk": (110, 1),
-    "length": (111, 4),
+    "triggers": (111, 4),
+    "length": (115, 4),
 }
 CLAIM_CHECKS = {
     "model digest": {"model"},
     "key digest": {"key"},
     "circuit digest": {"circuit"},
+    "triggers": {"sample", "strength", "statement", "inner-commitments", "threshold"},
 }
 
 
@@ -60,9 +65,10 @@ def flip(data, place, bit=0):
 
 def refusal(case, **changed):
     """The name of the check that refuses a claim in which something was changed."""
-    given = {"model": case.marked, "public_key": case.public, "claim": case.claim} | changed
+    given = {"model": case.marked, "public_key": case.public, "claim": case.claim}
+    given |= {"policy": POLICY} | changed
     with pytest.raises((FormatError, VerificationError)) as caught:
-        verify_claim(minimum_security=SECURITY, **given)
+        verify_claim(**given)
     name = "format" if isinstance(caught.value, FormatError) else caught.value.check
     assert name
     return name
@@ -76,8 +82,9 @@ def adapted(claim, **fields):
 
 def refused_argument(case, **changed):
     """With a header that is right in everything, the argument itself is refused."""
-    given = {"model": case.marked, "public_key": case.public, "claim": case.claim} | changed
-    public = open_public_model(given["model"], given["public_key"])
+    given = {"model": case.marked, "public_key": case.public, "claim": case.claim}
+    given |= {"policy": POLICY} | changed
+    public = open_public_model(given["model"], given["public_key"], POLICY)
     given["claim"] = adapted(
         given["claim"],
         model_digest=public.digest,
@@ -85,7 +92,7 @@ def refused_argument(case, **changed):
         circuit_digest=public.circuit_digest,
     )
     with pytest.raises(ProofError) as caught:
-        verify_claim(minimum_security=SECURITY, **given)
+        verify_claim(**given)
     assert caught.value.check
 
 
@@ -98,17 +105,26 @@ def compiled_once(monkeypatch):
 # The claim.
 
 
+def shown_bytes(case):
+    vk = case.public.verification_key
+    return inner_bytes(vk, len(vk.hidden_indices()))
+
+
 def messages_by_kind(case):
     """For each kind of message of the argument (its label without numbers) all of them."""
     header, argument = parse_claim(case.claim)
-    public = open_public_model(case.marked, case.public)
+    public = open_public_model(case.marked, case.public, POLICY)
     statement = ClaimStatement(
         public.circuit,
         case.public.verification_key,
         header.threshold,
         context=public.context,
         chunk_bits=header.chunk_bits,
+        inner=argument[: shown_bytes(case)],
     )
+    start = shown_bytes(case)
+    assert start == 1280 * len(case.public.verification_key.hidden_indices())
+    argument = argument[start:]
     messages = check_argument(statement, prepare(statement, NON_INTERACTIVE), argument)
     assert sum(message.size for message in messages) == len(argument)
     kinds = {}
@@ -125,7 +141,8 @@ def test_a_byte_of_every_kind_of_message_counts(case, compiled_once):
     assert {"scores", "count", "evaluation", "positions"} <= parts
     for kind, messages in kinds.items():
         chosen = random.Random(kind).choice(messages)
-        place = CLAIM_HEAD + chosen.start + random.Random(kind).randrange(chosen.size)
+        head = CLAIM_HEAD + shown_bytes(case)
+        place = head + chosen.start + random.Random(kind).randrange(chosen.size)
         assert refusal(case, claim=flip(case.claim, place)) != "format", kind
 
 
@@ -146,6 +163,13 @@ def test_every_field_of_the_head_counts(case, compiled_once, field):
             assert found != "format"
 
 
+def test_every_inner_commitment_counts(case, compiled_once):
+    size = shown_bytes(case)
+    for place in (0, 1279, 1280, size // 2, size - 1):
+        changed = flip(case.claim, CLAIM_HEAD + place)
+        assert refusal(case, claim=changed) == "inner-commitments"
+
+
 # The public key.
 
 
@@ -155,21 +179,21 @@ def public_key_fields(public):
     image = int(np.prod(public.verification_key.image_shape))
     hidden = int(public.verification_key.hidden_indices()[0])
     shown = int(public.opened.indices[0])
-    commitments = 10 + 68
+    commitments = 10 + 73
     fields = [("magic", 0, 8), ("version", 8, 2)]
     vk = [("vk magic", 8), ("vk version", 2), ("kind", 1), ("label mode", 1), ("key id", 32)]
     vk += [(name, 4) for name in ("classes", "size", "batches", "channels", "height", "width")]
     place = 10
+    vk += [("scheme", 1), ("group", 4)]
     for name, width in vk:
         fields.append((name, place, width))
         place += width
     assert place == commitments
-    for kind in ("trigger", "label"):
-        fields.append((f"hidden {kind} commitment", place + 32 * hidden, 32))
-        fields.append((f"opened {kind} commitment", place + 32 * shown, 32))
-        place += 32 * size
-    opening = [("images", image), ("labels", 4), ("trigger randomness", 64)]
-    for name, width in [*opening, ("label randomness", 64)]:
+    fields.append(("hidden commitment", place + 32 * hidden, 32))
+    fields.append(("opened commitment", place + 32 * shown, 32))
+    place += 32 * size
+    opening = [("images", image), ("labels", 4), ("trigger randomness", 1272)]
+    for name, width in opening:
         fields.append((f"opened {name}", place, opened * width))
         place += opened * width
     fields.append(("signature", place, len(public.to_bytes()) - place))
@@ -199,10 +223,17 @@ def test_a_signature_counts(case):
 def test_another_key_does_not_get_the_proof_by_a_new_header(case):
     hidden = len(case.key.to_embed())
     while True:  # until the statements are of one size
-        _, other = pkeygen(noise(64, (8, 8)), 10, security=SECURITY)
+        owner, other = pkeygen(noise(64, (8, 8)), 10, security=SECURITY)
         if len(other.verification_key.hidden_indices()) == hidden:
             break
-    refused_argument(case, public_key=other)
+    # Its inner commitments are not the other key's; had he those, the argument is of his own.
+    with pytest.raises(VerificationError) as caught:
+        refused_argument(case, public_key=other)
+    assert caught.value.check == "inner-commitments"
+    header, argument = parse_claim(case.claim)
+    shown = inner_commitments(other.verification_key, owner.embedded())
+    claim = encode_claim(header, shown + argument[len(shown) :])
+    refused_argument(case, public_key=other, claim=claim)
 
 
 # The model and its circuit.
@@ -234,7 +265,7 @@ def test_a_byte_of_the_model_counts(case, find):
 def test_a_changed_weight_is_another_circuit(case):
     data = case.marked.read_bytes()
     changed = flip(data, heaviest_weight(data), 5)
-    digest = open_public_model(changed, case.public).digest
+    digest = open_public_model(changed, case.public, POLICY).digest
     claim = adapted(case.claim, model_digest=digest)
     assert refusal(case, model=changed, claim=claim) == "circuit"
     refused_argument(case, model=changed)
@@ -243,7 +274,7 @@ def test_a_changed_weight_is_another_circuit(case):
 def test_a_file_of_the_same_circuit_is_another_model(case):
     data = case.marked.read_bytes()
     changed = flip(data, neutral_byte(data))
-    old, new = (open_public_model(model, case.public) for model in (data, changed))
+    old, new = (open_public_model(model, case.public, POLICY) for model in (data, changed))
     assert old.circuit_digest == new.circuit_digest
     refused_argument(case, model=changed)
 
@@ -253,7 +284,7 @@ def test_a_claim_of_one_model_is_none_of_another(case):
 
 
 def test_the_claimant_does_not_choose_how_to_compile(case):
-    public = open_public_model(case.marked, case.public)
+    public = open_public_model(case.marked, case.public, POLICY)
     images = case.public.opened.triggers.images.reshape(-1, *public.circuit.input_shape)
     circuit = compile_model(case.marked, images, settings=Settings(logit_bits=17)).circuit
     vk = case.public.verification_key
@@ -261,7 +292,8 @@ def test_the_claimant_does_not_choose_how_to_compile(case):
     proof = ClaimProof(circuit, vk, least, case.key.embedded(), context=public.context)
     header = parse_claim(case.claim)[0]
     argument = prove(proof, proof.witness(), NON_INTERACTIVE)
-    own = encode_claim(replace(header, circuit_digest=circuit_digest(circuit)), argument)
+    said = replace(header, circuit_digest=circuit_digest(circuit))
+    own = encode_claim(said, proof.inner + argument)
     assert refusal(case, claim=own) == "circuit"
     refused_argument(case, claim=own)
 
@@ -271,11 +303,15 @@ def test_the_claimant_does_not_choose_how_to_compile(case):
 
 def test_the_threshold_counts(case, compiled_once):
     least = parse_claim(case.claim)[0].threshold
-    assert least == default_threshold(case.public, Fraction(1, 10))
+    vk = case.public.verification_key
+    assert least == demand(POLICY, vk, len(vk.hidden_indices())).threshold
     assert refusal(case, claim=adapted(case.claim, threshold=least - 1)) == "threshold"
-    assert refusal(case, tolerance=Fraction(0)) == "threshold"
+    assert refusal(case, policy=replace(POLICY, tolerance=Fraction(0))) == "threshold"
     # A verifier who accepts fewer hits, or demands more, needs another proof.
-    fewer = {"claim": adapted(case.claim, threshold=least - 1), "tolerance": Fraction(1, 2)}
+    fewer = {
+        "claim": adapted(case.claim, threshold=least - 1),
+        "policy": replace(POLICY, tolerance=0.5),
+    }
     more = {"claim": adapted(case.claim, threshold=least + 1)}
     for changed in (fewer, more):
         refused_argument(case, **changed)

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from wmproof.core.policy import Policy
 from wmproof.keys import LabelMode
 from wmproof.pverify.prover import prepare_claim
 from wmproof.pverify.session import Stream, connected, verify_session
@@ -14,6 +15,7 @@ from wmproof.pverify.session_prover import prove_session
 from wmproof.pverify.verifier import verify_claim
 
 SECURITY = 16
+POLICY = Policy(strength=24, tolerance=0.1, security=SECURITY, accept_chosen_labels=True)
 CASES = {LabelMode.DERIVED: "case", LabelMode.SECRET: "secret_case"}
 
 
@@ -25,14 +27,14 @@ def trained(request):
 
 
 def test_a_claim_as_a_file(trained):
-    report = verify_claim(trained.marked, trained.public, trained.claim, minimum_security=SECURITY)
+    report = verify_claim(trained.marked, trained.public, trained.claim, policy=POLICY)
     assert report.hidden == len(trained.key.to_embed())
     assert report.security_bits >= 100
     assert not report.interactive
 
 
 def test_a_claim_over_a_connection(trained):
-    prepared = prepare_claim(trained.marked, trained.key, trained.public)
+    prepared = prepare_claim(trained.marked, trained.key, trained.public, POLICY)
     errors = []
 
     def serve():
@@ -47,9 +49,7 @@ def test_a_claim_over_a_connection(trained):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         with connected(f"127.0.0.1:{server.getsockname()[1]}") as stream:
-            report = verify_session(
-                stream, trained.marked, trained.public, minimum_security=SECURITY
-            )
+            report = verify_session(stream, trained.marked, trained.public, policy=POLICY)
         thread.join(60)
     assert not errors
     assert report.interactive

@@ -17,19 +17,22 @@ from wmproof.argument.system.prover import prove, prove_to
 from wmproof.argument.system.simulator import _FreshCoins
 from wmproof.argument.system.statement import MAGIC, prepare
 from wmproof.argument.system.verifier import verify_proof
+from wmproof.core.policy import Policy
 from wmproof.errors import ProofError, VerificationError
 from wmproof.pverify.claim_file import encode_claim, parse_claim
 from wmproof.pverify.prover import prepare_claim
 from wmproof.pverify.session import HELLO, connected, verify_session
 from wmproof.pverify.statement import INTERACTIVE
 from wmproof.pverify.verifier import verify_claim
+from wmproof.relation.claim.statement import inner_bytes
 
 SECURITY = 16
+POLICY = Policy(strength=24, tolerance=0.1, security=SECURITY, accept_chosen_labels=True)
 
 
 @pytest.fixture(scope="module")
 def prepared(case):
-    return prepare_claim(case.marked, case.key, case.public)
+    return prepare_claim(case.marked, case.key, case.public, POLICY)
 
 
 def refusal_of_a_peer(case, said):
@@ -51,7 +54,7 @@ def refusal_of_a_peer(case, said):
             connected(f"127.0.0.1:{server.getsockname()[1]}") as stream,
             pytest.raises(VerificationError) as caught,
         ):
-            verify_session(stream, case.marked, case.public, minimum_security=SECURITY)
+            verify_session(stream, case.marked, case.public, policy=POLICY)
         thread.join(60)
     return caught.value.check
 
@@ -60,13 +63,15 @@ def test_a_file_is_no_session(case, prepared):
     header = parse_claim(case.claim)[0]
     argument = prove(prepared.proof, prepared.proof.witness(), INTERACTIVE)
     verify_proof(prepared.proof, argument, INTERACTIVE)  # as long as a session's, and true
-    said = HELLO + header.to_bytes() + argument[len(MAGIC) :]
+    said = HELLO + header.to_bytes() + prepared.proof.inner + argument[len(MAGIC) :]
     assert refusal_of_a_peer(case, said) not in ("session", "encoding")
 
 
 def test_a_claim_file_is_no_session(case):
     header, argument = parse_claim(case.claim)
-    refusal_of_a_peer(case, HELLO + header.to_bytes() + argument[len(MAGIC) :])
+    size = inner_bytes(case.public.verification_key, header.triggers)
+    inner, argument = argument[:size], argument[size:]
+    refusal_of_a_peer(case, HELLO + header.to_bytes() + inner + argument[len(MAGIC) :])
 
 
 def test_a_session_is_no_file(case, prepared):
@@ -78,8 +83,8 @@ def test_a_session_is_no_file(case, prepared):
         verify_claim(
             case.marked,
             case.public,
-            encode_claim(header, argument),
-            minimum_security=SECURITY,
+            encode_claim(header, prepared.proof.inner + argument),
+            policy=POLICY,
         )
     # Nor where it has the length of one.
     with pytest.raises(ProofError) as caught:

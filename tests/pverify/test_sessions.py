@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from contextlib import contextmanager
 
 import pytest
+from ports import kept_port
 
 from wmproof.argument.transcript import VerifierCoins
+from wmproof.core.policy import Policy
 from wmproof.errors import InputError, ProofError, VerificationError
 from wmproof.pverify import session
 from wmproof.pverify.prover import prepare_claim
@@ -17,6 +20,8 @@ from wmproof.pverify.session_prover import prove_session, serve_once
 from wmproof.pverify.statement import INTERACTIVE
 
 SECURITY = 16
+PATIENCE = 300  # seconds, on a busy machine
+POLICY = Policy(strength=24, tolerance=0.1, security=SECURITY, accept_chosen_labels=True)
 
 
 class Recorder:
@@ -47,7 +52,7 @@ def prover(serve):
         connection, _ = server.accept()
         with connection:
             try:
-                serve(Stream(connection, read_timeout=20))
+                serve(Stream(connection, read_timeout=PATIENCE))
             except Exception as error:
                 errors.append(error)
 
@@ -56,18 +61,18 @@ def prover(serve):
     try:
         yield f"127.0.0.1:{server.getsockname()[1]}", errors
     finally:
-        thread.join(60)
+        thread.join(PATIENCE)
         server.close()
 
 
 def check(address, case, model=None):
-    with connected(address, read_timeout=20) as stream:
-        return verify_session(stream, model or case.marked, case.public, minimum_security=SECURITY)
+    with connected(address, read_timeout=PATIENCE) as stream:
+        return verify_session(stream, model or case.marked, case.public, policy=POLICY)
 
 
 @pytest.fixture(scope="module")
 def prepared(case):
-    return prepare_claim(case.marked, case.key, case.public)
+    return prepare_claim(case.marked, case.key, case.public, POLICY)
 
 
 def test_a_claim_is_accepted_with_the_verifiers_coins(case, prepared):
@@ -103,6 +108,29 @@ def test_a_verifier_that_chooses_its_coins_learns_nothing(case, prepared, monkey
     ):
         check(address, case)
     assert "unmask" in str(errors[0])
+
+
+class ConstantCoins(CuriousCoins):
+    """Ones, at which denominators of lookups vanish."""
+
+    def draw(self, label, size):
+        width = 16
+        coins = ((1).to_bytes(width, "little") + bytes(3 * width)) * (-(-size // (4 * width)))
+        self._to_prover.write(coins[:size])
+        return coins[:size]
+
+
+def test_coins_at_which_the_prover_would_divide_by_zero_end_the_session(
+    case, prepared, monkeypatch
+):
+    monkeypatch.setattr(session, "VerifierCoins", ConstantCoins)
+    with (
+        prover(lambda stream: prove_session(stream, prepared)) as (address, errors),
+        pytest.raises(ProofError),
+    ):
+        check(address, case)
+    assert isinstance(errors[0], ProofError)
+    assert errors[0].check == "challenge"
 
 
 def test_a_replayed_session_is_rejected(case, prepared):
@@ -160,12 +188,12 @@ def test_a_foreign_peer_is_named(case, answer, message):
 
 def test_a_silent_peer_is_given_up(case):
     stop = threading.Event()
-    with prover(lambda _: stop.wait(30)) as (address, _):
+    with prover(lambda _: stop.wait(PATIENCE)) as (address, _):
         with (
             connected(address, read_timeout=0.3) as stream,
             pytest.raises(ProofError, match="fell silent"),
         ):
-            verify_session(stream, case.marked, case.public, minimum_security=SECURITY)
+            verify_session(stream, case.marked, case.public, policy=POLICY)
         stop.set()
 
 
@@ -178,13 +206,14 @@ def test_a_slow_peer_is_given_up(case):
                 return
             stream.write(bytes([byte]))
             stream.flush()
+        stop.wait(PATIENCE)
 
     with prover(trickle) as (address, _):
         with (
             connected(address, session_timeout=1.0) as stream,
             pytest.raises(ProofError, match=r"too long|fell silent"),
         ):
-            verify_session(stream, case.marked, case.public, minimum_security=SECURITY)
+            verify_session(stream, case.marked, case.public, policy=POLICY)
         stop.set()
 
 
@@ -203,7 +232,85 @@ def test_names_that_no_host_has():
 
 
 def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with pytest.raises(InputError, match="nobody answers"), connected(f"127.0.0.1:{port}"):
+    with (
+        kept_port() as port,
+        pytest.raises(InputError, match="nobody answers"),
+        connected(f"127.0.0.1:{port}"),
+    ):
         pass
+
+
+def test_peers_that_hang_up_or_are_silent_keep_no_verifier_waiting(case, prepared):
+    addresses, failures, results = queue.SimpleQueue(), queue.SimpleQueue(), queue.SimpleQueue()
+
+    def listen():
+        results.put(
+            serve_once(
+                "127.0.0.1:0",
+                lambda stream: prove_session(stream, prepared),
+                addresses.put,
+                lambda peer, error: failures.put((peer, str(error))),
+            )
+        )
+
+    threading.Thread(target=listen, daemon=True).start()
+    address = addresses.get(timeout=PATIENCE)
+    where = parse_address(address)
+    with socket.create_connection(where) as silent, socket.create_connection(where) as foreign:
+        socket.create_connection(where).close()
+        foreign.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        told = {failures.get(timeout=PATIENCE)[1] for _ in range(2)}
+        assert any("hung up" in text for text in told)
+        assert any("does not speak" in text for text in told)
+        assert results.empty()
+        report = check(address, case)
+        assert report.interactive
+        assert results.get(timeout=PATIENCE) > 0
+        assert silent.recv(1) == b""  # whoever is left is told
+
+
+def test_more_peers_than_there_are_places_are_sent_away(monkeypatch):
+    from wmproof.pverify import session_prover
+
+    monkeypatch.setattr(session_prover, "MOST_PEERS", 2)
+    addresses, results = queue.SimpleQueue(), queue.SimpleQueue()
+    thread = threading.Thread(
+        target=lambda: results.put(
+            serve_once("127.0.0.1:0", lambda stream: stream.read(1), addresses.put)
+        ),
+        daemon=True,
+    )
+    thread.start()
+    where = parse_address(addresses.get(timeout=PATIENCE))
+    first, second = socket.create_connection(where), socket.create_connection(where)
+    with first, second, socket.create_connection(where) as third:
+        assert third.recv(1) == b""
+        second.sendall(b"x")
+        assert results.get(timeout=PATIENCE) == b"x"
+
+
+def test_an_error_of_the_prover_itself_ends_it():
+    addresses, errors = queue.SimpleQueue(), queue.SimpleQueue()
+
+    def fail(_stream):
+        raise InputError("is the prover's own")
+
+    def listen():
+        try:
+            serve_once("127.0.0.1:0", fail, addresses.put)
+        except InputError as error:
+            errors.put(error)
+
+    threading.Thread(target=listen, daemon=True).start()
+    with socket.create_connection(parse_address(addresses.get(timeout=PATIENCE))) as peer:
+        peer.sendall(b"x")
+        assert "own" in str(errors.get(timeout=PATIENCE))
+
+
+def test_an_address_that_others_reach_is_warned_of(capsys):
+    from wmproof.cli.prove import _announce
+
+    _announce("127.0.0.1:7000")
+    assert "warning" not in capsys.readouterr().err
+    _announce("0.0.0.0:7000")
+    assert "nothing is encrypted" in capsys.readouterr().err

@@ -8,50 +8,55 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sampled import select
 
-from wmproof.argument.field import P
+from wmproof.argument.algebra.field import P
 from wmproof.argument.logup.prover import count_multiplicities
-from wmproof.commitment import Kind, label_messages
+from wmproof.keys import VerificationKey
 from wmproof.keys.opening import OpenedTriggers
-from wmproof.relation.claim_prover import ClaimProof
-from wmproof.relation.hits import HitsStatement
-from wmproof.relation.sha256.compression import ROUND_CONSTANTS, compress_run
-from wmproof.relation.sha256.statement import Openings
-from wmproof.relation.sha256.witness import witness as sha256_witness
-from wmproof.relation.tables import LIMB_BITS
-from wmproof.triggers import TriggerSet
+from wmproof.relation.claim.prover import ClaimProof, inner_commitments, messages_of
+from wmproof.relation.hits.statement import HitsStatement
+from wmproof.relation.network.tables import LIMB_BITS
+from wmproof.relation.openings.sha256.compression import ROUND_CONSTANTS
+from wmproof.relation.openings.sha256.kernels import compress_run
+from wmproof.relation.openings.sha256.openings import Openings
+from wmproof.relation.openings.sha256.statement import Sha256Openings
+from wmproof.relation.openings.sha256.witness import witness as sha256_witness
+from wmproof.relation.openings.sha256_sis.prover import SisProver
+from wmproof.relation.openings.sha256_sis.verifier import SisOpenings
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 class Liar(ClaimProof):
-    """A claim to which a cheat adds openings, true or not."""
+    """A claim to which a cheat adds openings, true or not; the inner commitments are the key's."""
+
+    def __init__(self, *args: Any, truth: OpenedTriggers, **options: Any) -> None:
+        self._truth = truth
+        super().__init__(*args, **options)
+
+    def _shown(self, key: VerificationKey, opened: OpenedTriggers) -> bytes:
+        return inner_commitments(key, select(self._truth, opened.indices))
 
     def _add_openings(self) -> None:
         """Left to the cheat."""
 
 
 def openings_of(claim: ClaimProof) -> Arrays:
-    """The bits of all openings of a claim."""
-    return {
-        segment.name: claim.arrays[segment.name]
-        for _, _, opening in claim.openings
-        for segment in opening.segments
-    }
+    """The witness of all openings of a claim."""
+    return {segment.name: claim.arrays[segment.name] for segment in claim.openings.segments}
 
 
-def hashed(claim: ClaimProof, opened: OpenedTriggers) -> Arrays:
-    """SHA-256 of what is opened, step by step, whatever the commitments are."""
+def opening_witness(claim: ClaimProof, opened: OpenedTriggers) -> Arrays:
+    """The openings of what is opened, computed step by step, whatever the commitments are."""
+    secret = messages_of(select(opened, claim.indices))
+    if isinstance(claim.openings, SisOpenings):
+        return SisProver(claim.openings).witness(secret, claim.arrays)
+    assert isinstance(claim.openings, Sha256Openings)
     arrays: dict[str, NDArray[Any]] = {}
-    count = len(claim.indices)
-    for chunk, kind, opening in claim.openings:
-        images = opened.triggers.images.reshape(count, -1)
-        messages, randomness = {
-            Kind.TRIGGER: (images, opened.trigger_randomness),
-            Kind.LABEL: (label_messages(opened.triggers.labels), opened.label_randomness),
-        }[kind]
-        slots = chunk.triggers(count)
-        arrays |= hash_witness(opening, messages[slots], randomness[slots])
+    for slots, (kind, openings) in zip(claim.openings.slots, claim.openings.parts, strict=True):
+        messages, randomness = secret[kind]
+        arrays |= hash_witness(openings, messages[slots.triggers], randomness[slots.triggers])
     return arrays
 
 
@@ -75,16 +80,14 @@ def changed_image(opened: OpenedTriggers, trigger: int, byte: int) -> OpenedTrig
     """The same with one byte of one image changed by 1."""
     images = opened.triggers.images.copy()
     images[trigger].reshape(-1)[byte] ^= 1
-    triggers = TriggerSet(images, opened.triggers.labels, opened.triggers.classes)
-    return replace(opened, triggers=triggers)
+    return replace(opened, triggers=replace(opened.triggers, images=images))
 
 
 def changed_label(opened: OpenedTriggers, trigger: int, label: int) -> OpenedTriggers:
     """The same with another label of one trigger."""
     labels = opened.triggers.labels.copy()
     labels[trigger] = label
-    triggers = TriggerSet(opened.triggers.images, labels, opened.triggers.classes)
-    return replace(opened, triggers=triggers)
+    return replace(opened, triggers=replace(opened.triggers, labels=labels))
 
 
 def claim_threshold(claim: ClaimProof, threshold: int) -> None:
@@ -94,11 +97,11 @@ def claim_threshold(claim: ClaimProof, threshold: int) -> None:
 
 
 def claim_hits(claim: ClaimProof, bits: NDArray[np.int64], slack: int = 0) -> None:
-    """Let a claim's witness say that these slots hit: every equation of `hits` holds modulo p.
+    """Let a claim's witness say that these coins hit: every equation of `hits` holds modulo p.
 
     Parameters
     ----------
-    bits : int64 (2^slot_bits,)
+    bits : int64 (2^coin_bits,)
         Any bytes; limbs are what the equations make of them, in the range or not.
     slack : int
         What is left of the count.
@@ -118,15 +121,11 @@ def claim_hits(claim: ClaimProof, bits: NDArray[np.int64], slack: int = 0) -> No
 
 
 def margins_of(claim: ClaimProof) -> NDArray[np.int64]:
-    """By how much each slot's label beats each class, below 0 where it does not."""
+    """By how much each coin's label beats each class, below 0 where it does not."""
     hits: HitsStatement = claim.hit_claim
-    logits = claim._logits
-    z = np.zeros((1 << hits.slot_bits, 1 << hits.class_bits), np.int64)
-    z[: len(logits), : logits.shape[1]] = logits
-    label = hits.slot_labels(claim._labels)
-    j = np.arange(z.shape[1])
-    margins = z[np.arange(len(z)), label][:, None] - z - (j < label[:, None])
-    margins[:, logits.shape[1] :] = 0
+    z, label = hits.scores_of(claim._logits), hits.coin_labels(claim._labels)
+    margins = z[np.arange(len(z)), label][:, None] - z - hits.leads(label)
+    margins[:, claim.circuit.classes :] = 0
     return margins
 
 

@@ -7,25 +7,26 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from sampled import CONTEXT, SAMPLE, places_of, size_of
 from torch import nn
 
 from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import classify
 from wmproof.circuit.ir import Circuit
-from wmproof.keygen import pkeygen
+from wmproof.commitment import Scheme
+from wmproof.core.triggers import noise
 from wmproof.keys import LabelMode, MarkingKey
-from wmproof.relation.claim_prover import ClaimProof
+from wmproof.keys.keygen import pkeygen
+from wmproof.relation.claim.prover import ClaimProof
 from wmproof.training.export import to_onnx
 from wmproof.training.normalization import Normalization
-from wmproof.triggers import noise
 
 SHAPE, CLASSES = (2, 9, 7), 3
-CONTEXT = bytes(range(32))
 
 
 class EveryLayer(nn.Module):
-    """Strides, padding, dilation, groups, a residual, concatenation, pools, three activations."""
+    """Strides, padding, dilation, groups, a residual, concatenation, pools, two products."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +36,8 @@ class EveryLayer(nn.Module):
         self.leaky = nn.LeakyReLU(0.25)
         self.maximum = nn.MaxPool2d(2, stride=2)
         self.average = nn.AvgPool2d(2, stride=1)
-        self.dense = nn.Linear(9 * 3, 5)
+        self.gate = nn.Conv2d(9, 9, 1)
+        self.dense = nn.Linear(9 * 9, 5)
         self.out = nn.Linear(5, CLASSES)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -43,6 +45,8 @@ class EveryLayer(nn.Module):
         x = torch.relu(self.grouped(x) + x)
         x = torch.cat([x, torch.sigmoid(self.side(x))], dim=1)
         x = self.average(self.maximum(self.leaky(x)))
+        x = x * torch.sigmoid(self.gate(x.mean((2, 3), keepdim=True)))
+        x = x @ x.transpose(2, 3)
         return self.out(torch.relu(self.dense(x.flatten(1))))
 
 
@@ -52,20 +56,32 @@ def circuit() -> Circuit:
     torch.manual_seed(5)
     model = to_onnx(EveryLayer().eval(), Normalization((127.0,) * 2, (64.0,) * 2), SHAPE)
     images = np.random.default_rng(1).integers(0, 256, (64, *SHAPE), dtype=np.uint8)
-    return compile_model(model, images, settings=Settings(shift=4, min_table_bits=12)).circuit
+    settings = Settings(shift=4, min_table_bits=12)
+    return compile_model(model, images, settings=settings).circuit
 
 
-@pytest.fixture(scope="session", params=list(LabelMode), ids=lambda mode: mode.name.lower())
+# Plain SHA-256 with secret labels has commitments of both kinds.
+KEYS = [
+    (LabelMode.DERIVED, Scheme.SHA256_SIS),
+    (LabelMode.SECRET, Scheme.SHA256_SIS),
+    (LabelMode.SECRET, Scheme.SHA256),
+]
+
+
+@pytest.fixture(scope="session", params=KEYS, ids=lambda p: f"{p[0].name.lower()}-{p[1].label}")
 def key(request: pytest.FixtureRequest, circuit: Circuit) -> MarkingKey:
     """A key whose chunk has dummy slots, of which the untrained network hits and misses some.
 
     It hits the first trigger, which dummies repeat.
     """
     while True:
-        key, _ = pkeygen(noise(24, SHAPE), CLASSES, security=6, label_mode=request.param)
+        mode, scheme = request.param
+        key, _ = pkeygen(noise(24, SHAPE), CLASSES, security=6, label_mode=mode, scheme=scheme)
         hidden = key.to_embed()
-        hits = classify(circuit, hidden.images) == hidden.labels
-        if len(hidden) in (9, 11, 13) and hits[0] and 1 < hits.sum() < len(hidden):
+        if len(hidden) not in (SAMPLE + 2, SAMPLE + 4):
+            continue
+        hits = (classify(circuit, hidden.images) == hidden.labels)[places_of(circuit, key)]
+        if hits[0] and 1 < hits.sum() < len(hits):
             return key
 
 
@@ -81,6 +97,7 @@ def make_claim(circuit: Circuit, key: MarkingKey) -> Callable[..., ClaimProof]:
                 value,
                 key.embedded(),
                 context=CONTEXT,
+                triggers=size_of(key),
                 **options,  # type: ignore[arg-type]
             )
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.argument.field import P
+from wmproof.argument.algebra.field import P
 from wmproof.circuit.format import digest
 from wmproof.circuit.ir import Circuit
-from wmproof.relation import network_prover, network_verifier
 from wmproof.relation.chunks import chunks_of
-from wmproof.relation.network import NetworkStatement, TableUse
+from wmproof.relation.network import prover as network_prover
+from wmproof.relation.network import verifier as network_verifier
+from wmproof.relation.network.statement import NetworkStatement, TableUse
+from wmproof.relation.network.trace import Trace, Tracer
 from wmproof.relation.segments import Layout
-from wmproof.relation.trace import Trace, Tracer
 
 
 class NetworkClaim:
@@ -58,7 +59,8 @@ class Run:
 
 def run(circuit: Circuit, images: NDArray[np.uint8]) -> Run:
     """What really happens."""
-    return Run(Tracer(circuit)(images))
+    network = NetworkStatement(circuit, chunks_of(len(images), 8))
+    return Run(Tracer(circuit)(images, network.labels(network.chunks[0])))
 
 
 class NetworkProof(NetworkClaim):

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wmproof.argument.element import Element
-from wmproof.argument.field import U32
-from wmproof.commitment import Kind, commit_batch
-from wmproof.relation.linear_form import Term
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.field import U32
+from wmproof.commitment import SCHEMES, Kind, Places, Scheme
+from wmproof.relation.linear_form.statement import Term
+from wmproof.relation.openings.sha256 import prover, verifier
+from wmproof.relation.openings.sha256.compression import initial_states
+from wmproof.relation.openings.sha256.openings import Openings
+from wmproof.relation.openings.sha256.witness import witness
 from wmproof.relation.segments import Layout, Segment
-from wmproof.relation.sha256 import prover, verifier
-from wmproof.relation.sha256.compression import initial_states
-from wmproof.relation.sha256.statement import Openings
-from wmproof.relation.sha256.witness import witness
 
 
 class FlatMessages:
@@ -25,6 +25,10 @@ class FlatMessages:
     def __init__(self, slot_bits: int, length: int) -> None:
         self.length = length
         self.segment = Segment("messages", slot_bits, (length - 1).bit_length())
+
+    @property
+    def unranged(self) -> Segment:
+        return self.segment
 
     def terms(self, slot_point: Sequence[Element]) -> list[Term]:
         return [Term(self.segment, slot_point)]
@@ -76,8 +80,9 @@ def sample(slot_bits: int, length: int) -> tuple[Openings, dict[str, np.ndarray]
     messages = generator.integers(0, 256, (slots, length), dtype=np.uint8)
     randomness = generator.integers(0, 256, (slots, 64), dtype=np.uint8)
     key_id, indices = secrets.token_bytes(32), np.arange(slots, dtype=np.int64) * 3
-    digests = commit_batch(messages, randomness, key_id=key_id, indices=indices, kind=Kind.TRIGGER)
-    states = initial_states(key_id, indices, Kind.TRIGGER, length)
+    places = Places(key_id, indices, Kind.TRIGGER)
+    digests = SCHEMES[Scheme.SHA256].commit(messages, randomness, places)
+    states = initial_states(places, length)
     words = np.ascontiguousarray(digests).view(">u4").astype(np.uint32)
     source = FlatMessages(slot_bits, length)
     openings = Openings("triggers", slot_bits, states, words, length, source)

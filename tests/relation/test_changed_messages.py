@@ -16,16 +16,17 @@ import pytest
 from proof_map import Message
 from toy_claim import toy_circuit, toy_key
 
-from wmproof.argument.field import P
+from wmproof.argument.algebra.field import P
 from wmproof.argument.system.prover import ReplayedCoins, prove_to
 from wmproof.argument.system.simulator import _FreshCoins
 from wmproof.argument.system.statement import Security, prepare
 from wmproof.argument.system.verifier import verify
 from wmproof.argument.transcript import VerifierTranscript
+from wmproof.commitment import Scheme
 from wmproof.errors import ProofError
 from wmproof.keys import LabelMode
-from wmproof.relation.claim import ClaimStatement
-from wmproof.relation.claim_prover import ClaimProof
+from wmproof.relation.claim.prover import ClaimProof
+from wmproof.relation.claim.statement import ClaimStatement
 
 SECURITY = Security(bits=40, grinding_bits=0)
 HASHES = ("root", "salts", "siblings")
@@ -44,12 +45,16 @@ class Listener(VerifierTranscript):
         return super()._read(label, size)
 
 
+@pytest.mark.parametrize("scheme", Scheme, ids=lambda scheme: scheme.label)
 @pytest.mark.parametrize("mode", LabelMode, ids=lambda mode: mode.name.lower())
-def test_every_kind_of_message_is_bound(mode):
+def test_every_kind_of_message_is_bound(mode, scheme):
     circuit, context = toy_circuit(), bytes(32)
-    key = toy_key(circuit, mode)
-    claim = ClaimProof(circuit, key.verification_key, 1, key.embedded(), context=context)
-    statement = ClaimStatement(circuit, key.verification_key, 1, context=context)
+    sampled = mode is LabelMode.DERIVED
+    key = toy_key(circuit, mode, scheme, hides=3 if sampled else 2)
+    given = {"context": context, "triggers": 2}
+    claim = ClaimProof(circuit, key.verification_key, 1, key.embedded(), **given)
+    assert claim.sampled == sampled
+    statement = ClaimStatement(circuit, key.verification_key, 1, inner=claim.inner, **given)
     setup, coins, buffer = prepare(statement, SECURITY), _FreshCoins(), io.BytesIO()
     prove_to(claim, setup, claim.witness(), buffer, coins)
     data = buffer.getvalue()

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sampled import CONTEXT, keep_sample
 
 from wmproof.argument.soundness import bits
 from wmproof.argument.system.prover import ReplayedCoins, prove
@@ -23,17 +24,18 @@ from wmproof.argument.system.verifier import verify, verify_proof
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
 from wmproof.circuit.ir import Activation, Circuit, Conv, Input, Linear
 from wmproof.circuit.tables import clamp_table
-from wmproof.errors import InputError, ProofError
-from wmproof.relation import hits_prover
+from wmproof.commitment import Scheme
+from wmproof.errors import InputError, ProofError, VerificationError
 from wmproof.relation.chunks import chunks_of, cover
-from wmproof.relation.claim import ClaimStatement
-from wmproof.relation.network import NetworkStatement
-
-CONTEXT = bytes(range(32))
+from wmproof.relation.claim.statement import ClaimStatement
+from wmproof.relation.hits import prover as hits_prover
+from wmproof.relation.network import statement as network_statement
+from wmproof.relation.network.statement import NetworkStatement
 
 
 def statement_of(claim, **changes):
     given = {"threshold": claim.threshold, "context": CONTEXT, "chunk_bits": claim.chunk_bits}
+    given |= {"inner": claim.inner, "triggers": len(claim.indices)}
     circuit = changes.pop("circuit", claim.circuit)
     key = changes.pop("key", claim.key)
     given |= changes
@@ -54,9 +56,20 @@ def test_hits_above_the_threshold_stay_hidden_and_are_accepted(make_claim):
     verify_proof(statement_of(claim), prove(claim, claim.witness()))
 
 
+def test_how_large_numbers_may_be_is_public(make_claim):
+    """Opening takes as long as that says; it is the circuit's word, whatever the pictures are."""
+    claim = make_claim()
+    for chunk in claim.chunks:
+        for node in claim.circuit.committed():
+            assert claim.network.segment(chunk, node).largest == claim.circuit.largest[node]
+    largest, witness = claim.layout.largest, claim.witness()
+    assert all(block.max() <= most for block, most in zip(witness, largest, strict=True))
+    verify_proof(statement_of(claim), prove(claim, witness, largest=largest))
+
+
 def test_too_few_hits_cannot_be_claimed(make_claim):
     claim = make_claim()
-    with pytest.raises(InputError, match="nothing to prove"):
+    with pytest.raises(VerificationError, match="nothing to prove"):
         make_claim(claim.hits + 1)
 
 
@@ -69,13 +82,15 @@ def test_a_proof_is_of_its_own_statement_only(make_claim, key):
     changes = [
         {"context": bytes(32)},
         {"chunk_bits": 0},
+        {"triggers": len(claim.indices) - 1},
         {"key": replace(vk, key_id=bytes(32))},
         {"key": replace(vk, trigger_commitments=other)},
     ]
     if claim.threshold > 1:
         changes.append({"threshold": claim.threshold - 1})
     for change in changes:
-        with pytest.raises(ProofError):
+        # Chosen labels have no samples at all.
+        with pytest.raises((VerificationError, InputError)):
             verify_proof(statement_of(claim, **change), proof)
 
 
@@ -92,6 +107,10 @@ def test_no_byte_of_a_proof_can_change(make_claim):
 
 def first(suffix):
     return lambda claim: next(name for name in sorted(claim.arrays) if name.endswith(suffix))
+
+
+def first_of(prefix):
+    return lambda claim: next(name for name in sorted(claim.arrays) if name.startswith(prefix))
 
 
 def add_one(place=0):
@@ -118,12 +137,14 @@ CHEATS = {
     "an activation": (largest_committed, add_one(5)),
     "another activation": (lambda c: f"chunk0/node{[*c.circuit.committed()][-1]}", add_one(2)),
     "a multiplicity": (first("table0/multiplicities"), add_one(1 << 11)),
-    "a count of maxima": (first("maximum/multiplicities"), add_one(256)),
+    "a count of maxima": (first_of("maximum"), add_one(256)),
     "a score": (lambda c: "scores", add_one()),
     "a low limb": (lambda c: "margins/low", add_one()),
     "a high limb": (lambda c: "margins/high", add_one()),
     "the slack": (lambda c: "slack", add_one()),
     "a count of limbs": (lambda c: "range/multiplicities", add_one()),
+}
+HASH_CHEATS = {
     "a working variable a": (first("trigger/blocks0"), flip(2047)),
     "a working variable e": (first("trigger/blocks0"), flip(2048 + 700)),
     "a message word": (first("trigger/blocks0"), flip(4096 + 40)),
@@ -135,12 +156,22 @@ CHEATS = {
     "a final carry": (first("trigger/blocks2"), flip(7424 + 1)),
     "the padding": (first("trigger/blocks3"), flip(4096 + 9)),
 }
+LINEAR_CHEATS = {
+    "a byte of the randomness": (first("trigger/randomness0"), flip(1023)),
+    "a byte of its second part": (first("trigger/randomness1"), flip(247)),
+    "a byte behind the randomness": (first("trigger/randomness1"), flip(255)),
+    "a count of bytes": (first("openings/multiplicities"), add_one(17)),
+}
+CHEATS_OF = {Scheme.SHA256: HASH_CHEATS, Scheme.SHA256_SIS: LINEAR_CHEATS}
 
 
-@pytest.mark.parametrize("name", CHEATS)
+@pytest.mark.parametrize("name", [*CHEATS, *HASH_CHEATS, *LINEAR_CHEATS])
 def test_a_false_witness_is_rejected(make_claim, name):
     claim = make_claim()
-    find, change = CHEATS[name]
+    cheats = CHEATS | CHEATS_OF[claim.key.scheme]
+    if name not in cheats:
+        pytest.skip("of another scheme")
+    find, change = cheats[name]
     change(claim.arrays[find(claim)])
     with pytest.raises(ProofError):
         verify_proof(statement_of(claim), prove(claim, claim.witness()))
@@ -149,7 +180,8 @@ def test_a_false_witness_is_rejected(make_claim, name):
 def test_randomness_is_free_but_has_to_open(make_claim):
     claim = make_claim()
     # Another r is another digest: the block's own equations or the chain must break.
-    name = first("trigger/blocks2")(claim)
+    sis = claim.key.scheme is Scheme.SHA256_SIS
+    name = first("trigger/randomness0" if sis else "trigger/blocks2")(claim)
     flip(4096 + 3)(claim.arrays[name])
     with pytest.raises(ProofError):
         verify_proof(statement_of(claim), prove(claim, claim.witness()))
@@ -220,7 +252,8 @@ def test_a_secret_label_is_the_committed_one(make_claim, change):
         verify_proof(statement_of(claim), prove(claim, claim.witness()))
 
 
-def test_another_networks_activations_are_rejected(make_claim, circuit):
+def test_another_networks_activations_are_rejected(make_claim, circuit, key, monkeypatch):
+    keep_sample(monkeypatch, circuit, key)
     claim = make_claim()
     node = next(i for i in circuit.committed() if i)
     linear = circuit.nodes[node].linear
@@ -273,8 +306,11 @@ def test_every_part_has_an_error_and_the_sum_reaches_the_default(make_claim):
     claim = make_claim()
     setup = prepare(claim, Security())
     errors = error_table(claim, setup)
-    expected = ["table0 compression", "table0 linear maps", "maximum layers", "margins", "scores"]
-    expected += ["count", "hit bits", "logits", "range layers", "chunk0/trigger rounds"]
+    expected = ["table0 compression", "table0 linear maps", "margins", "scores"]
+    expected += [f"{use.label} layers" for use in claim.network.tables]
+    expected += ["count", "hit bits", "logits", "range layers"]
+    sis = claim.key.scheme is Scheme.SHA256_SIS
+    expected += ["openings compression", "openings linear"] if sis else ["chunk0/trigger rounds"]
     assert set(expected) <= set(errors)
     assert ("labels" in errors) == claim.hit_claim.secret
     assert bits(sum(errors.values())) >= 100
@@ -300,3 +336,44 @@ def test_a_layer_of_one_value_for_one_trigger_is_refused():
     assert NetworkStatement(circuit, chunks_of(2, 8)).tables
     with pytest.raises(InputError, match="one value"):
         _ = NetworkStatement(circuit, chunks_of(1, 8)).tables
+
+
+# More lookups than one argument counts.
+
+
+def in_parts(monkeypatch, claim):
+    """Let arguments count no more than the largest group has."""
+    lengths = [max(use.lookup.lengths) for use in claim.network.tables]
+    monkeypatch.setattr(network_statement, "MOST_LOOKUPS", max(lengths))
+
+
+@pytest.mark.parametrize("keep_sums", [True, False])
+def test_a_table_may_have_several_arguments(make_claim, monkeypatch, keep_sums):
+    in_parts(monkeypatch, make_claim(chunk_bits=2))
+    claim = make_claim(chunk_bits=2, keep_sums=keep_sums)
+    labels = [use.label for use in claim.network.tables]
+    assert {"table0", "table0.1"} <= set(labels)
+    for use in claim.network.tables:
+        assert claim.arrays[use.multiplicities.name].sum() == sum(use.lookup.lengths)
+    groups = [group for use in claim.network.tables for group in use.groups]
+    assert len(set(groups)) == len(groups)
+    statement = statement_of(claim)
+    assert {"table0.1 compression", "table0.1 layers"} <= set(statement.errors())
+    verify_proof(statement, prove(claim, claim.witness()))
+    add_one(3)(claim.arrays["table0.1/multiplicities"])
+    with pytest.raises(ProofError):
+        verify_proof(statement, prove(claim, claim.witness()))
+
+
+def test_more_than_one_argument_counts_at_once_is_refused(make_claim, monkeypatch):
+    monkeypatch.setattr(network_statement, "MOST_LOOKUPS", 16)
+    with pytest.raises(InputError, match="cannot be counted") as caught:
+        make_claim(1)
+    assert "--chunk" in caught.value.remedy
+
+
+def test_sums_that_are_not_held_are_the_same(make_claim):
+    held, again = make_claim(), make_claim(keep_sums=False)
+    for index, trace in held._traces.items():
+        for node, z in trace.looked_up.items():
+            assert np.array_equal(again._traces[index].looked_up[node], z)

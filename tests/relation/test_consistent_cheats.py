@@ -17,37 +17,48 @@ from cheating_prover import (
     claim_hits,
     claim_threshold,
     commit,
-    hashed,
     margins_of,
+    opening_witness,
     openings_of,
 )
+from sampled import CONTEXT, keep_sample, places_of, size_of
 
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import Security
 from wmproof.argument.system.verifier import verify_proof
 from wmproof.circuit.ir import Circuit
+from wmproof.commitment import Scheme
 from wmproof.errors import ProofError
-from wmproof.relation.claim import ClaimStatement
-from wmproof.relation.claim_prover import ClaimProof
-from wmproof.relation.network import NetworkStatement
+from wmproof.relation.claim.prover import ClaimProof
+from wmproof.relation.claim.statement import ClaimStatement
+from wmproof.relation.network.statement import NetworkStatement
 
-CONTEXT = bytes(range(32))
 SECURITY = Security(bits=40, grinding_bits=0)
 
 
 def liar(circuit, key, opened=None, threshold=1):
     """A claim about what is opened, its openings still missing."""
     vk = key.verification_key
-    return Liar(circuit, vk, threshold, opened or key.embedded(), context=CONTEXT)
+    opened, truth = opened or key.embedded(), key.embedded()
+    given = {"context": CONTEXT, "triggers": size_of(key)}
+    return Liar(circuit, vk, threshold, opened, **given, truth=truth)
 
 
 def honest(circuit, key):
-    return ClaimProof(circuit, key.verification_key, 1, key.embedded(), context=CONTEXT)
+    given = {"context": CONTEXT, "triggers": size_of(key)}
+    return ClaimProof(circuit, key.verification_key, 1, key.embedded(), **given)
 
 
 def check(claim, statement=None):
     """Verify a claim's proof against the statement that it should have been about."""
-    stated = statement or ClaimStatement(claim.circuit, claim.key, claim.threshold, context=CONTEXT)
+    stated = statement or ClaimStatement(
+        claim.circuit,
+        claim.key,
+        claim.threshold,
+        context=CONTEXT,
+        inner=claim.inner,
+        triggers=len(claim.indices),
+    )
     verify_proof(stated, prove(claim, claim.witness(), SECURITY), SECURITY)
 
 
@@ -59,7 +70,7 @@ def rejected(claim, **against):
 def test_a_liar_who_tells_the_truth_is_believed(circuit, key):
     """So what the cheats below share is no reason to reject them."""
     claim = liar(circuit, key)
-    claim.arrays |= hashed(claim, key.embedded())
+    claim.arrays |= opening_witness(claim, key.embedded())
     commit(claim, {})
     bits = claim.arrays["hits"].astype(np.int64)
     claim_threshold(claim, int(bits.sum()))
@@ -70,9 +81,14 @@ def test_a_liar_who_tells_the_truth_is_believed(circuit, key):
 # Triggers and their openings.
 
 
+def with_changed_image(circuit, key):
+    """The opened triggers, one that the claim is about being changed in one byte."""
+    return changed_image(key.embedded(), places_of(circuit, key)[1], 17)
+
+
 def test_the_network_runs_on_the_committed_image(circuit, key):
     """The message's bits against the input's bytes."""
-    claim = liar(circuit, key, changed_image(key.embedded(), 1, 17))
+    claim = liar(circuit, key, with_changed_image(circuit, key))
     claim.arrays |= openings_of(honest(circuit, key))
     rejected(claim)
 
@@ -80,16 +96,16 @@ def test_the_network_runs_on_the_committed_image(circuit, key):
 def test_the_network_runs_on_the_input_that_is_in_the_witness(circuit, key):
     """The linear map of the first layer: the committed image is in the witness, and was not run."""
     truth = honest(circuit, key)
-    claim = liar(circuit, key, changed_image(key.embedded(), 1, 17))
+    claim = liar(circuit, key, with_changed_image(circuit, key))
     claim.arrays |= openings_of(truth) | {"chunk0/node0": truth.arrays["chunk0/node0"]}
     rejected(claim)
 
 
 def test_another_image_does_not_open_the_commitment(circuit, key):
     """The last state against the public commitment: the other image is hashed in every step."""
-    opened = changed_image(key.embedded(), 1, 17)
+    opened = with_changed_image(circuit, key)
     claim = liar(circuit, key, opened)
-    claim.arrays |= hashed(claim, opened)
+    claim.arrays |= opening_witness(claim, opened)
     rejected(claim)
 
 
@@ -97,14 +113,16 @@ def test_other_randomness_does_not_open_the_commitment(circuit, key):
     """The same, with the image that was committed."""
     opened = key.embedded()
     randomness = opened.trigger_randomness.copy()
-    randomness[1, 63] ^= 0x80
+    randomness[places_of(circuit, key)[1], 63] ^= 0x80
     claim = liar(circuit, key)
-    claim.arrays |= hashed(claim, replace(opened, trigger_randomness=randomness))
+    claim.arrays |= opening_witness(claim, replace(opened, trigger_randomness=randomness))
     rejected(claim)
 
 
 def test_a_commitment_opens_under_its_own_index_only(circuit, key):
     """The first state: a key whose position 1 repeats the commitment of position 0."""
+    if key.verification_key.scheme is not Scheme.SHA256:
+        pytest.skip("the verifier hashes inner commitments itself: test_sis_openings.py")
     opened = key.embedded()
     images, randomness = opened.triggers.images.copy(), opened.trigger_randomness.copy()
     images[1], randomness[1] = images[0], randomness[0]
@@ -116,12 +134,12 @@ def test_a_commitment_opens_under_its_own_index_only(circuit, key):
     claim = liar(circuit, key, copied)
     statement = ClaimStatement(circuit, key.verification_key, 1, context=CONTEXT)
     for stated in (claim, statement):
-        digests = stated.openings[0][2].digests
+        digests = stated.openings.parts[0][1].digests
         digests[1] = digests[0]
-    states = claim.openings[0][2].initial_states
+    states = claim.openings.parts[0][1].initial_states
     own = states[1].copy()
     states[1] = states[0]
-    claim.arrays |= hashed(claim, copied)
+    claim.arrays |= opening_witness(claim, copied)
     states[1] = own
     rejected(claim, statement=statement)
 
@@ -134,7 +152,7 @@ def relabelled(circuit, key):
     truth = honest(circuit, key)
     miss = int(np.flatnonzero(truth.arrays["hits"][: len(truth.indices)] == 0)[0])
     answer = int(truth._logits[miss].argmax())
-    return truth, changed_label(key.embedded(), miss, answer)
+    return truth, changed_label(key.embedded(), places_of(circuit, key)[miss], answer)
 
 
 def test_another_label_does_not_count(circuit, key):
@@ -150,7 +168,7 @@ def test_another_label_does_not_open_the_commitment(circuit, key):
     """Secret: the last state against the label's commitment. Derived: as above."""
     truth, opened = relabelled(circuit, key)
     claim = liar(circuit, key, opened, truth.hits + 1)
-    claim.arrays |= hashed(claim, opened)
+    claim.arrays |= opening_witness(claim, opened)
     rejected(claim)
 
 
@@ -160,7 +178,7 @@ def test_another_label_does_not_open_the_commitment(circuit, key):
 def with_hits(circuit, key, choose, slack=0):
     """A claim of one hit more than there are, with the bits that `choose` makes of the true."""
     claim = liar(circuit, key)
-    claim.arrays |= hashed(claim, key.embedded())
+    claim.arrays |= opening_witness(claim, key.embedded())
     claim_threshold(claim, claim.hits + 1)
     bits = claim.arrays["hits"].astype(np.int64)
     choose(claim, bits)
@@ -208,11 +226,12 @@ def test_a_hit_counts_once(circuit, key):
     rejected(with_hits(circuit, key, count_twice))
 
 
-def test_logits_are_the_models_own(circuit, key):
+def test_logits_are_the_models_own(circuit, key, monkeypatch):
     """The linear map of the logits: another model's are all larger by one, and as far apart."""
+    keep_sample(monkeypatch, circuit, key)
     output = replace(circuit.output, bias=circuit.output.bias + 1)
     claim = liar(Circuit(circuit.nodes, circuit.tables, output), key)
-    claim.arrays |= hashed(claim, key.embedded())
+    claim.arrays |= opening_witness(claim, key.embedded())
     check(claim)
     claim.circuit = circuit
     rejected(claim)

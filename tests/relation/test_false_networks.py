@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from network_claim import NetworkClaim, NetworkProof, run
 
-from wmproof.argument.field import P
+from wmproof.argument.algebra.field import P
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import Security
 from wmproof.argument.system.verifier import verify_proof
 from wmproof.circuit.ir import ACCUMULATOR_LIMIT, Activation, Circuit, Maximum
+from wmproof.circuit.product import Product
 from wmproof.circuit.tables import MAX_TABLE_BITS, Table
 from wmproof.errors import InputError, ProofError
 
@@ -56,16 +57,25 @@ def off_by_one(circuit, node, row):
     return with_values(circuit, number, values)
 
 
+def bound(circuit, node):
+    """The largest accumulator of a node that any bytes could give."""
+    if isinstance(node, Activation):
+        return node.linear.bound(circuit.largest)
+    operands = (node.a, node.b)
+    sizes = node.sizes(*(circuit.shapes[i] for i in operands))
+    return node.bound(sizes, tuple(circuit.largest[i] for i in operands))
+
+
 @pytest.fixture(scope="module")
 def roomy(circuit):
     """The circuit with tables that hold every accumulator that any bytes could give."""
     for number, table in enumerate(circuit.tables):
         bounds = [
-            node.linear.bound
+            bound(circuit, node)
             for node in circuit.nodes
-            if isinstance(node, Activation) and node.table == number
+            if isinstance(node, Activation | Product) and node.table == number
         ]
-        bits = max(bounds).bit_length() + 1
+        bits = max(max(bounds, default=0).bit_length() + 1, table.bits)
         steps = ((-(1 << (bits - 1)), table.steps[0][1]), *table.steps[1:])
         circuit = with_table(circuit, number, Table(table.name, bits, steps))
     return circuit
@@ -122,6 +132,37 @@ def test_a_maximum_is_no_less_than_either(roomy):
     place = int(np.flatnonzero(ran.signed(node) > 0)[0])
     ran.trace.committed[node] = ran.trace.committed[node].copy()
     ran.trace.committed[node].reshape(-1)[place] = 0
+    rejected(NetworkProof(roomy, ran), roomy)
+
+
+# Products of two tensors.
+
+
+@pytest.fixture(scope="module", params=["gate", "matrices"])
+def product(request, roomy):
+    """A product node: elementwise or of matrices."""
+    found = [i for i, node in enumerate(roomy.nodes) if isinstance(node, Product)]
+    return found[["gate", "matrices"].index(request.param)]
+
+
+@pytest.mark.parametrize("part", ["factor", "bias", "a_zero", "b_zero"])
+def test_a_product_of_other_numbers_does_not_fit(roomy, product, part):
+    """The sumcheck and its operands: all that is committed and looked up is the other product's."""
+    nodes = list(roomy.nodes)
+    nodes[product] = replace(nodes[product], **{part: getattr(nodes[product], part) + 1})
+    ran = run(Circuit(tuple(nodes), roomy.tables, roomy.output), IMAGES)
+    assert not np.array_equal(ran.signed(product), run(roomy, IMAGES).signed(product))
+    rejected(NetworkProof(roomy, ran), roomy)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_product_of_something_else_than_its_operands(roomy, product, side):
+    """The linear forms: a byte of one operand is another one where it is multiplied."""
+    ran, node = run(roomy, IMAGES), roomy.nodes[product]
+    other = ran.trace.value((node.a, node.b)[side]).copy()
+    other.reshape(-1)[0] ^= 1
+    true = ran.trace.value
+    ran.trace.value = lambda index: other if index == (node.a, node.b)[side] else true(index)
     rejected(NetworkProof(roomy, ran), roomy)
 
 

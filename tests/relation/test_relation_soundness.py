@@ -7,21 +7,23 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from grouped_claim import CIRCUIT, grouped_key
 from openings_statement import FlatMessages
 from toy_claim import toy_circuit, toy_key
 
+from wmproof.argument.algebra.element import BYTES, Element
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.element import BYTES, Element
 from wmproof.argument.soundness import FIELD_SIZE
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
+from wmproof.commitment import Scheme
 from wmproof.keys import LabelMode
-from wmproof.relation import hits_verifier
 from wmproof.relation.chunks import Chunk
-from wmproof.relation.claim import ClaimStatement
-from wmproof.relation.hits import HitsStatement
-from wmproof.relation.network import NetworkStatement
-from wmproof.relation.sha256 import verifier as sha256_verifier
-from wmproof.relation.sha256.statement import Openings
+from wmproof.relation.claim.statement import ClaimStatement
+from wmproof.relation.hits import verifier as hits_verifier
+from wmproof.relation.hits.statement import HitsStatement
+from wmproof.relation.network.statement import NetworkStatement
+from wmproof.relation.openings.sha256 import verifier as sha256_verifier
+from wmproof.relation.openings.sha256.openings import Openings
 
 
 class _Zeros:
@@ -60,11 +62,20 @@ def _stated(errors: Mapping[str, Fraction]) -> Fraction:
     )
 
 
+@pytest.mark.parametrize("scheme", list(Scheme))
 @pytest.mark.parametrize("mode", list(LabelMode))
-def test_every_challenge_of_a_claim_is_counted(mode):
+def test_every_challenge_of_a_claim_is_counted(mode, scheme):
     circuit = toy_circuit()
-    key = toy_key(circuit, mode).verification_key
-    claim = ClaimStatement(circuit, key, 1, context=bytes(32))
+    key = toy_key(circuit, mode, scheme).verification_key
+    claim = ClaimStatement(circuit, key, 1, context=bytes(32), inner=None)
+    assert _stated(claim.errors()) >= _counted(claim.verify)
+
+
+@pytest.mark.parametrize("group", [2, 5])
+def test_every_challenge_of_a_claim_about_groups_is_counted(group):
+    key = grouped_key(group).verification_key
+    claim = ClaimStatement(CIRCUIT, key, 1, context=bytes(32), inner=None)
+    assert "sums" in claim.errors()
     assert _stated(claim.errors()) >= _counted(claim.verify)
 
 

@@ -13,8 +13,9 @@ from openings_statement import OpeningsProof, OpeningsStatement, sample
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.verifier import verify_proof
 from wmproof.errors import ProofError
-from wmproof.relation.sha256.compression import INITIAL_STATE, ROUND_CONSTANTS, compress
-from wmproof.relation.sha256.statement import words_of
+from wmproof.relation.openings.sha256.compression import INITIAL_STATE, ROUND_CONSTANTS, compressed
+from wmproof.relation.openings.sha256.kernels import compress
+from wmproof.relation.openings.sha256.openings import words_of
 
 
 @settings(max_examples=30, deadline=None)
@@ -23,9 +24,13 @@ def test_compression_is_sha256(message):
     padded = message + b"\x80" + bytes(-(len(message) + 9) % 64)
     padded += (8 * len(message)).to_bytes(8, "big")
     state, scratch = INITIAL_STATE.copy(), np.zeros(1 << 13, np.uint8)
+    several = np.tile(INITIAL_STATE, (3, 1))
     for block in words_of(np.frombuffer(padded, np.uint8).reshape(-1, 64)):
         compress(state, block, ROUND_CONSTANTS, scratch)
-    assert state.astype(">u4").tobytes() == hashlib.sha256(message).digest()
+        several = compressed(several, np.stack([block, ~block, block]))
+    digest = hashlib.sha256(message).digest()
+    assert state.astype(">u4").tobytes() == digest
+    assert several[0].astype(">u4").tobytes() == several[2].astype(">u4").tobytes() == digest
 
 
 @pytest.mark.parametrize("length", [1, 64, 150, 400])

@@ -7,9 +7,9 @@ import numpy as np
 from wmproof.circuit.evaluate import classify
 from wmproof.circuit.ir import Activation, Circuit, Conv, Input, Linear, Maximum
 from wmproof.circuit.tables import clamp_table
-from wmproof.keygen import pkeygen
+from wmproof.commitment import Scheme
 from wmproof.keys import LabelMode, MarkingKey
-from wmproof.triggers import noise
+from wmproof.keys.keygen import pkeygen
 
 SHAPE, HIDDEN = (1, 1, 2), 2
 
@@ -24,10 +24,18 @@ def toy_circuit() -> Circuit:
     return Circuit(nodes, (clamp_table(9, 1),), output)
 
 
-def toy_key(circuit: Circuit, mode: LabelMode) -> MarkingKey:
-    """A key that hides two triggers, both of which the circuit hits."""
+def distinct(count: int) -> np.ndarray:
+    """Pictures of two pixels, no two of which are equal, as keys demand."""
+    numbers = np.random.default_rng().permutation(1 << 16)[:count]
+    return np.stack([numbers >> 8, numbers & 255], axis=1).reshape(count, *SHAPE).astype(np.uint8)
+
+
+def toy_key(
+    circuit: Circuit, mode: LabelMode, scheme: Scheme = Scheme.SHA256_SIS, hides: int = HIDDEN
+) -> MarkingKey:
+    """A key that hides so many triggers, of four, all of which the circuit hits."""
     while True:
-        key, _ = pkeygen(noise(4, SHAPE), 2, security=1, label_mode=mode)
+        key, _ = pkeygen(distinct(4), 2, security=1, label_mode=mode, scheme=scheme)
         hidden = key.to_embed()
-        if len(hidden) == HIDDEN and (classify(circuit, hidden.images) == hidden.labels).all():
+        if len(hidden) == hides and (classify(circuit, hidden.images) == hidden.labels).all():
             return key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,20 +14,19 @@ import httpx
 import onnx
 import pytest
 import torch
-from hypothesis import settings
+from onnx import TensorProto, helper
+from ports import kept_port
+from same_keys import same_keys
 
-from wmproof.bounded import reveal
-from wmproof.keygen import keygen_bounded
+from wmproof.core.triggers import abstract
 from wmproof.keys import BatchOpening, KdfCost, VerificationKey, save_marking_key, save_published
+from wmproof.keys.bounded import reveal
+from wmproof.keys.keygen import keygen_bounded
 from wmproof.training import Recipe, export_onnx, mark
 from wmproof.training.data import load
 from wmproof.training.networks import build
-from wmproof.triggers import abstract
 
 PASSPHRASE = "correct horse"
-
-settings.register_profile("remote", deadline=None)
-settings.load_profile("remote")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ def owner(tmp_path_factory) -> Owner:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("owner")
     digits = load("digits")
-    key, vk = keygen_bounded(abstract(80, digits.shape), digits.classes, batches=2)
+    with same_keys():
+        key, vk = keygen_bounded(abstract(80, digits.shape), digits.classes, batches=2)
     recipe = Recipe(
         epochs=12, batch_size=50, triggers_per_batch=8, learning_rate=0.05, schedule="cosine"
     )
@@ -64,10 +63,26 @@ def owner(tmp_path_factory) -> Owner:
     return Owner(folder, vk, opening)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def prepared_otherwise(source: Path, target: Path) -> None:
+    """The same network, which takes pixels of -1 to 1 with the channels last."""
+    model = onnx.load(source)
+    (entry,) = model.graph.input
+    entry.type.tensor_type.elem_type = TensorProto.FLOAT
+    sizes = entry.type.tensor_type.shape.dim
+    channels = sizes.pop(1)
+    sizes.append(channels)
+    half = helper.make_tensor("half", TensorProto.FLOAT, [], [127.5])
+    model.graph.initializer.append(half)
+    nodes = [
+        helper.make_node("Transpose", [entry.name], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", ["planes", "half"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "half"], [model.graph.node[0].output[0]]),
+    ]
+    assert model.graph.node[0].op_type == "Cast"
+    rest = [*nodes, *model.graph.node[1:]]
+    del model.graph.node[:]
+    model.graph.node.extend(rest)
+    onnx.save(model, target)
 
 
 def served(folder: Path, name: str, file: Path, *, output: str, batch: int, pixels: str) -> None:
@@ -90,15 +105,21 @@ def served(folder: Path, name: str, file: Path, *, output: str, batch: int, pixe
 @pytest.fixture(scope="session")
 def server(owner, tmp_path_factory):
     """The address of a running MLServer."""
-    folder = tmp_path_factory.mktemp("mlserver")
+    with kept_port() as port, kept_port() as other:
+        yield from running(owner, tmp_path_factory.mktemp("mlserver"), port, other)
+
+
+def running(owner, folder, port, grpc_port):
     marked, unmarked = (owner.folder / f"{name}.onnx" for name in ("marked", "unmarked"))
     served(folder, "digits", marked, output="scores", batch=-1, pixels="UINT8")
     served(folder, "floats", marked, output="scores", batch=-1, pixels="FP32")
     served(folder, "labels", marked, output="label", batch=-1, pixels="UINT8")
     served(folder, "fixed", marked, output="scores", batch=16, pixels="UINT8")
+    foreign = owner.folder / "foreign.onnx"
+    prepared_otherwise(marked, foreign)
+    served(folder, "foreign", foreign, output="scores", batch=16, pixels="FP32")
     served(folder, "other", unmarked, output="scores", batch=-1, pixels="UINT8")
-    port = free_port()
-    options = {"host": "127.0.0.1", "http_port": port, "grpc_port": free_port()}
+    options = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc_port}
     options |= {"parallel_workers": 0, "metrics_endpoint": None}
     (folder / "settings.json").write_text(json.dumps(options))
     log = (folder / "log").open("w")
@@ -115,12 +136,12 @@ def server(owner, tmp_path_factory):
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(300)
         log.close()
 
 
 def wait_until_ready(process, address, log):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 500
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{address}/v2/health/ready", trust_env=False).status_code == 200:

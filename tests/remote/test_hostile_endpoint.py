@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import json
 import socket
@@ -13,9 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from wmproof.core.triggers import TriggerSet
 from wmproof.errors import InputError
+from wmproof.models.base import trigger_hits
 from wmproof.models.open_inference import Limits, OpenInferenceClassifier
 from wmproof.models.open_inference.transport import check_endpoint
+from wmproof.models.preparations import Suspect
 
 METADATA = {
     "name": "m",
@@ -24,7 +28,7 @@ METADATA = {
     "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 3]}],
 }
 LIMITS = Limits(
-    requests_per_second=1000, attempts=3, backoff_s=0.001, request_s=1, reply_bytes=20000
+    requests_per_second=1000, attempts=3, backoff_s=0.001, request_s=300, reply_bytes=20000
 )
 IMAGES = np.zeros((2, 4, 4), np.uint8)
 
@@ -90,13 +94,38 @@ def scores(data, shape=(2, 3), datatype="FP32", **fields):
 GOOD = scores([1, 2, 3, 3, 2, 1])
 
 
-def classify(script, *replies, **options):
+def classify(script, *replies, limits=LIMITS, **options):
     script.infer = list(replies)
     attempts = []
     model = OpenInferenceClassifier(
-        script.address, "m", limits=LIMITS, record=attempts.append, **options
+        script.address, "m", limits=limits, record=attempts.append, **options
     )
     return model.classify(IMAGES).tolist(), attempts
+
+
+@pytest.mark.parametrize("announced", [[-1, 3], [-1, -1]])
+def test_shares_and_logits_of_an_endpoint_hit_the_same_groups(hostile, announced):
+    """Sums of shares, and counts of answers, would miss this group. What it answers decides."""
+    outputs = [METADATA["outputs"][0] | {"shape": announced}]
+    hostile.metadata = [reply(METADATA | {"outputs": outputs})]
+    triggers = TriggerSet(IMAGES, np.array([1, 1]), 3, 2)
+    shares = [0.5, 0.499, 0.001, 0.001, 0.2, 0.799]
+    hits = []
+    for data in (shares, np.log(shares).tolist()):
+        for examined in (False, True):
+            hostile.infer = [reply(scores(data))]
+            model = OpenInferenceClassifier(hostile.address, "m", limits=LIMITS)
+            if examined:
+                hits.append(Suspect(model, IMAGES.shape[1:]).trials(triggers).trials[0].hits)
+            else:
+                hits.append(trigger_hits(model, triggers).sum())
+    assert hits == [1] * 4
+    hostile.infer = [reply(scores([1, 1], [2], "INT64"))]
+    assert trigger_hits(model, triggers).all()
+    hostile.infer = [reply(scores([1, 2, 3], [1, 3])), reply(scores([1], [1], "INT64"))]
+    model = OpenInferenceClassifier(hostile.address, "m", limits=LIMITS, batch=1)
+    with pytest.raises(InputError, match="now this and now that"):
+        model.logits(IMAGES)
 
 
 def test_a_busy_server_is_asked_again(hostile):
@@ -175,7 +204,6 @@ REPLIES = {
     "too long": (reply(b" " * 30000), "more than 20000 bytes"),
     "compressed": (reply(gzip.compress(b"{}"), Content_Encoding="gzip"), "compressed"),
     "cut short": (reply(b"{}", content_length="50"), "no reply"),
-    "dripping": ((200, b" " * 400, {}, 0.02), "takes longer than 1 s"),
 }
 
 
@@ -186,6 +214,13 @@ def test_a_bad_answer_is_named(hostile, name):
         classify(hostile, answer, model_version="7")
     assert words in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+def test_an_answer_that_drips_is_given_up(hostile):
+    """The metadata has the same second; a busy machine may need it all, and says so."""
+    limits = dataclasses.replace(LIMITS, request_s=1)
+    with pytest.raises(InputError, match=r"takes longer than 1 s|TimeoutError"):
+        classify(hostile, (200, b" " * LIMITS.reply_bytes, {}, 0.02), limits=limits)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +288,7 @@ def test_headers_that_drip_are_given_up():
         def drip():
             with contextlib.suppress(OSError), server.accept()[0] as connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-                for _ in range(100):
+                for _ in range(3000):
                     connection.sendall(b"x")
                     time.sleep(0.1)
                 connection.sendall(b"\r\nContent-Length: 0\r\n\r\n")

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wmproof.core.triggers import noise
 from wmproof.errors import FormatError, VerificationError
-from wmproof.keygen import keygen_bounded
 from wmproof.keys import signer_of
+from wmproof.keys.keygen import keygen, keygen_bounded
+from wmproof.models import FunctionClassifier
+from wmproof.models.base import trigger_hits
 from wmproof.models.open_inference import (
     Attempt,
     AttemptKind,
@@ -22,7 +25,6 @@ from wmproof.models.open_inference import (
     parse_transcript,
 )
 from wmproof.models.open_inference.protocol import encode_request, read_metadata
-from wmproof.triggers import noise
 
 ROOT = Path(__file__).parents[2]
 VECTOR = json.loads((Path(__file__).parent / "vectors/vectors.json").read_text())
@@ -168,3 +170,31 @@ def test_other_keys_and_signers_are_refused(record, key):
         TranscriptClassifier(transcript, key, signer=bytes(32))
     with pytest.raises(VerificationError, match="not signed"):
         TranscriptClassifier(replace(transcript, signature=None), key)
+
+
+@pytest.mark.parametrize("announced", [3, -1])
+def test_a_group_is_hit_by_the_record_as_it_was_live(announced):
+    """Sums of logits are replayed, and answers are not counted in their place."""
+    group = 4
+    key, vk = keygen(noise(30 * group, (4, 4)), 3, group=group)
+    triggers = key.triggers
+    said = np.eye(3)[(triggers.labels + 1) % 3]
+    said[::group] = 9 * np.eye(3)[triggers.labels[::group]]
+    described = {
+        "name": "m",
+        "inputs": [{"name": "x", "shape": [-1, 4, 4], "datatype": "UINT8"}],
+        "outputs": [{"name": "y", "shape": [-1, announced], "datatype": "FP32"}],
+    }
+    about = json.dumps(described).encode()
+    attempts = [Attempt(AttemptKind.METADATA, 1, 2, 200, b"", about)]
+    metadata = read_metadata(about, "m", "here")
+    for number, start in enumerate(range(0, len(triggers), 50)):
+        part = said[start : start + 50]
+        output = {"name": "y", "shape": [*part.shape], "datatype": "FP32"}
+        reply = {"model_name": "m", "outputs": [output | {"data": part.ravel().tolist()}]}
+        asked = encode_request(metadata, triggers.images[start : start + 50], number)
+        attempts.append(Attempt(AttemptKind.INFER, 1, 2, 200, asked, json.dumps(reply).encode()))
+    record = QueryTranscript("here", "m", "", vk.digest, tuple(attempts)).signed(SEED)
+    assert trigger_hits(TranscriptClassifier(record, vk), triggers).all()
+    live = FunctionClassifier(lambda _: said, (4, 4), 3)
+    assert trigger_hits(live, triggers).all()

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from needs import needs
+from same_keys import same_keys
 
-from wmproof.keygen import pkeygen
+from wmproof.core.triggers import abstract
 from wmproof.keys import MarkingKey
+from wmproof.keys.keygen import pkeygen
 from wmproof.training import Recipe
 from wmproof.training.data import load
 from wmproof.training.data.image_data import ImageData
-from wmproof.triggers import abstract
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -29,7 +31,8 @@ def digits() -> ImageData:
 @pytest.fixture(scope="session")
 def small_key(digits) -> MarkingKey:
     """A public key with n = 16: 64 triggers, about half of them hidden."""
-    return pkeygen(abstract(64, digits.shape), digits.classes, security=16)[0]
+    with same_keys():
+        return pkeygen(abstract(64, digits.shape), digits.classes, security=16)[0]
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +50,14 @@ def tiny() -> Recipe:
 
 @pytest.fixture(scope="session")
 def fashion_folder() -> Path:
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.is_dir():
-        pytest.skip("the package dataset-fashion-mnist is not installed")
-    return folder
+    folder = "/usr/share/datasets/fashion-mnist"
+    needs(folder)
+    return Path(folder)
+
+
+@pytest.fixture
+def pixel_loader(digits):
+    """The digits as a vendor's own loader has them: floats (pixels / 255 - 0.5) / 0.25."""
+    images = (torch.from_numpy(digits.train_images).float() / 255 - 0.5) / 0.25
+    data = torch.utils.data.TensorDataset(images, torch.from_numpy(digits.train_labels))
+    return torch.utils.data.DataLoader(data, batch_size=50, shuffle=True)

@@ -89,14 +89,14 @@ def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(InputError, match="subfolder"):
         load("folder", tmp_path / "absent", shape=(1, 4, 4))
     picture(tmp_path / "one" / "0.png", 0)
-    with pytest.raises(InputError, match="fewer than two"):
+    with pytest.raises(InputError, match="two classes or more"):
         load("folder", tmp_path, shape=(1, 4, 4))
     picture(tmp_path / "two" / "0.png", 0)
     with pytest.raises(InputError, match="testing"):
         load("folder", tmp_path, shape=(1, 4, 4))
     for number in range(5):
         (tmp_path / "two" / f"{number}.png").write_bytes(b"not a picture")
-    with pytest.raises(InputError, match="not an image"):
+    with pytest.raises(InputError, match="not a picture"):
         load("folder", tmp_path, shape=(1, 4, 4))
     with pytest.raises(InputError, match="1 or 3 channels"):
         load("folder", tmp_path, shape=(2, 4, 4))

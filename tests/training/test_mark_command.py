@@ -1,7 +1,7 @@
 """`wmproof mark` and `wmproof demo` as programs: files in, files out, exit codes."""
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from json_output import parse_output
+from same_keys import same_keys
 
-from wmproof.keygen import keygen, pkeygen
+from wmproof.core.triggers import noise
 from wmproof.keys import KdfCost, save_marking_key, save_published
+from wmproof.keys.keygen import keygen, keygen_bounded, pkeygen
 from wmproof.models import open_model
 from wmproof.training.networks import build
-from wmproof.triggers import noise
 
 ROOT = Path(__file__).parents[2]
 PASSPHRASE = "correct horse"
@@ -36,22 +38,23 @@ def command(*arguments):
 
 
 def wmproof(*arguments):
-    return subprocess.run(
-        command(*arguments), env=environment(), capture_output=True, text=True, timeout=300
-    )
+    return subprocess.run(command(*arguments), env=environment(), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    made = {
-        "good": pkeygen(noise(64, (1, 8, 8)), 10, security=16)[0],
-        "shape": keygen(noise(4, (1, 9, 8)), 10)[0],
-        "classes": keygen(noise(4, (8, 8)), 7)[0],
-    }
+    with same_keys():
+        made = {
+            "good": pkeygen(noise(64, (1, 8, 8)), 10, security=16)[0],
+            "shape": keygen(noise(4, (1, 9, 8)), 10)[0],
+            "classes": keygen(noise(4, (8, 8)), 7)[0],
+            "bounded": keygen_bounded(noise(32, (8, 8)), 10, batches=2)[0],
+        }
     for name, key in made.items():
         save_marking_key(folder / f"{name}.mk", key, PASSPHRASE, cost=KdfCost.INTERACTIVE)
     save_published(folder / "good.pvk", made["good"].public_key())
+    save_published(folder / "bounded.vk", made["bounded"].verification_key)
     return folder
 
 
@@ -72,7 +75,7 @@ def test_mark_then_verify(keys, tmp_path):
     done = wmproof(*arguments, "--weights-out", weights)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    fields = json.loads(done.stdout)
+    fields = parse_output(done.stdout)
     assert fields["holds"] is True
     assert fields["hits"] == fields["triggers"]
     assert fields["test_accuracy"] >= 0.96
@@ -87,13 +90,18 @@ def test_mark_then_verify(keys, tmp_path):
     assert "exists already" in again.stdout
 
     before = model.read_bytes()
+    # Trained further, it carries a key for services, too.
     shown = wmproof(
-        "mark", "--key", keys / "good.mk", *SMALL[:-4], "--epochs", "1", "--device", "cpu",
+        "mark", "--key", keys / "good.mk", "--key", keys / "bounded.mk", *SMALL,
         "--pretrained", weights, "-o", model, "--force",
     )  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert "hit" in shown.stdout
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert re.search(r"triggers of \S+good\.mk .*triggers of \S+bounded\.mk ", shown.stdout, re.S)
+    assert "the model carries every key" in shown.stdout
     assert model.read_bytes() != before
+    bounded = ("verify", model, "--vk", keys / "bounded.vk", "--key", keys / "bounded.mk")
+    for claim in (verify, bounded):
+        assert wmproof(*claim, "--minimum-strength", "20").returncode == 0
 
 
 def test_too_little_training_does_not_hold(keys, tmp_path):
@@ -102,7 +110,7 @@ def test_too_little_training_does_not_hold(keys, tmp_path):
         "-o", tmp_path / "model.onnx", "--json",
     )  # fmt: skip
     assert done.returncode == 1
-    assert json.loads(done.stdout)["holds"] is False
+    assert parse_output(done.stdout)["holds"] is False
     assert open_model(tmp_path / "model.onnx").classes == 10
 
 
@@ -161,10 +169,18 @@ class Output:
         return False
 
 
+def catches_sigterm(pid):
+    """Whether training has set its handlers: Python by itself catches only SIGINT."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the caught signals from /proc")
 def test_interrupted_and_resumed_gives_the_same_file(keys, tmp_path):
     settings = (
         "mark", "--key", keys / "good.mk", "--network", "resnet18", "--width", "8",
-        "--epochs", "4", "--device", "cpu", "--json",
+        "--epochs", "2", "--device", "cpu", "--json",
     )  # fmt: skip
     whole = wmproof(*settings, "-o", tmp_path / "whole.onnx")
     assert whole.returncode in (0, 1), whole.stdout
@@ -172,14 +188,12 @@ def test_interrupted_and_resumed_gives_the_same_file(keys, tmp_path):
     running = subprocess.Popen(
         command(*resumable), env=environment(), stdout=subprocess.PIPE, text=True
     )
-    # The folder appears right before the first step; the handler is set shortly after.
-    while not (tmp_path / "state").exists() and running.poll() is None:
+    while not catches_sigterm(running.pid) and running.poll() is None:
         time.sleep(0.02)
-    time.sleep(0.3)
     running.send_signal(signal.SIGINT)
-    stdout, _ = running.communicate(timeout=60)
+    stdout, _ = running.communicate()
     assert running.returncode == 130
-    assert "same command" in json.loads(stdout)["error"]["remedy"]
+    assert "same command" in parse_output(stdout)["error"]["remedy"]
     assert not (tmp_path / "parts.onnx").exists()
     resumed = wmproof(*resumable)
     assert resumed.returncode == whole.returncode
@@ -195,11 +209,23 @@ def test_full_disk(keys):
 
 
 def test_demo_keeps_its_promises(tmp_path):
-    done = wmproof("demo", "-o", tmp_path / "demo", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    fields = json.loads(done.stdout)
-    assert fields["marked"] == {"holds": True, "hits": fields["hidden"]}
+    done = subprocess.run(
+        command("demo", "-o", tmp_path / "demo", "--json"),
+        env=environment() | {"PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    # `make demo` installs the extra `demo` alone, which is a tenth of all.
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"sklearn", "numba"} <= imported
+    assert not {"torch", "torchvision", "onnxscript", "ray", "fastapi", "httpx"} & imported
+    fields = parse_output(done.stdout)
+    assert fields["marked"]["holds"]
+    assert fields["marked"]["hits"] >= 0.98 * fields["hidden"]
     assert fields["independent"]["holds"] is False
-    assert fields["forgery_caught_by"] == "commitments"
-    assert fields["marked_accuracy"] >= fields["independent_accuracy"] - 0.01
+    assert fields["forgery_caught_by"] == "derived-labels"
+    assert fields["chosen_labels_caught_by"] == "chosen-labels"
+    assert fields["zero_knowledge"]["two_faced_refused"]
+    assert fields["marked_accuracy"] >= fields["independent_accuracy"] - 0.03
     assert all(Path(path).stat().st_size for path in fields["files"].values())

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from wmproof.core.policy import Policy
+from wmproof.core.strength import log2_tail
+from wmproof.core.triggers import TriggerSet
 from wmproof.errors import FormatError, InputError
 from wmproof.models import FunctionClassifier, TorchClassifier
-from wmproof.strength import log2_tail
 from wmproof.training import (
     Normalization,
     TrainingInterruptedError,
@@ -22,7 +24,6 @@ from wmproof.training import (
 )
 from wmproof.training.networks import build
 from wmproof.training.sources import PixelDataset
-from wmproof.triggers import TriggerSet
 from wmproof.verification import examine
 
 
@@ -71,7 +72,7 @@ def test_the_claim_holds_for_the_marked_model_only(marked, digits, small_key, sh
     other = train(mlp(digits), digits.training_set(), recipe=short, seed=1, device="cpu")
     for result, expected in ((marked, True), (other, False)):
         model = TorchClassifier(result.pixel_model, digits.shape, digits.classes)
-        report = examine(small_key, small_key.verification_key, model, minimum_strength=32)
+        report = examine(small_key, small_key.verification_key, model, Policy(strength=32))
         assert report.holds is expected
 
 
@@ -396,4 +397,4 @@ def test_any_callable_can_be_asked(marked, digits, small_key):
             return marked.pixel_model(torch.from_numpy(images.copy())).numpy()
 
     model = FunctionClassifier(ask, digits.shape, digits.classes)
-    assert examine(small_key, small_key.verification_key, model, minimum_strength=32).holds
+    assert examine(small_key, small_key.verification_key, model, Policy(strength=32)).holds

@@ -1,6 +1,8 @@
 import dataclasses
 
 import pytest
+from json_output import closed, published
+from jsonschema import Draft202012Validator
 
 from wmproof.errors import InputError
 from wmproof.training.recipe import PRESETS, Recipe, preset
@@ -45,5 +47,11 @@ def test_values_out_of_range_are_refused(change):
 
 
 def test_unknown_preset_is_refused():
-    with pytest.raises(InputError, match="paper, fast, quick"):
+    with pytest.raises(InputError, match="paper, fast, quick, robust"):
         preset("slow")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_published_schema_knows_every_preset(name):
+    recipe = published()["$defs"]["mark"]["properties"]["recipe"]
+    Draft202012Validator(closed(recipe)).validate(preset(name).fields())

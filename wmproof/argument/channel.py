@@ -7,7 +7,7 @@ Whatever the prover says, it says as m + pad with a fresh uniform pad in K that 
 before the first challenge. To the verifier a message is therefore the *expression* (sent - pad_i),
 affine in unknown pads, and so is every claim that it derives. A check that would have compared two
 numbers becomes one linear equation in the pads; a product of two messages uses a committed product
-pad_i * pad_j. At the end `ligero.pad_prover` proves all of these equations at once.
+pad_i * pad_j. At the end the polynomial commitment proves all of these equations at once.
 
 *Soundness*: pads are bound before any challenge, so the sent values determine the messages, and the
 equations hold exactly if the unencrypted checks pass. *Zero knowledge*: each sent value is uniform
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from wmproof.argument.element import ONE, ZERO, Element
+from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.transcript import VerifierTranscript
 from wmproof.errors import ProofError
 
@@ -132,7 +132,7 @@ class VerifierChannel:
         self.transcript.check_grinding(label, self._grinding_bits)
 
     def receive(self, label: str, count: int) -> list[Expression]:
-        """Read `count` messages in K; none are no message."""
+        """Read `count` messages in K; where `count` is 0, nothing is sent."""
         if not count:
             return []
         sent = self.transcript.receive_elements(label, count)
@@ -150,8 +150,15 @@ class VerifierChannel:
         """`count` challenges in K."""
         return self.transcript.challenges(label, count)
 
-    def public(self, compute: Callable[[], Element]) -> Element:
-        """Return a number that the verifier computes alone, at a cost worth sparing a rehearsal."""
+    def public(self, compute: Callable[[], Element], label: str = "") -> Element:
+        """Return a number that the verifier computes alone, at a cost worth sparing a rehearsal.
+
+        Parameters
+        ----------
+        compute : callable
+        label : str
+            Names the number for a prover, who walks here too and may know it.
+        """
         return ZERO if self._rehearsal else compute()
 
     def multiply(self, x: Expression, y: Expression) -> Expression:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
-from wmproof.argument.element import BYTES, DEGREE, Element
-from wmproof.argument.field import U32, P, from_montgomery, to_montgomery
+from wmproof.argument.algebra.element import BYTES, DEGREE, Element
+from wmproof.argument.algebra.field import U32, P, from_montgomery, to_montgomery
 from wmproof.errors import ProofError
 
 
@@ -39,7 +40,7 @@ def _too_large(label: str, index: int) -> ProofError:
 
 def encode_elements(elements: Sequence[Element]) -> bytes:
     """Elements of K as 16 bytes each, constant coefficient first."""
-    return np.array(elements, dtype="<u4").tobytes()
+    return struct.pack(f"<{DEGREE * len(elements)}I", *chain.from_iterable(elements))
 
 
 def decode_elements(data: bytes, label: str) -> list[Element]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wmproof.argument.element import Element
+from wmproof.argument.algebra.element import Element
 from wmproof.argument.transcript import ProverTranscript
 from wmproof.errors import WmproofError
 
@@ -20,6 +20,11 @@ class ProverChannel:
         The committed one-time pads, one a message; None sends messages in the clear.
     grinding_bits : int
         Proof of work that `grind` does.
+
+    Attributes
+    ----------
+    known : dict of str to Element
+        What the prover has computed of `VerifierChannel.public`, by label.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class ProverChannel:
         grinding_bits: int = 0,
     ) -> None:
         self.transcript = transcript
+        self.known: dict[str, Element] = {}
         self._grinding_bits = grinding_bits
         self._pads: Iterator[Element] | None = None if pads is None else iter(pads)
 
@@ -40,6 +46,12 @@ class ProverChannel:
         if self._pads is not None:
             messages = [message + _next(self._pads) for message in messages]
         self.transcript.send_elements(label, messages)
+
+    def know(self, label: str, value: Element) -> None:
+        """Remember a public number, so that walking through the proof again spares computing it."""
+        if label in self.known:
+            raise WmproofError(f"two public numbers are called {label}")
+        self.known[label] = value
 
     def grind(self, label: str) -> None:
         """Work before a challenge whose error is large."""

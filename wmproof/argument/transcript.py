@@ -1,4 +1,6 @@
-"""The one place where messages are bound together and challenges come from (ARGUMENT 6).
+"""The one place where messages are bound together and challenges come from.
+
+docs/argument.md says under 'Soundness' what deriving challenges from a hash costs.
 
 A transcript is a sequence of labelled messages and labelled challenges; both parties walk through
 it with the same calls, the prover with `ProverTranscript.send`, the verifier with
@@ -28,9 +30,9 @@ from typing import Protocol
 from blake3 import blake3
 
 from wmproof.argument import codec
-from wmproof.argument.element import DEGREE, ZERO, Element
-from wmproof.argument.field import U32, P
-from wmproof.errors import ProofError
+from wmproof.argument.algebra.element import DEGREE, ZERO, Element
+from wmproof.argument.algebra.field import U32, P
+from wmproof.errors import InputError, ProofError
 
 _COEFFICIENT_COIN = 16
 NONCE_BYTES = 8
@@ -43,6 +45,8 @@ def _key(purpose: str) -> bytes:
 _MESSAGE_KEY = _key("message")
 _CHALLENGE_KEY = _key("challenge")
 _GRINDING_KEY = _key("grinding")
+# Fair coins for all positions of a domain end after its logarithm of draws, and a few.
+_MOST_DRAWS = 1000
 
 
 def _framed(data: bytes) -> bytes:
@@ -77,7 +81,7 @@ class Coins(Protocol):
         ...
 
     def find_nonce(self, bits: int) -> bytes:
-        """Prover: do the work that makes retrying a challenge 2^bits times as dear."""
+        """Prover: do the work that makes each retry of a challenge cost 2^bits times as much."""
         ...
 
     def check_nonce(self, nonce: bytes, bits: int) -> bool:
@@ -113,16 +117,23 @@ class FiatShamirCoins:
         return output[32:]
 
     def find_nonce(self, bits: int) -> bytes:
-        """Search for a nonce whose hash with the state ends in `bits` zero bits (2^bits tries)."""
-        nonce = 0
-        while not self.check_nonce(candidate := nonce.to_bytes(NONCE_BYTES, "little"), bits):
-            nonce += 1
-        return candidate
+        """The least nonce whose hash with the state ends in `bits` zero bits (2^bits tries)."""
+        # Only provers come here, and only they have the kernels.
+        from wmproof.argument.kernels.blake3 import least_nonce
+
+        return least_nonce(self._state, _GRINDING_KEY, bits).to_bytes(NONCE_BYTES, "little")
 
     def check_nonce(self, nonce: bytes, bits: int) -> bool:
         """Whether the hash of state and nonce ends in `bits` zero bits."""
         digest = blake3(self._state + nonce, key=_GRINDING_KEY).digest(length=8)
         return int.from_bytes(digest, "little") % (1 << bits) == 0
+
+
+def _no_work() -> InputError:
+    return InputError(
+        "proof of work adds nothing to an interactive argument, and its bits would be missing",
+        remedy="Use Security(grinding_bits=0)",
+    )
 
 
 class VerifierCoins:
@@ -145,8 +156,8 @@ class VerifierCoins:
         raise NotImplementedError
 
     def check_nonce(self, nonce: bytes, bits: int) -> bool:
-        """No work is due: coins that do not exist cannot be searched."""
-        return True
+        """Refused: coins that do not exist cannot be searched, so work would buy nothing."""
+        raise _no_work()
 
 
 class ProverCoins:
@@ -166,8 +177,8 @@ class ProverCoins:
         return coins
 
     def find_nonce(self, bits: int) -> bytes:
-        """No work is due."""
-        return bytes(NONCE_BYTES)
+        """Refused, as by the verifier."""
+        raise _no_work()
 
     def check_nonce(self, nonce: bytes, bits: int) -> bool:
         """Never asked of a prover."""
@@ -211,16 +222,23 @@ class _Transcript:
         """`count` distinct positions below `domain`, a power of two, in increasing order.
 
         Drawn one after the other, repetitions thrown away, so the set is uniform.
+
+        Raises
+        ------
+        ProofError
+            The coins were chosen by somebody who keeps repeating them.
         """
         if count > domain:
             raise ValueError(f"cannot open {count} of {domain} positions")
         chosen: set[int] = set()
-        while len(chosen) < count:
+        for _ in range(_MOST_DRAWS):
+            if len(chosen) == count:
+                return sorted(chosen)
             data = self._coins.draw(label, 8 * count)
             for i in range(0, len(data), 8):
                 if len(chosen) < count:
                     chosen.add(int.from_bytes(data[i : i + 8], "little") % domain)
-        return sorted(chosen)
+        raise ProofError("challenge", f"the coins for '{label}' repeat themselves without end")
 
 
 class ProverTranscript(_Transcript):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,43 +15,66 @@ EXACT_FLOAT32 = 2**24
 _MIN_SLICE = 48  # products over fewer terms than this are not worth their own pass
 
 
-def exact_slices(weight: NDArray[np.int32]) -> list[slice] | None:
-    """Slices of the input channels over which float32 sums are exact, or None if too short.
+def exact_slices(weight: NDArray[np.int32], largest: int) -> list[slice] | None:
+    """Slices of the input channels over which float32 sums are exact.
 
-    `weight` is int32 (O, I, taps). Every partial sum of products with bytes lies between 255 times
-    the sum of the negative weights and 255 times the sum of the positive ones, whatever the order
-    of summation; below 2^24 float32 represents every integer.
+    Every partial sum of products lies between `largest` times the sum of the negative weights and
+    that of the positive ones, whatever the order of summation; below 2^24 float32 represents every
+    integer.
+
+    Parameters
+    ----------
+    weight : int32 array (O, I, taps)
+    largest : int
+        Of the numbers that it multiplies, which are not negative.
+
+    Returns
+    -------
+    list of slice, or None
+        None if they would be too short to be worth it.
     """
     channels, taps = weight.shape[1:]
-    pieces = 1
-    while channels * taps >= pieces * min(_MIN_SLICE, channels * taps):
-        edges = np.unique(np.arange(pieces) * channels // pieces)
-        if largest_sum(weight, edges) < EXACT_FLOAT32:
-            ends = [*edges[1:], channels]
-            return [slice(int(a), int(b)) for a, b in zip(edges, ends, strict=True)]
-        pieces *= 2
-    return None
+    pieces, most_pieces = 1, channels * taps // min(_MIN_SLICE, channels * taps)
+    for sums in _signed_sums(weight):
+        while largest * _most(sums, pieces) >= EXACT_FLOAT32:
+            pieces *= 2
+            if pieces > most_pieces:
+                return None
+    edges = _edges(channels, pieces).tolist()
+    return [slice(a, b) for a, b in pairwise([*edges, channels])]
 
 
-def largest_sum(weight: NDArray[np.int32], edges: NDArray[np.int64]) -> int:
-    """255 times the largest one-signed sum of weights (O, I, taps) over any slice of channels."""
-    worst = 0
-    rows = max(1, 2**22 // weight[0].size)
+def _edges(channels: int, pieces: int) -> NDArray[np.int64]:
+    """Where so many slices begin: twice as many begin there too."""
+    return np.unique(np.arange(pieces) * channels // pieces)
+
+
+def _most(sums: NDArray[np.int64], pieces: int) -> int:
+    """The largest sum over one of so many slices, of sums (2, o, I)."""
+    return int(np.add.reduceat(sums, _edges(sums.shape[2], pieces), axis=2).max())
+
+
+def _signed_sums(weight: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
+    """Sums over the taps of some weights (o, I, taps): (2, o, I), what is above and below zero."""
+    rows = max(1, 2**16 // weight[0].size)
     for first in range(0, len(weight), rows):
         block = weight[first : first + rows]
-        for signed in (np.maximum(block, 0), np.minimum(block, 0)):
-            sums = np.add.reduceat(signed.sum(axis=2, dtype=np.int64), edges, axis=1)
-            worst = max(worst, int(np.abs(sums).max()))
-    return 255 * worst
+        size, total = np.abs(block).sum(axis=2, dtype=np.int64), block.sum(axis=2, dtype=np.int64)
+        yield np.stack([(size + total) // 2, (size - total) // 2])
 
 
-def digits(term: Conv) -> list[tuple[NDArray[np.int32], int]]:
-    """Weights of a term as a sum of digit * 2^shift, each digit's sums exact in float32."""
-    weight = term.full_weight
-    sums = 255 * weight[0].size
+def digits(weight: NDArray[np.int32], largest: int) -> list[tuple[NDArray[np.int32], int]]:
+    """Weights (O, ...) as a sum of digit * 2^shift, each digit's sums exact in float32.
+
+    Raises
+    ------
+    OverflowError
+        If a sum of as many numbers up to `largest` is not exact.
+    """
+    sums = largest * weight[0].size
     bits = (EXACT_FLOAT32 // sums).bit_length() - 1
     if bits < 1:
-        raise OverflowError(f"a sum of {weight[0].size} bytes is not exact in float32")
+        raise OverflowError(f"a sum of {weight[0].size} numbers is not exact in float32")
     parts, shift, rest = [], 0, weight.astype(np.int64)
     while rest.any():
         half = 1 << bits
@@ -60,13 +85,25 @@ def digits(term: Conv) -> list[tuple[NDArray[np.int32], int]]:
     return parts or [(weight.astype(np.int32), 0)]
 
 
-def stays_exact(linear: Linear) -> bool:
-    """Whether the whole map, its bias included, is exact in float32."""
-    return linear.bound < EXACT_FLOAT32
+def stays_exact(linear: Linear, largest: Sequence[int]) -> bool:
+    """Whether the whole map, its bias included, is exact in float32.
+
+    Parameters
+    ----------
+    largest : sequence of int
+        Largest number of each node.
+    """
+    return linear.bound(largest) < EXACT_FLOAT32
 
 
 def is_dense(term: Conv, source_shape: tuple[int, ...]) -> bool:
-    """Whether the kernel covers its whole source, so that the term is a matrix product."""
+    """Whether the kernel covers its whole source, so that the term is a matrix product.
+
+    Parameters
+    ----------
+    source_shape : tuple of int
+        (I, H, W).
+    """
     return (
         term.groups == 1
         and term.pads == (0, 0, 0, 0)

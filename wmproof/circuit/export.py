@@ -8,6 +8,7 @@ removed by the Round after each linear map; ONNX Runtime has float64 convolution
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wmproof.circuit import ir
-from wmproof.circuit.exactness import digits, exact_slices, is_dense, stays_exact
+from wmproof.circuit.exactness import (
+    EXACT_FLOAT32,
+    digits,
+    exact_slices,
+    is_dense,
+    stays_exact,
+)
+from wmproof.circuit.product import Product
 from wmproof.circuit.tables import Table
 
 OPSET = 17
@@ -36,14 +44,15 @@ def export_onnx(
     precision : {'float32', 'float64'}
         In which floats integers are held; see the module.
     activations : bool
-        Whether to output every committing node's bytes, as `activation_<index>`.
+        Whether to output every committing node's numbers, as `activation_<index>`.
 
     Returns
     -------
     ModelProto
         Input `images`, uint8 (N, C, H, W). Outputs `logits`, int64 (N, classes), and `inside`,
         bool (N,): whether every accumulator stayed in its table. Where it did not, the logits of
-        that image mean nothing. Then the activations, uint8 (N, *shape).
+        that image mean nothing. Then the activations, uint8 or uint16
+        (N, *shape).
     """
     return _Exporter(circuit, precision).model(activations)
 
@@ -65,11 +74,10 @@ class _Exporter:
         outputs = []
         for index, node in enumerate(circuit.nodes):
             self._values.append(self._node(node))
-            if activations and isinstance(node, ir.Input | ir.Activation | ir.Maximum):
+            if activations and isinstance(node, ir.Committing):
                 self._committed(index, node)
-                outputs.append(
-                    _info(f"activation_{index}", TensorProto.UINT8, circuit.shapes[index])
-                )
+                element = _integer(circuit.largest[index])
+                outputs.append(_info(f"activation_{index}", element, circuit.shapes[index]))
         z, _ = self._linear(circuit.output)
         z = self._op("Cast", z, to=TensorProto.INT64)
         shape = self._constant(np.array([0, circuit.classes], np.int64))
@@ -113,7 +121,8 @@ class _Exporter:
         value = self._values[index]
         if isinstance(node, ir.Maximum):
             value = self._op("Sub", value, self._values[node.b])
-        self._op("Cast", value, to=TensorProto.UINT8, output=f"activation_{index}")
+        element = _integer(self._circuit.largest[index])
+        self._op("Cast", value, to=element, output=f"activation_{index}")
 
     def _node(self, node: ir.Node) -> str:
         match node:
@@ -121,6 +130,8 @@ class _Exporter:
                 return self._op("Cast", "images", to=self._element)
             case ir.Activation():
                 return self._activation(node)
+            case Product():
+                return self._product(node)
             case ir.Maximum():
                 return self._op("Max", self._values[node.a], self._values[node.b])
             case ir.Reshape():
@@ -142,19 +153,36 @@ class _Exporter:
                 return self._op("Pad", self._values[node.source], widths, fill)
 
     def _activation(self, node: ir.Activation) -> str:
-        z, is_float = self._linear(node.linear)
-        table = self._circuit.tables[node.table]
+        return self._looked_up(*self._linear(node.linear), node.table)
+
+    def _product(self, node: Product) -> str:
+        """Einsum in doubles, which hold every sum whatever its order, then integers."""
+        operands = []
+        for source, zero in ((node.a, node.a_zero), (node.b, node.b_zero)):
+            value = self._op("Cast", self._values[source], to=TensorProto.DOUBLE)
+            operands.append(self._op("Sub", value, self._constant(np.array(zero, np.float64))))
+        sums = self._op("Einsum", *operands, equation=node.equation)
+        z = self._op("Cast", sums, to=TensorProto.INT32)
+        z = self._op("Reshape", z, self._ints(0, *node.shape))
+        channel = (-1, *(1 for _ in node.shape[1:]))
+        for kind, numbers in (("Mul", node.factor), ("Add", node.bias)):
+            z = self._op(kind, z, self._constant(numbers.astype(np.int32).reshape(channel)))
+        return self._looked_up(z, False, node.table)
+
+    def _looked_up(self, z: str, is_float: bool, number: int) -> str:
+        table = self._circuit.tables[number]
         self._check_inside(z, table, is_float)
         shift = _clamp_shift(table)
         if shift is None:
-            return self._gather(z, node.table)
+            return self._gather(z, number)
         if not is_float:
             # Far outside of what the clamp can show, but still exact as a float.
-            limits = [self._constant(np.array(v, np.int32)) for v in (0, 256 << shift)]
+            top = (table.largest + 1) << shift
+            limits = [self._constant(np.array(v, np.int32)) for v in (0, top)]
             z = self._op("Cast", self._op("Clip", z, *limits), to=self._element)
         z = self._op("Mul", z, self._scalar(2.0**-shift))
         z = self._op("Floor", self._op("Add", z, self._scalar(0.5)))
-        return self._op("Clip", z, self._scalar(0), self._scalar(255))
+        return self._op("Clip", z, self._scalar(0), self._scalar(table.largest))
 
     def _gather(self, z: str, number: int) -> str:
         table = self._circuit.tables[number]
@@ -168,8 +196,9 @@ class _Exporter:
 
     def _check_inside(self, z: str, table: Table, is_float: bool) -> None:
         dtype = self._dtype if is_float else np.dtype(np.int32)
-        low = self._op("ReduceMin", z, axes=[1, 2, 3], keepdims=0)
-        high = self._op("ReduceMax", z, axes=[1, 2, 3], keepdims=0)
+        flat = self._op("Flatten", z, axis=1)
+        low = self._op("ReduceMin", flat, axes=[1], keepdims=0)
+        high = self._op("ReduceMax", flat, axes=[1], keepdims=0)
         above = self._op("GreaterOrEqual", low, self._constant(np.array(table.low, dtype)))
         below = self._op("LessOrEqual", high, self._constant(np.array(table.high, dtype)))
         self._inside.append(self._op("And", above, below))
@@ -186,7 +215,7 @@ class _Exporter:
 
     def _linear(self, linear: ir.Linear) -> tuple[str, bool]:
         """The accumulator, and whether it is in floats (else int32)."""
-        if not self._single or stays_exact(linear):
+        if not self._single or stays_exact(linear, self._circuit.largest):
             parts = [part for term in linear.terms for part, _ in self._parts(term)]
             total = self._sum(parts)
             return self._op("Add", total, self._floats(linear.bias[None])), True
@@ -208,25 +237,27 @@ class _Exporter:
 
     def _parts(self, term: ir.Conv) -> list[tuple[str, int]]:
         """Rounded convolutions, each exact, and the power of two that each counts for."""
-        source = self._values[term.source]
-        weight = term.full_weight
-        flat = weight.reshape(len(weight), weight.shape[1], -1)
-        slices = exact_slices(flat) if self._single else [slice(0, weight.shape[1])]
-        if slices is None:
-            return [
-                (self._round(term, source, digit, term.groups), shift)
-                for digit, shift in digits(term)
-            ]
-        if len(slices) == 1 or term.groups > 1:
-            return [(self._round(term, source, weight, term.groups), 0)]
+        weight, whole = term.full_weight, [slice(0, term.weight.shape[1])]
+        if not self._single:
+            return [(self._slice(term, whole[0], weight), 0)]
+        largest = self._circuit.largest[term.source]
+        slices = exact_slices(weight.reshape(*weight.shape[:2], -1), largest)
+        if slices is not None and (len(slices) == 1 or term.groups == 1):
+            return [(self._slice(term, part, weight[:, part]), 0) for part in slices]
+        short = _short_slices(term, largest) if term.groups == 1 else whole
         return [
-            (self._round(term, self._channels(source, part), weight[:, part], 1), 0)
-            for part in slices
+            (self._slice(term, part, digit), shift)
+            for part in short
+            for digit, shift in digits(weight[:, part], largest)
         ]
 
-    def _channels(self, source: str, part: slice) -> str:
-        bounds = [self._ints(part.start), self._ints(part.stop), self._ints(1)]
-        return self._op("Slice", source, *bounds)
+    def _slice(self, term: ir.Conv, part: slice, weight: NDArray[np.int32]) -> str:
+        """A rounded convolution of some of the source's channels (of each group)."""
+        source = self._values[term.source]
+        if part.stop - part.start < term.weight.shape[1]:
+            bounds = [self._ints(part.start), self._ints(part.stop), self._ints(1)]
+            source = self._op("Slice", source, *bounds)
+        return self._round(term, source, weight, term.groups)
 
     def _round(self, term: ir.Conv, source: str, weight: NDArray[np.int32], groups: int) -> str:
         if is_dense(term, self._circuit.shapes[term.source]):
@@ -247,17 +278,27 @@ class _Exporter:
         return self._op("Round", z)
 
 
+def _short_slices(term: ir.Conv, largest: int) -> list[slice]:
+    """Slices of the input channels so short that `digits` has 4 bits for each digit."""
+    channels = term.weight.shape[1]
+    most = max(1, EXACT_FLOAT32 // (largest * math.prod(term.kernel) << 4))
+    return [slice(first, min(first + most, channels)) for first in range(0, channels, most)]
+
+
+def _integer(largest: int) -> int:
+    """ONNX's type for numbers up to `largest`."""
+    return TensorProto.UINT8 if largest < 256 else TensorProto.UINT16
+
+
 def _clamp_shift(table: Table) -> int | None:
-    """S if the table is clamp(floor(z / 2^S + 1/2), 0, 255), which needs no memory."""
+    """S if the table is clamp(floor(z / 2^S + 1/2), 0, largest), which needs no memory."""
     if len(table.steps) < 3:
         return None
     width = table.steps[2][0] - table.steps[1][0]
     shift = width.bit_length() - 1
     start = -(1 << (shift - 1)) if shift else 0
     expected = [(table.low, 0)]
-    expected += [
-        (start + (v << shift), v) for v in range(1, 256) if start + (v << shift) <= table.high
-    ]
+    expected += [(start + (v << shift), v) for v in range(1, table.largest + 1)]
     return shift if shift and list(table.steps) == expected else None
 
 

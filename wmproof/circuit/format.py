@@ -2,7 +2,8 @@
 
 Magic, header length, a readable JSON header, and the integer tensors in the order in which the
 header names them. The parser re-encodes what it read and compares, so a circuit has exactly one
-file and its SHA-256 digest names it.
+file and its SHA-256 digest names it. A file's version is the first that has what the circuit needs,
+so circuits that version 1 can hold keep their files.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ import json
 import math
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from wmproof._files import read_file, write_file
+from wmproof._base.files import read_file, write_file
 from wmproof.circuit import ir
+from wmproof.circuit.product import Product
 from wmproof.circuit.tables import Table
 from wmproof.errors import FormatError, InputError
 
 MAGIC = b"WMPROOF-CIRCUIT\n"
-VERSION = 1
+VERSIONS = (1, 2)
+"""A circuit is written in the oldest that can say it, so it has one file."""
 FILE_LIMIT = 2**32
 _HEADER_LIMIT = 2**26
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -45,6 +49,7 @@ _WIRING: dict[str, type[ir.Node]] = {
     "concat": ir.Concat,
     "slice": ir.Slice,
     "pad": ir.Pad,
+    "product": Product,
     "maximum": ir.Maximum,
     "input": ir.Input,
 }
@@ -52,11 +57,21 @@ _KINDS = {cls: kind for kind, cls in _WIRING.items()}
 
 
 def encode(circuit: ir.Circuit) -> bytes:
-    """The canonical bytes of a circuit."""
+    """The canonical bytes of a circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    bytes
+        As docs/circuit-format.md says; equal circuits have equal bytes.
+    """
     tensors: list[bytes] = []
     header = {
         "format": "wmproof circuit",
-        "version": VERSION,
+        "version": _version(circuit),
         "tables": [
             {"name": table.name, "bits": table.bits, "steps": [list(s) for s in table.steps]}
             for table in circuit.tables
@@ -66,6 +81,12 @@ def encode(circuit: ir.Circuit) -> bytes:
     }
     text = _header_bytes(header)
     return b"".join([MAGIC, len(text).to_bytes(8, "little"), text, *tensors])
+
+
+def _version(circuit: ir.Circuit) -> int:
+    """Version 1 has bytes only, and no products of tensors."""
+    products = any(isinstance(node, Product) for node in circuit.nodes)
+    return 2 if products or max(circuit.largest) > ir.LARGEST_PIXEL else 1
 
 
 def _header_bytes(header: dict[str, Any]) -> bytes:
@@ -89,10 +110,13 @@ def _encode_node(node: ir.Node, tensors: list[bytes]) -> dict[str, Any]:
     if isinstance(node, ir.Activation):
         linear = _encode_linear(node.linear, tensors)
         return {"kind": "activation", "name": node.name, "table": node.table, "linear": linear}
-    return {"kind": _KINDS[type(node)], **{key: _plain(v) for key, v in vars(node).items()}}
+    fields = {key: _plain(value, tensors) for key, value in sorted(vars(node).items())}
+    return {"kind": _KINDS[type(node)], **fields}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, tensors: list[bytes]) -> Any:
+    if isinstance(value, np.ndarray):
+        return _encode_tensor(value, tensors)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -121,9 +145,24 @@ def _encode_tensor(tensor: ir.Ints, tensors: list[bytes]) -> dict[str, Any]:
     return {"dtype": name, "shape": list(tensor.shape)}
 
 
+_digests: WeakKeyDictionary[ir.Circuit, bytes] = WeakKeyDictionary()
+
+
 def digest(circuit: ir.Circuit) -> bytes:
-    """SHA-256 of the canonical bytes: the circuit's name."""
-    return hashlib.sha256(encode(circuit)).digest()
+    """SHA-256 of the canonical bytes: the circuit's name, computed once for each object.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    bytes
+        32 of them.
+    """
+    if circuit not in _digests:
+        _digests[circuit] = hashlib.sha256(encode(circuit)).digest()
+    return _digests[circuit]
 
 
 def decode(data: bytes) -> ir.Circuit:
@@ -176,7 +215,9 @@ class _Tensors:
 
 
 def _ints(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or not all(type(v) is int and abs(v) < 2**31 for v in values):
+    # At the speed of built-ins: tables have tens of thousands of steps.
+    integers = isinstance(values, list) and set(map(type, values)) <= {int}
+    if not integers or max(map(abs, values), default=0) >= 2**31:
         raise FormatError("the circuit file's header has something else where integers belong")
     return tuple(values)
 
@@ -186,14 +227,24 @@ def _int(value: Any) -> int:
 
 
 def _decode(header: dict[str, Any], tensors: _Tensors) -> ir.Circuit:
-    if header["format"] != "wmproof circuit" or header["version"] != VERSION:
-        raise FormatError(f"circuit format version {header['version']} is not {VERSION}")
+    version = header["version"]
+    if header["format"] != "wmproof circuit" or version not in VERSIONS:
+        raise FormatError(
+            f"circuit format version {version} is unknown",
+            remedy="Get a newer wmproof, or compile the model again",
+        )
     tables = tuple(
         Table(str(entry["name"]), _int(entry["bits"]), tuple(_step(s) for s in entry["steps"]))
         for entry in header["tables"]
     )
     nodes = tuple(_decode_node(entry, tensors) for entry in header["nodes"])
-    return ir.Circuit(nodes, tables, _decode_linear(header["output"], tensors))
+    circuit = ir.Circuit(nodes, tables, _decode_linear(header["output"], tensors))
+    if _version(circuit) > version:
+        raise FormatError(
+            f"the circuit file has activations up to {max(circuit.largest)}, and version {version} "
+            "has bytes only"
+        )
+    return circuit
 
 
 def _step(entry: Any) -> tuple[int, int]:
@@ -208,8 +259,14 @@ def _decode_node(entry: dict[str, Any], tensors: _Tensors) -> ir.Node:
     if entry["kind"] == "activation":
         return ir.Activation(name, _int(entry["table"]), _decode_linear(entry["linear"], tensors))
     fields = {key: value for key, value in entry.items() if key not in {"kind", "name"}}
-    values = {k: _ints(v) if isinstance(v, list) else _int(v) for k, v in fields.items()}
-    return _WIRING[entry["kind"]](name, **values)  # type: ignore[arg-type]
+    values = {key: _value(value, tensors) for key, value in fields.items()}
+    return _WIRING[entry["kind"]](name, **values)
+
+
+def _value(value: Any, tensors: _Tensors) -> Any:
+    if isinstance(value, dict):
+        return tensors.take(value)
+    return _ints(value) if isinstance(value, list) else _int(value)
 
 
 def _decode_linear(entry: dict[str, Any], tensors: _Tensors) -> ir.Linear:
@@ -238,7 +295,15 @@ def _decode_term(entry: dict[str, Any], tensors: _Tensors) -> ir.Conv:
 
 
 def load(path: Path) -> ir.Circuit:
-    """Read a circuit file; raises `FormatError` (naming the file) or `InputError`."""
+    """Read a circuit file; raises `FormatError` (naming the file) or `InputError`.
+
+    Raises
+    ------
+    FormatError
+        The file is not the canonical encoding of a circuit; names it.
+    InputError
+        It cannot be read, or the circuit in it is impossible (`Circuit` checks itself).
+    """
     data = read_file(path, limit=FILE_LIMIT)
     try:
         return decode(data)
@@ -247,7 +312,23 @@ def load(path: Path) -> ir.Circuit:
 
 
 def save(circuit: ir.Circuit, path: Path, *, overwrite: bool = False) -> bytes:
-    """Write a circuit file, whole or not at all; returns its digest."""
+    """Write a circuit file, whole or not at all; returns its digest.
+
+    Parameters
+    ----------
+    overwrite : bool
+        Whether a file of this name may be replaced.
+
+    Returns
+    -------
+    bytes
+        SHA-256 of the file, 32 bytes.
+
+    Raises
+    ------
+    InputError
+        The file exists or cannot be written.
+    """
     data = encode(circuit)
     write_file(path, data, overwrite=overwrite)
     return hashlib.sha256(data).digest()

@@ -69,49 +69,81 @@ def erf(x: Decimal) -> Decimal:
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
 
 
-def gelu(x: Decimal) -> Decimal:
-    """X Phi(x), the exact form (Hendrycks and Gimpel 2016)."""
+def _gelu(x: Decimal) -> Decimal:
+    """GELU in its exact form, x Phi(x) (Hendrycks and Gimpel 2016)."""
     return x * (1 + erf(x / _TWO.sqrt())) / 2
 
 
-def gelu_tanh(x: Decimal) -> Decimal:
+def _gelu_tanh(x: Decimal) -> Decimal:
     """GELU's tanh approximation (same paper)."""
     inner = (_TWO / _PI).sqrt() * (x + Decimal("0.044715") * x * x * x)
     return x * (1 + tanh(inner)) / 2
 
 
-def silu(x: Decimal) -> Decimal:
+def _silu(x: Decimal) -> Decimal:
     """X sigmoid(x)."""
     return x * sigmoid(x)
 
 
-def hard_swish(x: Decimal) -> Decimal:
+def _hard_swish(x: Decimal) -> Decimal:
     """X clamp(x + 3, 0, 6) / 6."""
     return x * min(max(x + 3, Decimal(0)), Decimal(6)) / 6
 
 
-def softplus(x: Decimal) -> Decimal:
+def _softplus(x: Decimal) -> Decimal:
     """log(1 + exp(x))."""
     return x if x > _FAR else (1 + x.exp()).ln()
 
 
-def elu(x: Decimal) -> Decimal:
+def _mish(x: Decimal) -> Decimal:
+    """X tanh(softplus(x)) (Misra 2020)."""
+    return x * tanh(_softplus(x)) if x > -_FAR else Decimal(0)
+
+
+def _exp_of_negative(x: Decimal) -> Decimal:
+    """exp(x) for x <= 0, and 1 above: a softmax less its largest entry."""
+    if x < -_FAR:
+        return Decimal(0)
+    return min(x, Decimal(0)).exp()
+
+
+def _elu(x: Decimal) -> Decimal:
     """X for x > 0, exp(x) - 1 below (alpha = 1)."""
     if x > 0:
         return x
     return Decimal(-1) if x < -_FAR else x.exp() - 1
 
 
+def _local_response(x: Decimal) -> Decimal:
+    """(1 + x)^(-3/4) of a number that is not negative, and 1 below."""
+    root = (1 + max(x, Decimal(0))).sqrt()
+    return 1 / (root * root.sqrt())
+
+
+def _root(x: Decimal) -> Decimal:
+    """The square root of a number that is not negative, and 0 below."""
+    return max(x, Decimal(0)).sqrt()
+
+
 FUNCTIONS: dict[str, SmoothFunction] = {
     "sigmoid": SmoothFunction(sigmoid, (), (Decimal(0), Decimal(1))),
     "tanh": SmoothFunction(tanh, (), (Decimal(-1), Decimal(1))),
-    "gelu": SmoothFunction(gelu, (Decimal("-0.7517916"),), (Decimal("-0.1699713"), None)),
-    "gelu_tanh": SmoothFunction(gelu_tanh, (Decimal("-0.7524614"),), (Decimal("-0.1700408"), None)),
-    "silu": SmoothFunction(silu, (Decimal("-1.2784645"),), (Decimal("-0.2784646"), None)),
-    "hard_swish": SmoothFunction(hard_swish, (Decimal("-1.5"),), (Decimal("-0.375"), None)),
-    "softplus": SmoothFunction(softplus, (), (Decimal(0), None)),
-    "elu": SmoothFunction(elu, (), (Decimal(-1), None)),
+    "gelu": SmoothFunction(_gelu, (Decimal("-0.7517916"),), (Decimal("-0.1699713"), None)),
+    "gelu_tanh": SmoothFunction(
+        _gelu_tanh, (Decimal("-0.7524614"),), (Decimal("-0.1700408"), None)
+    ),
+    "silu": SmoothFunction(_silu, (Decimal("-1.2784645"),), (Decimal("-0.2784646"), None)),
+    "hard_swish": SmoothFunction(_hard_swish, (Decimal("-1.5"),), (Decimal("-0.375"), None)),
+    "softplus": SmoothFunction(_softplus, (), (Decimal(0), None)),
+    "mish": SmoothFunction(_mish, (Decimal("-1.1924312"),), (Decimal("-0.3088435"), None)),
+    "elu": SmoothFunction(_elu, (), (Decimal(-1), None)),
+    "local_response": SmoothFunction(_local_response, (), (Decimal(0), Decimal(1))),
+    "root": SmoothFunction(_root, (Decimal(0),), (Decimal(0), None)),
+    "exp_of_negative": SmoothFunction(_exp_of_negative, (), (Decimal(0), Decimal(1))),
 }
+
+# Homogeneous functions of a positive number: f(c x) = c^-k f(x), with the exponent k.
+POLES: dict[str, Decimal] = {"reciprocal": Decimal(1), "reciprocal_root": Decimal("0.5")}
 
 
 def precise(function: SmoothFunction, x: float) -> Decimal:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof._base.pictures import class_folders, pictures_in, read_picture
 from wmproof.circuit.ir import Shape
+from wmproof.circuit.limits import batch_of
+from wmproof.core.reading import Reading
+from wmproof.core.tensor_files import as_bytes, is_npz, read_tensors
+from wmproof.core.triggers import as_planes
 from wmproof.errors import InputError
-from wmproof.triggers import MAX_SET_BYTES
-
-_SUFFIXES = frozenset({".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".jpg", ".jpeg", ".webp"})
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,81 +33,58 @@ class ImageSet:
     labels: NDArray[np.int64] | None = None
 
 
-def read_images(path: Path, shape: Shape) -> ImageSet:
+def read_images(path: Path, shape: Shape, reading: Reading | None = None) -> ImageSet:
     """Read a folder of pictures, a folder of one folder a class, or an .npz file.
 
-    A folder is read in the order of its paths; the order of the class folders' names gives the
-    labels. An .npz file holds `images`, uint8 (N, C, H, W), and perhaps `labels`, integers (N,).
-    Pictures must have the model's size already: scaling differs from program to program, and
-    every machine must see the same pixels. For the same reason prefer PNG to JPEG.
+    A folder is read in the order of its paths, and labels follow `pictures.class_folders`. An .npz
+    file holds `images`, uint8 (N, C, H, W), or (N, D) where the model takes rows, and perhaps
+    `labels`, integers (N,). With a reading other than raw they may be floats, as the model takes
+    them (blue first, if it does), which become the bytes nearest to them, red first. Pictures must
+    have the model's size already: scaling differs from program to program, and every machine must
+    see the same pixels. For the same reason prefer PNG to JPEG.
 
     Raises
     ------
     InputError
         If nothing is there, a picture cannot be read, or a shape differs.
     """
-    if path.suffix.lower() == ".npz":
-        return _read_npz(path, shape)
+    if is_npz(path):
+        return _read_npz(path, shape, reading)
     if not path.is_dir():
         raise InputError("is neither a folder of pictures nor an .npz file", where=str(path))
-    folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
-    files = [_pictures(folder) for folder in folders] if folders else [_pictures(path)]
+    folders = class_folders(path)
+    files = [pictures_in(folder) for folder in folders or [path]]
     if not any(files):
         raise InputError("has no pictures", where=str(path), remedy="Put PNG files there")
-    images = np.stack([_read_picture(file, shape) for group in files for file in group])
+    if shape[0] not in (1, 3, 4):
+        raise InputError(
+            f"pictures have 1, 3 or 4 channels and the model takes {shape[0]}",
+            where=str(path),
+            remedy="Give an .npz file",
+        )
+    everything = [file for group in files for file in group]
+    images = np.stack(
+        [read_picture(file, shape[0], size=(shape[1], shape[2])) for file in everything]
+    )
     labels = None
     if folders:
         labels = np.repeat(np.arange(len(folders)), [len(group) for group in files])
     return ImageSet(path.name, images, labels)
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-
-
-def _read_picture(path: Path, shape: Shape) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    mode = _MODES.get(shape[0])
-    if mode is None:
+def _read_npz(path: Path, shape: Shape, reading: Reading | None) -> ImageSet:
+    items, labels = read_tensors(path)
+    where, plain = str(path), reading is None or reading.plain
+    fits = 1 <= items.ndim - 1 <= len(shape) and as_planes(items.shape[1:]) == shape
+    if not fits or not len(items) or (plain and items.dtype != np.uint8):
         raise InputError(
-            f"pictures have 1, 3 or 4 channels and the model takes {shape[0]}",
-            where=str(path),
-            remedy="Give an .npz file",
+            f"holds {items.dtype} {items.shape}, not uint8 {batch_of(shape)}", where=where
         )
-    try:
-        with Image.open(path) as picture:
-            size = (shape[0], picture.height, picture.width)
-            # Nothing is decoded before: few bytes can stand for many pixels.
-            pixels = np.asarray(picture.convert(mode), np.uint8) if size == shape else None
-    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-        raise InputError(f"cannot be read as a picture ({error})", where=str(path)) from None
-    if pixels is None:
-        raise InputError(
-            f"is {size}, the model takes {shape}",
-            where=str(path),
-            remedy="Resize the pictures once, and publish those",
-        )
-    return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
-
-
-def _read_npz(path: Path, shape: Shape) -> ImageSet:
-    try:
-        with ZipFile(path) as packed:
-            size = sum(item.file_size for item in packed.infolist())
-        if size > MAX_SET_BYTES:
-            raise InputError(f"unpacks to {size} bytes; {MAX_SET_BYTES} are the most")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images = archive["images"]
-            labels = archive.get("labels")
-    except InputError as error:
-        raise InputError(error.what, where=str(path)) from None
-    except Exception as error:  # so do those of archives and arrays
-        raise InputError(f"is not an .npz file with `images` ({error})", where=str(path)) from None
-    if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
-        raise InputError(
-            f"holds {images.dtype} {images.shape}, not uint8 (N, *{shape})", where=str(path)
-        )
-    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
-        raise InputError(f"holds labels {labels.dtype} {labels.shape}", where=str(path))
-    return ImageSet(path.stem, images, None if labels is None else labels.astype(np.int64))
+    low_high = None
+    if reading is not None:
+        low, high = reading.range(shape[0])
+        low_high = low.tolist(), high.tolist()
+    images = as_bytes(items, low_high, where).reshape(-1, *shape)
+    if reading is not None and reading.blue_first and items.dtype != np.uint8:
+        images = np.ascontiguousarray(images[:, ::-1])  # bytes are in a picture's own order
+    return ImageSet(path.stem, images, labels)

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def draw_ranges(fidelity: Fidelity) -> bytes:
-    """Accumulators of each layer beside its table and the static bound, in powers of two."""
+    """Accumulators of each layer beside its table and the static bound, in powers of two.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Raises
+    ------
+    InputError
+        There are no activation layers.
+    """
     layers = fidelity.layers
     if not layers:
         raise InputError("there are no activation layers to plot")
@@ -37,13 +48,24 @@ def draw_ranges(fidelity: Fidelity) -> bytes:
 
 
 def draw_saturation(fidelity: Fidelity) -> bytes:
-    """Part of each layer's activations that are at the largest byte."""
+    """Part of each layer's activations that are at the largest byte.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+
+    Raises
+    ------
+    InputError
+        There are no activation layers.
+    """
     layers = fidelity.layers
     if not layers:
         raise InputError("there are no activation layers to plot")
     figure, axes = _figure(len(layers))
     percent = [100 * layer.saturated for layer in layers]
-    axes.bar(np.arange(len(layers)), percent, color="#cc6677", label="activations at 255")
+    axes.bar(np.arange(len(layers)), percent, color="#cc6677", label="activations at their largest")
     axes.set_ylabel("percent")
     _name_layers(figure, axes, [layer.name for layer in layers])
     return _png(figure)

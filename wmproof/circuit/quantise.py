@@ -15,40 +15,161 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.circuit import ir
-from wmproof.circuit.network import FloatConv, FloatLinear, Floats
+from wmproof.circuit.network import FloatConv, FloatLinear, FloatProduct, Floats
 from wmproof.errors import InputError
 
 _FRACTION = 16  # bits behind the point in which zeros and offsets enter the bias
-_MEAN_FRACTION = 8  # the same for the mean bytes of a node
+_MEAN_FRACTION = 8  # the same for the means of a node
+_MOST_COUNTED = 2**8  # in a mean, of an image that is not moved far
+_SAMPLED = 2**12  # numbers of an image that say how far it is moved
 
 
-def mean_bytes(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Mean over images (N, *shape), in units of 2^-8: int64 of that shape."""
-    total = values.sum(axis=0, dtype=np.int64) << _MEAN_FRACTION
-    return np.asarray((total + len(values) // 2) // len(values))
+def mean_values(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Mean over images, in units of 2^-8, to which images that are moved far add less.
+
+    Rounded weights err by as much as an image is away from this mean, and that error counts as a
+    part of how far the image is moved. So an image that is moved more than twice as far as the one
+    in the middle counts for the inverse of the square of that.
+
+    Parameters
+    ----------
+    values : unsigned array (N, *shape)
+
+    Returns
+    -------
+    int64 array (*shape)
+    """
+    flat = values.reshape(len(values), -1)
+    counts = _image_counts(flat)
+    fits = len(flat) * np.iinfo(flat.dtype).max < 2**32
+    sums = flat.sum(axis=0, dtype=np.uint32 if fits else np.int64).astype(np.int64)
+    sums *= _MOST_COUNTED
+    for index in np.flatnonzero(counts < _MOST_COUNTED):
+        sums -= (_MOST_COUNTED - counts[index]) * flat[index]
+    total = int(counts.sum())
+    mean = ((sums << _MEAN_FRACTION) + total // 2) // total
+    return np.asarray(mean.reshape(values.shape[1:]))
+
+
+def _image_counts(flat: NDArray[Any]) -> NDArray[np.int64]:
+    """How much each image counts, at most `_MOST_COUNTED`, from some of its numbers (N, n)."""
+    # Whole numbers below 2^53, whose sums are the same in any order.
+    away = flat[:, :: flat.shape[1] // _SAMPLED | 1].astype(np.float64)
+    away -= np.floor(away.sum(axis=0) / len(away))
+    power = np.einsum("ij,ij->i", away, away) + 1
+    most = 4 * float(np.median(power))
+    return np.asarray(np.rint(_MOST_COUNTED * most / np.maximum(power, most)), np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """What the bytes of a node stand for: scale * (byte - zero), both float64 of its shape."""
+    """What the numbers of a node stand for: scale * (number - zero).
+
+    Parameters
+    ----------
+    scale, zero : float64 array
+        Of the node's shape.
+    """
 
     scale: Floats
     zero: Floats
 
 
 def channel_encoding(encoding: Encoding, name: str) -> tuple[Floats, Floats]:
-    """Scale and zero of each channel of a (C, H, W) tensor, float64 (C,)."""
+    """Scale and zero of each channel of a (C, H, W) tensor, float64 (C,).
+
+    Parameters
+    ----------
+    encoding : Encoding
+        (C, H, W).
+    name : str
+        Of the layer, for errors.
+
+    Returns
+    -------
+    scale, zero : float64 array (C,)
+
+    Raises
+    ------
+    InputError
+        They differ within a channel.
+    """
     pair = []
     for array in (encoding.scale, encoding.zero):
         first = array[:, :1, :1]
         if not np.array_equal(np.broadcast_to(first, array.shape), array):
             raise InputError(
-                "mixes channels of different scales into one by moving data",
+                "mixes parts of different scales into one channel by moving data",
                 where=f"layer {name}",
-                remedy="Compile with one scale a layer (channel_floor=1)",
+                remedy="Export the model with its parts joined along the channels",
             )
         pair.append(np.ascontiguousarray(first[:, 0, 0]))
     return pair[0], pair[1]
+
+
+def operand_zero(encoding: Encoding, name: str) -> int:
+    """The number that stands for 0 in all of a product's operand.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, for errors.
+
+    Raises
+    ------
+    InputError
+        There are several, or it is not whole.
+    """
+    zero = encoding.zero.reshape(-1)[0]
+    if not (encoding.zero == zero).all() or zero != np.rint(zero):
+        raise _different_scales(name)
+    return int(zero)
+
+
+def product_unit(
+    node: FloatProduct, a: Encoding, b: Encoding, same: NDArray[np.int64] | None = None
+) -> Floats:
+    """What a product of 1 of the operands' numbers stands for, broadcasting to the result's shape.
+
+    Parameters
+    ----------
+    a, b : Encoding
+        Of the operands.
+    same : int64 array, optional
+        Results of one number have one unit. Of scales that are inverse to each other, the products
+        differ by a rounding, which is taken away.
+
+    Returns
+    -------
+    float64 array
+        Of as many axes as the result, of size 1 where it is the same.
+
+    Raises
+    ------
+    InputError
+        If what a sum adds up has different units.
+    """
+    left, right = node.by_label(a.scale, b.scale)
+    every = node.gain * left * right
+    summed = range(len(node.shape), every.ndim)
+    unit = every[(..., *(0 for _ in summed))]
+    if same is not None:
+        _, first, which = np.unique(same, return_index=True, return_inverse=True)
+        wide = np.broadcast_to(unit, np.broadcast_shapes(unit.shape, same.shape))
+        chosen = wide[tuple(slice(size) for size in same.shape)].reshape(-1)[first]
+        unit = chosen[which.reshape(-1)].reshape(same.shape)
+    wanted = unit.reshape(*unit.shape, *(1 for _ in summed))
+    if not (np.abs(every - wanted) <= wanted * 2.0**-40).all():
+        raise _different_scales(node.name)
+    return np.asarray(unit)
+
+
+def _different_scales(name: str) -> InputError:
+    return InputError(
+        "multiplies values on different scales",
+        where=f"layer {name}",
+        remedy="Export the model without joining tensors before they are multiplied",
+    )
 
 
 def quantise_linear(
@@ -57,11 +178,11 @@ def quantise_linear(
     factor: Floats,
     zero: Floats,
     name: str,
-    means: Mapping[int, NDArray[np.int64]] | None = None,
+    means: Mapping[int, NDArray[np.int64]],
 ) -> ir.Linear:
     """The integer map z = round(factor * (linear map) + zero), each weight rounded on its own.
 
-    What the rounding of the weights adds on average is taken off the bias: where bytes hardly
+    What the rounding of the weights adds on average is taken off the bias: where numbers hardly
     vary, as behind a sigmoid, it would be larger than what they say.
 
     Parameters
@@ -75,8 +196,8 @@ def quantise_linear(
         Accumulator that stands for 0.
     name : str
         Of the layer, for errors.
-    means : mapping of int to int64 array, optional
-        `mean_bytes` of each source; without them the bias is left as it is.
+    means : mapping of int to int64 array
+        `mean_values` of each source.
 
     Raises
     ------
@@ -89,17 +210,15 @@ def quantise_linear(
     terms = []
     for term in linear.terms:
         scale, origin = channel_encoding(encodings[term.source], name)
-        exact = _Exact(term, source_channels(term, scale), factor)
-        weight = _round_weight(exact, name)
         offset = np.rint((term.offset / scale - origin) * 2.0**_FRACTION)
         if not np.abs(offset).max() < 2.0 ** (_FRACTION + 24):
             raise InputError("an offset is absurdly large beside its scale", where=f"layer {name}")
-        if means is not None:
-            # What the weights really multiply: the byte and what it stands off from.
-            mean = means[term.source] + np.rint(offset * 2.0 ** (_MEAN_FRACTION - _FRACTION))[
-                :, None, None
-            ].astype(np.int64)
-            total = total - _mean_error(exact, weight, mean, linear.shape)
+        # The weights multiply the number plus its offset, so the mean includes the offset.
+        shifted = np.rint(offset * 2.0 ** (_MEAN_FRACTION - _FRACTION)).astype(np.int64)
+        mean = means[term.source] + shifted[:, None, None]
+        exact = _Exact(term, source_channels(term, scale), factor)
+        weight, error = _round_weight(exact, _mean_seen(term, mean, linear.shape), name)
+        total = total - error
         if offset.any():
             total = total + _constant_part(
                 term,
@@ -137,7 +256,17 @@ def _check(values: NDArray[np.float64] | NDArray[np.int64], name: str, what: str
 
 
 def source_channels(term: FloatConv, per_channel: Floats) -> Floats:
-    """Numbers of the source's channels arranged like the weight, (O, I/groups, 1, 1)."""
+    """Numbers of the source's channels arranged like the weight, (O, I/groups, 1, 1).
+
+    Parameters
+    ----------
+    term : FloatConv
+    per_channel : float64 array (I,)
+
+    Returns
+    -------
+    float64 array (O, I/groups, 1, 1)
+    """
     grouped = per_channel.reshape(term.groups, 1, -1)
     outputs = len(term.weight) // term.groups
     shape = (term.groups, outputs, grouped.shape[2])
@@ -157,35 +286,34 @@ class _Exact:
         return np.asarray(scaled * self.factor[rows, None, None, None])
 
 
-def _round_weight(exact: _Exact, name: str) -> ir.Ints:
-    weight = np.empty(exact.term.weight.shape, np.int32)
-    for rows in row_blocks(weight):
-        rounded = np.rint(exact(rows))
-        _check(rounded, name, "weight")
-        weight[rows] = rounded
-    return weight
+def _round_weight(
+    exact: _Exact, seen: NDArray[np.int64], name: str
+) -> tuple[ir.Ints, NDArray[np.int64]]:
+    """Rounded weights, and what rounding adds to an accumulator on average, int64 (O, 1, 1).
 
-
-def _mean_error(
-    exact: _Exact, weight: ir.Ints, mean: NDArray[np.int64], shape: ir.Shape
-) -> NDArray[np.int64]:
-    """What rounded weights add to an accumulator, averaged over places; int64 (O, 1, 1)."""
-    term = exact.term
-    seen = _mean_seen(term, mean, shape)
-    if weight.shape[2:] != term.kernel:
+    `seen` is the mean number that each tap of each source channel sees.
+    """
+    weight: ir.Ints = np.empty(exact.term.weight.shape, np.int32)
+    if weight.shape[2:] != exact.term.kernel:
         seen = seen.sum(axis=(1, 2), keepdims=True)
-    seen = seen.reshape(term.groups, -1, *seen.shape[1:])
-    group = np.arange(len(weight)) // (len(weight) // term.groups)
+    seen = seen.reshape(exact.term.groups, -1)
+    group = np.arange(len(weight)) // (len(weight) // exact.term.groups)
     error = np.empty(len(weight), np.int64)
     for rows in row_blocks(weight):
-        difference = np.rint((weight[rows] - exact(rows)) * 2.0**_FRACTION).astype(np.int64)
-        error[rows] = (difference * seen[group[rows]]).sum(axis=(1, 2, 3))
+        wanted = exact(rows)
+        rounded = np.rint(wanted)
+        _check(rounded, name, "weight")
+        weight[rows] = rounded
+        # A difference of neighbouring floats is exact, and so are whole numbers below 2^53.
+        difference = np.rint((rounded - wanted) * 2.0**_FRACTION).astype(np.int64)
+        flat = difference.reshape(len(difference), -1)
+        error[rows] = np.einsum("ij,ij->i", flat, seen[group[rows]])
     bits = _FRACTION + _MEAN_FRACTION
-    return ((error + (1 << (bits - 1))) >> bits)[:, None, None]
+    return weight, ((error + (1 << (bits - 1))) >> bits)[:, None, None]
 
 
 def _mean_seen(term: FloatConv, mean: NDArray[np.int64], shape: ir.Shape) -> NDArray[np.int64]:
-    """Mean byte that each tap of each source channel sees, zeros outside; int64 (I, kh, kw)."""
+    """Mean number that each tap of each source channel sees, zeros outside; int64 (I, kh, kw)."""
     top, left, bottom, right = term.pads
     padded = np.pad(mean, ((0, 0), (top, bottom), (left, right)))
     seen = np.empty((len(mean), *term.kernel), np.int64)
@@ -200,8 +328,13 @@ def _mean_seen(term: FloatConv, mean: NDArray[np.int64], shape: ir.Shape) -> NDA
 
 
 def row_blocks(weight: NDArray[Any]) -> list[slice]:
-    """Slices of the outputs that keep float temporaries small."""
-    step = max(1, 2**22 // max(1, weight[0].size))
+    """Slices of the outputs that keep float temporaries in the processor's cache.
+
+    Parameters
+    ----------
+    weight : array (O, ...)
+    """
+    step = max(1, 2**16 // max(1, weight[0].size))
     return [slice(first, first + step) for first in range(0, len(weight), step)]
 
 

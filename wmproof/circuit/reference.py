@@ -5,6 +5,8 @@ Everything else in this package that evaluates a circuit must agree with this fi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,15 +23,17 @@ from wmproof.circuit.ir import (
     Reshape,
     Slice,
     Transpose,
+    value_type,
 )
 from wmproof.circuit.limits import check_images, outside_table
+from wmproof.circuit.product import Product
 
 Array = NDArray[np.int64]
 
 
 def evaluate_reference(
     circuit: Circuit, images: NDArray[np.uint8]
-) -> tuple[Array, dict[int, NDArray[np.uint8]]]:
+) -> tuple[Array, dict[int, NDArray[Any]]]:
     """Logits and witness of a batch of images.
 
     Parameters
@@ -41,7 +45,7 @@ def evaluate_reference(
     -------
     logits : int64 array (N, classes)
     committed : dict
-        For each committing node, its bytes, uint8 (N, *shape).
+        For each committing node, its numbers, uint8 or uint16 (N, *shape).
 
     Raises
     ------
@@ -50,14 +54,15 @@ def evaluate_reference(
     """
     check_images(circuit, images)
     values: list[Array] = []
-    committed: dict[int, NDArray[np.uint8]] = {}
+    committed: dict[int, NDArray[Any]] = {}
     for index, node in enumerate(circuit.nodes):
         value = _node(circuit, node, values, images)
         values.append(value)
-        if isinstance(node, Input | Activation):
-            committed[index] = value.astype(np.uint8)
+        dtype = value_type(circuit.largest[index])
+        if isinstance(node, Input | Activation | Product):
+            committed[index] = value.astype(dtype)
         elif isinstance(node, Maximum):
-            committed[index] = (value - values[node.b]).astype(np.uint8)
+            committed[index] = (value - values[node.b]).astype(dtype)
     logits = linear(circuit.output, values)
     return logits.reshape(len(images), circuit.classes), committed
 
@@ -68,12 +73,9 @@ def _node(circuit: Circuit, node: Node, values: list[Array], images: NDArray[np.
         case Input():
             return images.astype(np.int64)
         case Activation():
-            table = circuit.tables[node.table]
-            z = linear(node.linear, values)
-            if z.min() < table.low or z.max() > table.high:
-                raise outside_table(node, table, z)
-            y: Array = table.values[z - table.low].astype(np.int64)
-            return y
+            return _looked_up(circuit, node, linear(node.linear, values))
+        case Product():
+            return _looked_up(circuit, node, multiply(node, values[node.a], values[node.b]))
         case Maximum():
             a, b = values[node.a], values[node.b]
             m: Array = b + np.maximum(a - b, 0)
@@ -92,8 +94,40 @@ def _node(circuit: Circuit, node: Node, values: list[Array], images: NDArray[np.
             return np.pad(values[node.source], widths, constant_values=node.value)
 
 
+def _looked_up(circuit: Circuit, node: Activation | Product, z: Array) -> Array:
+    table = circuit.tables[node.table]
+    if z.min() < table.low or z.max() > table.high:
+        raise outside_table(node, table, z)
+    y: Array = table.values[z - table.low].astype(np.int64)
+    return y
+
+
+def multiply(node: Product, a: Array, b: Array) -> Array:
+    """Sums of products of bytes without their zeros, times factor, plus bias: int64.
+
+    Parameters
+    ----------
+    a, b : int64 (N, *shape of the operand)
+
+    Returns
+    -------
+    int64 (N, *shape of the node)
+    """
+    sums = np.einsum(node.equation, a - node.a_zero, b - node.b_zero)
+    channel = (-1, *(1 for _ in node.shape[1:]))
+    z: Array = sums.reshape(len(a), *node.shape) * node.factor.astype(np.int64).reshape(channel)
+    return z + node.bias.reshape(channel)
+
+
 def linear(form: Linear, values: list[Array]) -> Array:
-    """Bias + sum of convolutions, int64 (N, O, H, W)."""
+    """Bias + sum of convolutions, int64 (N, O, H, W).
+
+    Parameters
+    ----------
+    form : Linear
+    values : list of int64 arrays (N, *shape)
+        The numbers of all nodes before it.
+    """
     z: Array = form.bias.astype(np.int64)[None]
     for term in form.terms:
         z = z + convolve(term, values[term.source])
@@ -101,7 +135,13 @@ def linear(form: Linear, values: list[Array]) -> Array:
 
 
 def convolve(term: Conv, x: Array) -> Array:
-    """One convolution of bytes x (N, I, H, W), one kernel position after the other."""
+    """One convolution of numbers x (N, I, H, W), one kernel position after the other.
+
+    Returns
+    -------
+    int64 (N, O, H', W')
+        Exact, as no sum reaches 2^30.
+    """
     (kh, kw), (sh, sw), (dh, dw) = term.kernel, term.strides, term.dilations
     outputs, height, width = term.output_shape(x.shape[1:])
     top, left, bottom, right = term.pads

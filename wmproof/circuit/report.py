@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.circuit.compile import PIXEL_SCALES, Compilation
+from wmproof.circuit.compile import Compilation
 from wmproof.circuit.evaluate import Evaluation, Evaluator
 from wmproof.circuit.images import ImageSet
-from wmproof.circuit.ir import Activation, Shape
+from wmproof.circuit.ir import Activation, Circuit, Shape
 from wmproof.circuit.plan import Bytes
+from wmproof.core.reading import Reading
 from wmproof.errors import InputError
+from wmproof.models.file import ModelSource, model_file
+from wmproof.models.onnx_file import OnnxClassifier
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class LayerReport:
     bound : int
         What no accumulator can exceed, whatever the image; below 2^30.
     saturated : float
-        Part of the activations that are at 255.
+        Part of the activations that are at their table's largest value.
     """
 
     name: str
@@ -78,25 +81,37 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The whole report."""
+    """The whole report.
+
+    Parameters
+    ----------
+    agreements : tuple of Agreement
+        One for each set of images.
+    layers : tuple of LayerReport
+        In order.
+    """
 
     agreements: tuple[Agreement, ...]
     layers: tuple[LayerReport, ...]
 
 
 def measure_fidelity(
-    compilation: Compilation, model: bytes, sets: Sequence[ImageSet], *, pixels: str = "raw"
+    compilation: Compilation,
+    model: ModelSource,
+    sets: Sequence[ImageSet],
+    *,
+    reading: Reading | None = None,
 ) -> Fidelity:
     """Compare a circuit with its float model in ONNX Runtime.
 
     Parameters
     ----------
     compilation : Compilation
-    model : bytes
+    model : ModelFile, Path or bytes
         The ONNX model that was compiled.
     sets : sequence of ImageSet
         At least one.
-    pixels : str
+    reading
         As for `compile_model`.
 
     Raises
@@ -107,9 +122,11 @@ def measure_fidelity(
     if not sets:
         raise InputError("a fidelity report needs images")
     evaluator = Evaluator(compilation.circuit)
+    shape = compilation.circuit.input_shape
+    classifier = OnnxClassifier(model_file(model), input_shape=shape, reading=reading)
     agreements, layers = [], _Layers(compilation)
     for one in sets:
-        expected = float_answers(model, one.images, pixels)
+        expected = classifier.classify(one.images)
         answers = np.full(len(one.images), -1, np.int64)
         for rows, evaluation in _evaluate(evaluator, one.images):
             answers[rows] = evaluation.answers
@@ -119,7 +136,7 @@ def measure_fidelity(
 
 
 def _evaluate(
-    evaluator: Evaluator, images: Bytes, batch: int = 64
+    evaluator: Evaluator, images: Bytes, batch: int = 64, *, keep: bool = True
 ) -> list[tuple[slice, Evaluation]]:
     """Evaluations by batch; a batch with an image outside the tables is taken apart."""
     done = []
@@ -127,7 +144,7 @@ def _evaluate(
     while waiting:
         rows = waiting.pop()
         try:
-            done.append((rows, evaluator(images[rows])))
+            done.append((rows, evaluator(images[rows], keep=keep)))
         except InputError:
             size = rows.stop - rows.start
             if size > 1:
@@ -136,28 +153,31 @@ def _evaluate(
     return done
 
 
-def float_answers(model: bytes, images: Bytes, pixels: str = "raw") -> NDArray[np.int64]:
-    """Classes that the float model answers in ONNX Runtime, int64 (N,)."""
-    import onnxruntime
+def circuit_answers(circuit: Circuit, images: Bytes) -> NDArray[np.int64]:
+    """Classes that the circuit answers, int64 (N,); -1 where an image leaves a table.
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0]
-    floats = {"tensor(float)": np.float32, "tensor(double)": np.float64}
-    floats["tensor(float16)"] = np.float16
-    step = entry.shape[0] if isinstance(entry.shape[0], int) else 64
-    answers = []
-    for first in range(0, len(images), step):
-        part = images[first : first + step]
-        fed = np.concatenate([part, np.repeat(part[:1], step - len(part), axis=0)])
-        if entry.type in floats:
-            fed = (fed * PIXEL_SCALES[pixels]).astype(floats[entry.type])
-        output = np.asarray(session.run(None, {entry.name: fed})[0])[: len(part)]
-        is_answer = output.dtype.kind in "iu" or output.size == len(part)
-        flat = output.reshape(len(part), -1)
-        answers.append(flat[:, 0] if is_answer else flat.argmax(axis=1))
-    return np.concatenate(answers).astype(np.int64)
+    Parameters
+    ----------
+    circuit : Circuit
+    images : uint8 (N, C, H, W)
+    """
+    logits, inside = circuit_logits(circuit, images)
+    return np.where(inside, logits.argmax(axis=1), -1)
+
+
+def circuit_logits(circuit: Circuit, images: Bytes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Logits of the circuit, int64 (N, classes), and whether each image stays inside all tables.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    images : uint8 (N, C, H, W)
+    """
+    logits = np.zeros((len(images), circuit.classes), np.int64)
+    inside = np.zeros(len(images), np.bool_)
+    for rows, evaluation in _evaluate(Evaluator(circuit), images, keep=False):
+        logits[rows], inside[rows] = evaluation.logits, True
+    return logits, inside
 
 
 def _agreement(one: ImageSet, expected: NDArray[np.int64], answers: NDArray[np.int64]) -> Agreement:
@@ -190,7 +210,8 @@ class _Layers:
             seen = evaluation.ranges[index]
             self._lowest[index] = min(self._lowest[index], int(seen[:, 0].min()))
             self._highest[index] = max(self._highest[index], int(seen[:, 1].max()))
-            self._saturated[index] += int((evaluation.committed[index] == 255).sum())
+            top = self._compilation.circuit.largest[index]
+            self._saturated[index] += int((evaluation.committed[index] == top).sum())
 
     def reports(self) -> tuple[LayerReport, ...]:
         if not self._images:
@@ -214,7 +235,7 @@ class _Layers:
                     self._highest[index],
                     limit,
                     limit / largest,
-                    node.linear.bound,
+                    node.linear.bound(circuit.largest),
                     self._saturated[index] / (self._images * math.prod(shape)),
                 )
             )

@@ -8,7 +8,7 @@ libm's exp and erf are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from functools import cache, cached_property
@@ -17,11 +17,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.circuit.functions import FUNCTIONS
+from wmproof.circuit.functions import FUNCTIONS, POLES
 from wmproof.errors import InputError
 
 MIN_TABLE_BITS = 9
 MAX_TABLE_BITS = 22
+LARGEST_VALUE = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Table:
     bits : int
         Binary logarithm of the number of entries, 9 to 22.
     steps : tuple of (int, int)
-        (z, value): the table takes `value` from z on. The first z is -2^(bits-1), the z increase
-        and neighbouring values differ, so the same table has one description.
+        (z, value): the table takes `value`, 0 to 2^16 - 1, from z on. The first z is -2^(bits-1),
+        the z increase and neighbouring values differ, so the same table has one description.
     """
 
     name: str
@@ -51,7 +52,8 @@ class Table:
         ordered = all(a < b for a, b in pairwise(starts))
         changing = all(a != b for a, b in pairwise(values))
         inside = starts and starts[0] == self.low and starts[-1] <= self.high
-        if not (ordered and changing and inside and all(0 <= v <= 255 for v in values)):
+        allowed = all(0 <= v <= LARGEST_VALUE for v in values)
+        if not (ordered and changing and inside and allowed):
             raise InputError("its steps are not in canonical form", where=f"table {self.name}")
 
     @property
@@ -65,10 +67,16 @@ class Table:
         return (1 << (self.bits - 1)) - 1
 
     @cached_property
-    def values(self) -> NDArray[np.uint8]:
-        """Every entry, uint8 of length 2^bits; the entry of z is at z - low."""
+    def largest(self) -> int:
+        """Largest value."""
+        return max(value for _, value in self.steps)
+
+    @cached_property
+    def values(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Every entry, uint8 or uint16 of length 2^bits; the entry of z is at z - low."""
         starts = np.array([start for start, _ in self.steps] + [self.high + 1])
-        values = np.array([value for _, value in self.steps], dtype=np.uint8)
+        dtype = np.uint8 if self.largest < 256 else np.uint16
+        values = np.array([value for _, value in self.steps], dtype)
         table = np.repeat(values, np.diff(starts))
         table.flags.writeable = False
         return table
@@ -87,58 +95,122 @@ def _canonical(name: str, bits: int, steps: list[tuple[int, int]]) -> Table:
     return Table(name, bits, tuple(kept))
 
 
-def clamp_table(bits: int, shift: int) -> Table:
-    """clamp(floor((z + 2^(shift-1)) / 2^shift), 0, 255): ReLU, and every clipped linear function.
+def clamp_table(bits: int, shift: int, largest: int = 255) -> Table:
+    """clamp(floor((z + 2^(shift-1)) / 2^shift), 0, largest): ReLU, every clipped linear function.
 
     ReLU6, Clip, HardSigmoid and a plain requantisation use it too: their scale and offset are
-    folded into weights and bias, and the clamp to a byte is their clip.
+    folded into weights and bias, and the clamp is their clip.
+
+    Parameters
+    ----------
+    bits : int
+        Binary logarithm of the number of entries.
+    shift : int
+        Binary logarithm of the accumulators of one value.
+    largest : int
+    """
+    half = 2 ** (shift - 1)
+    return step_table("clamp", bits, ((v << shift) - half for v in range(1, largest + 1)))
+
+
+def step_table(name: str, bits: int, starts: Iterable[int]) -> Table:
+    """The table that takes 1, 2, ... from each of `starts` on, which do not fall, and 0 before.
+
+    Parameters
+    ----------
+    name : str
+    bits : int
+        Binary logarithm of the number of entries.
+    starts : iterable of int
     """
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    half = 2 ** (shift - 1)
-    starts = [(value << shift) - half for value in range(1, 256)]
-    steps = [(low, 0)] + [(z, v + 1) for v, z in enumerate(starts) if z <= high]
-    return _canonical("clamp", bits, steps)
+    values = {low: 0}
+    for value, start in enumerate(starts, 1):
+        if start <= high:
+            values[max(start, low)] = value
+    return _canonical(name, bits, sorted(values.items()))
 
 
-def leaky_zero_point(slope: Decimal) -> int:
-    """Byte that stands for 0 so that positive and negative inputs reach equally far."""
+def rounding_table(bits: int, shift: int, largest: int, odd: bool) -> Table:
+    """clamp(z / 2^shift rounded to nearest, 0, largest), ties to the even value, or to the `odd`.
+
+    ONNX rounds ties of QuantizeLinear to even multiples of the scale; which numbers those are
+    depends on the zero point.
+
+    Parameters
+    ----------
+    bits, shift, largest
+        As `clamp_table`.
+    odd : bool
+        Whether ties belong to the odd value.
+    """
+    starts = (
+        (v << shift) - (1 << (shift - 1)) + ((v % 2 == 1) is not odd) for v in range(1, largest + 1)
+    )
+    return step_table("round to odd" if odd else "round to even", bits, starts)
+
+
+def leaky_zero_point(slope: Decimal, largest: int = 255) -> int:
+    """Value that stands for 0 so that positive and negative inputs reach equally far.
+
+    Parameters
+    ----------
+    slope : Decimal
+        Of the function below zero.
+    largest : int
+
+    Returns
+    -------
+    int
+        0 for a slope that is not positive.
+    """
     if slope <= 0:
         return 0
-    return int((255 * slope / (1 + slope)).to_integral_value())
+    return int((largest * slope / (1 + slope)).to_integral_value())
 
 
-def leaky_table(bits: int, shift: int, slope: Decimal) -> Table:
-    """LeakyReLU of z / 2^shift, the byte `leaky_zero_point` standing for 0."""
-    zero = leaky_zero_point(slope)
+def leaky_table(bits: int, shift: int, slope: Decimal, largest: int = 255) -> Table:
+    """LeakyReLU of z / 2^shift, `leaky_zero_point` standing for 0.
+
+    Parameters
+    ----------
+    bits, shift, largest
+        As `clamp_table`.
+    slope : Decimal
+    """
+    zero = leaky_zero_point(slope, largest)
 
     def value(z: Decimal) -> Decimal:
         x = z / (1 << shift)
         return zero + (x if x > 0 else slope * x)
 
-    return _from_function(f"leaky_relu {slope}", bits, value, (Decimal(0),))
+    return _from_function(f"leaky_relu {slope}", bits, value, (Decimal(0),), largest)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How a smooth function lies on integers: byte = zero + f(z / density) / scale.
+    """How a smooth function lies on integers: value = zero + f(z / density) / scale.
 
     Parameters
     ----------
     density : Decimal
         Grid points for each unit of the function's argument.
     scale : Decimal
-        Value of one step of the byte.
+        What one step of the value stands for.
     zero : int
-        Byte of the value 0.
+        Value that stands for 0.
+    largest : int
+        Largest value.
     """
 
     density: Decimal
     scale: Decimal
     zero: int
+    largest: int = 255
 
 
 def function_table(kind: str, bits: int, grid: Grid) -> Table:
-    """Table of one of `functions.FUNCTIONS`, each entry rounded to nearest and clamped to a byte.
+    """Table of one of `functions.FUNCTIONS`, each entry rounded to nearest and clamped.
 
     Raises
     ------
@@ -152,33 +224,74 @@ def function_table(kind: str, bits: int, grid: Grid) -> Table:
     def value(z: Decimal) -> Decimal:
         return grid.zero + function(z / grid.density) / grid.scale
 
-    return _from_function(kind, bits, value, tuple(turn * grid.density for turn in function.turns))
+    turns = tuple(turn * grid.density for turn in function.turns)
+    return _from_function(kind, bits, value, turns, grid.largest)
+
+
+def pole_table(kind: str, bits: int, numerator: int, largest: int) -> Table:
+    """round(numerator / z^k), at most `largest`, also for z <= 0; `functions.POLES` has the k.
+
+    Parameters
+    ----------
+    kind : str
+        One of `functions.POLES`.
+    bits : int
+        Binary logarithm of the number of entries.
+    numerator, largest : int
+    """
+    exponent = POLES[kind]
+
+    def value(z: Decimal) -> Decimal:
+        if z <= 0:
+            return Decimal(largest)
+        return numerator / (z.sqrt() if exponent != 1 else z)
+
+    return _from_function(f"{numerator} {kind}", bits, value, (), largest)
 
 
 def _from_function(
-    name: str, bits: int, value: Callable[[Decimal], Decimal], turns: tuple[Decimal, ...]
+    name: str,
+    bits: int,
+    value: Callable[[Decimal], Decimal],
+    turns: tuple[Decimal, ...],
+    largest: int,
 ) -> Table:
-    """Steps of a function that is monotone between `turns`, found by bisection."""
+    """Steps of a function that is monotone between `turns`."""
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
     @cache
+    def exact(z: int) -> Decimal:
+        return value(Decimal(z)) + Decimal("0.5")
+
     def level(z: int) -> int:
-        rounded = (value(Decimal(z)) + Decimal("0.5")).to_integral_value(ROUND_FLOOR)
-        return int(min(max(rounded, Decimal(0)), Decimal(255)))
+        rounded = exact(z).to_integral_value(ROUND_FLOOR)
+        return int(min(max(rounded, Decimal(0)), Decimal(largest)))
 
     # Its own context: neither the caller's precision nor its rounding may change a table.
     with localcontext(Context(prec=40)):
         cuts = sorted({low, high, *(int(turn) for turn in turns if low < turn < high)})
         changes: list[int] = []
-        stack = list(pairwise(cuts))
+        stack = [(a, b, 0) for a, b in pairwise(cuts)]
         while stack:
-            a, b = stack.pop()
+            a, b, tries = stack.pop()
             if level(a) == level(b):
                 continue
             if b - a == 1:
                 changes.append(b)
                 continue
             middle = (a + b) // 2
-            stack += [(a, middle), (middle, b)]
+            if abs(level(b) - level(a)) == 1 and tries % 3 < 2:
+                middle = _crossing(a, b, exact(a), exact(b), max(level(a), level(b)), tries)
+            stack += [(a, middle, tries + 1), (middle, b, tries + 1)]
         steps = [(low, level(low))] + [(z, level(z)) for z in sorted(changes)]
     return _canonical(name, bits, steps)
+
+
+def _crossing(a: int, b: int, at_a: Decimal, at_b: Decimal, target: int, tries: int) -> int:
+    """A place in a < z < b near to where a line between the ends crosses a value, or before it.
+
+    A guess and the place before it leave one step between them where the function is nearly
+    straight; every third place that is tried is the middle, so bad guesses cost little.
+    """
+    guess = a + int((target - at_a) / (at_b - at_a) * (b - a))
+    return min(max(guess + (tries + 1) % 2, a + 1), b - 1)

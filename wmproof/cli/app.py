@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wmproof import __version__
+from wmproof._base.version import __version__
 from wmproof.cli.failures import run
 from wmproof.cli.lazy import Commands, LazyGroup
 
@@ -22,6 +22,11 @@ _COMMANDS: Commands = {
         "Train a model, or train it further, so that it carries a key.",
     ),
     "verify": ("wmproof.cli.verify", "verify", "Verify that a model carries a key."),
+    "examine": (
+        "wmproof.cli.examine",
+        "examine",
+        "Say what can be done about a suspect model.",
+    ),
     "reveal": ("wmproof.cli.reveal", "reveal", "Open the next batch of a bounded key, once."),
     "inspect": ("wmproof.cli.inspect", "inspect", "Say what a file is and what is in it."),
     "compile": ("wmproof.cli.compile", "compile", "Turn an ONNX model into its integer circuit."),
@@ -35,7 +40,7 @@ _COMMANDS: Commands = {
     "timestamp": (
         "wmproof.cli.timestamp",
         "timestamp",
-        "Have a file timestamped by others, and verify that.",
+        "Have a file timestamped by others, and verify timestamps.",
     ),
     "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
     "verify-bundle": (
@@ -47,6 +52,17 @@ _COMMANDS: Commands = {
         "wmproof.cli.dispute",
         "dispute",
         "Compare the evidence of two parties about one model.",
+    ),
+    "announce": (
+        "wmproof.cli.announce",
+        "announce",
+        "Name your key in a model card or a signed manifest.",
+    ),
+    "doctor": ("wmproof.cli.doctor", "doctor", "Say whether this installation works."),
+    "completion": (
+        "wmproof.cli.completion",
+        "completion",
+        "Have the shell complete commands and options.",
     ),
     "experiment": (
         "wmproof.cli.experiment",
@@ -60,7 +76,7 @@ _COMMANDS: Commands = {
 @click.group(
     cls=LazyGroup,
     lazy=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="Exit codes: 0 the claim holds, 1 it does not, 2 usage or bad input, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", message="wmproof %(version)s")

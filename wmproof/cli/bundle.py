@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import click
 
-from wmproof._files import check_target, read_file, write_file
+from wmproof._base.files import check_target, read_file, write_file
 from wmproof.cli.options import (
     FILE,
     force_option,
@@ -62,7 +61,7 @@ def bundle(
     Of the model only its digest goes in. Nothing is verified but that the parts belong together:
     verify-bundle does the rest, with the verifier's own trust.
     """
-    from wmproof.models.onnx_file import MODEL_LIMIT
+    from wmproof.models.file import read_model_file
     from wmproof.publication.bundle.format import Pixels
     from wmproof.publication.bundle.pack import make_bundle
     from wmproof.publication.log.tlog_proof import PROOF_LIMIT
@@ -71,7 +70,7 @@ def bundle(
     check_target(out, overwrite=force)
     made = make_bundle(
         load_public_key(pvk_path),
-        hashlib.sha256(read_file(model, limit=MODEL_LIMIT)).digest(),
+        read_model_file(model).digest,
         pixels=Pixels[pixels.upper()],
         claim=(str(claim_path), read_file(claim_path, limit=FILE_LIMIT)) if claim_path else None,
         inclusion_proofs=[(str(p), read_file(p, limit=PROOF_LIMIT)) for p in log_proofs],
@@ -80,6 +79,6 @@ def bundle(
     write_file(out, made.to_bytes(), overwrite=force)
     parts = [part.name for part in made.parts]
     if as_json:
-        print_json({"sha256": made.digest.hex(), "parts": parts, "file": str(out)})
+        print_json({"bundle_sha256": made.digest.hex(), "parts": parts, "file": str(out)})
     else:
-        print_fields({"packed": ", ".join(parts), "sha256": made.digest.hex(), "file": out})
+        print_fields({"packed": ", ".join(parts), "bundle SHA-256": made.digest.hex(), "file": out})

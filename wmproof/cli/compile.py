@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from wmproof._files import check_target, read_file, write_file, write_files
-from wmproof.cli.options import FILE, force_option, json_option, pixels_option
-from wmproof.cli.output import console, print_fields, print_json
+from wmproof._base.files import check_target, write_file, write_files
+from wmproof.cli.options import FILE, force_option, json_option
+from wmproof.cli.output import print_fields, print_json, print_table
+from wmproof.cli.reading_options import reading_options
 from wmproof.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from wmproof.circuit.images import ImageSet
     from wmproof.circuit.ir import Shape
     from wmproof.circuit.report import Fidelity
-
-_MODEL_LIMIT = 2**31
+    from wmproof.core.reading import Reading
+    from wmproof.keys import PublicKey
 
 
 @click.command("compile")
@@ -30,7 +31,7 @@ _MODEL_LIMIT = 2**31
     "--public-key",
     type=FILE,
     metavar="KEY.pvk",
-    help="Calibrate with the opened triggers of this key.",
+    help="Calibrate with the first 64 opened triggers of this key, as claims do.",
 )
 @click.option(
     "--images",
@@ -51,13 +52,19 @@ _MODEL_LIMIT = 2**31
     "-o", "--out", type=FILE, metavar="FILE", help="The circuit.  [default: MODEL.circuit]"
 )
 @click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
-@pixels_option
+@reading_options
 @click.option("--shift", type=int, default=10, show_default=True, help="S, the bits of rounding.")
 @click.option(
     "--headroom",
     type=float,
     default=None,
-    help="The largest byte over the largest activation seen.  [default: 1.5]",
+    help="The largest value over the largest activation seen.  [default: 3]",
+)
+@click.option(
+    "--bits",
+    type=int,
+    default=None,
+    help="Bits of an activation, 8 to 12.  [default: what balances rounding errors]",
 )
 @click.option(
     "--probes",
@@ -74,9 +81,10 @@ def compile(
     test: tuple[Path, ...],
     out: Path | None,
     plots: Path | None,
-    pixels: str,
+    reading: Reading,
     shift: int,
     headroom: float | None,
+    bits: int | None,
     probes: int | None,
     force: bool,
     as_json: bool,
@@ -86,25 +94,31 @@ def compile(
     The same model, public images and options give the same circuit on every machine.
     """
     from wmproof.circuit.calibrate import Settings
-    from wmproof.circuit.compile import compile_model, model_input_shape
+    from wmproof.circuit.compile import compile_network, open_network
     from wmproof.circuit.format import encode
     from wmproof.circuit.images import ImageSet
     from wmproof.circuit.probes import draw_probes
     from wmproof.circuit.report import measure_fidelity
+    from wmproof.keys import load_public_key
+    from wmproof.models.file import read_model_file
 
-    data = read_file(model, limit=_MODEL_LIMIT)
+    file = read_model_file(model)
     target = out or model.with_suffix(".circuit")
     check_target(target, overwrite=force)
-    shape = model_input_shape(data)
-    public = _public_images(public_key, images, shape)
-    given = {"headroom": headroom, "probes": probes}
+    key = load_public_key(public_key) if public_key is not None else None
+    known = None if key is None else key.verification_key.image_shape
+    network = open_network(file, reading, known)
+    shape = network.shapes[0]
+    public = _public_images(key, images, shape, reading)
+    group = None if key is None else key.verification_key.group
+    given = {"headroom": headroom, "probes": probes, "bits": bits, "group": group}
     settings = Settings(shift=shift, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     calibration = np.concatenate([one.images for one in public])
-    compilation = compile_model(data, calibration, settings=settings, pixels=pixels)
-    measured = [*public, *_read_all(test, shape)]
+    compilation = compile_network(network, calibration, settings)
+    measured = [*public, *_read_all(test, shape, reading)]
     if settings.probes:
         measured.append(ImageSet("probe pictures", draw_probes(settings.probes, shape)))
-    fidelity = measure_fidelity(compilation, data, measured, pixels=pixels)
+    fidelity = measure_fidelity(compilation, file, measured, reading=reading)
     write_file(target, encode(compilation.circuit), overwrite=force)
     if plots is not None:
         _draw(plots, fidelity, force)
@@ -115,16 +129,18 @@ def compile(
     return 0
 
 
-def _public_images(key: Path | None, folders: Sequence[Path], shape: Shape) -> list[ImageSet]:
+def _public_images(
+    key: PublicKey | None, folders: Sequence[Path], shape: Shape, reading: Reading
+) -> list[ImageSet]:
+    from wmproof.circuit.compile import MOST_OPENED
     from wmproof.circuit.images import ImageSet
-    from wmproof.keys import load_public_key
     from wmproof.models.base import fit_images
 
     sets = []
     if key is not None:
-        opened = load_public_key(key).opened.triggers.images
+        opened = key.opened.triggers.images[:MOST_OPENED]
         sets.append(ImageSet("opened triggers", fit_images(opened, shape)))
-    sets += _read_all(folders, shape)
+    sets += _read_all(folders, shape, reading)
     if not sets:
         raise InputError(
             "there are no public images to calibrate with",
@@ -133,10 +149,10 @@ def _public_images(key: Path | None, folders: Sequence[Path], shape: Shape) -> l
     return sets
 
 
-def _read_all(folders: Sequence[Path], shape: Shape) -> list[ImageSet]:
+def _read_all(folders: Sequence[Path], shape: Shape, reading: Reading) -> list[ImageSet]:
     from wmproof.circuit.images import read_images
 
-    return [read_images(folder, shape) for folder in folders]
+    return [read_images(folder, shape, reading) for folder in folders]
 
 
 def _draw(folder: Path, fidelity: Fidelity, force: bool) -> None:
@@ -154,16 +170,9 @@ def _draw(folder: Path, fidelity: Fidelity, force: bool) -> None:
 
 
 def _fields(target: Path, compilation: Compilation, fidelity: Fidelity) -> dict[str, Any]:
-    circuit = compilation.circuit
     return {
         "circuit": str(target),
-        "digest": compilation.digest.hex(),
-        "input_shape": list(circuit.input_shape),
-        "classes": circuit.classes,
-        "lookups": circuit.lookups(),
-        "weights": circuit.weights(),
-        "tables": {table.name: table.bits for table in circuit.tables},
-        "settings": asdict(compilation.settings),
+        **compilation.to_dict(),
         "agreements": [asdict(one) for one in fidelity.agreements],
         "layers": [asdict(layer) for layer in fidelity.layers],
     }
@@ -174,13 +183,16 @@ def _print(target: Path, compilation: Compilation, fidelity: Fidelity) -> None:
     print_fields(
         {
             "circuit": target,
-            "digest": compilation.digest.hex(),
+            "circuit SHA-256": compilation.digest.hex(),
             "lookups": f"{circuit.lookups()} for each image",
             "weights": circuit.weights(),
-            "tables": ", ".join(f"{table.name} 2^{table.bits}" for table in circuit.tables),
+            "tables": ", ".join(
+                f"{table.name} 2^{table.bits}, values to {table.largest}"
+                for table in circuit.tables
+            ),
         }
     )
-    _print_table(
+    print_table(
         ("images", "count", "agree", "float right", "integer right", "outside"),
         [
             (
@@ -194,8 +206,8 @@ def _print(target: Path, compilation: Compilation, fidelity: Fidelity) -> None:
             for one in fidelity.agreements
         ],
     )
-    _print_table(
-        ("layer", "table", "scale", "z seen", "headroom", "bound", "at 255"),
+    print_table(
+        ("layer", "table", "scale", "z seen", "headroom", "bound", "at largest"),
         [
             (
                 layer.name,
@@ -213,12 +225,3 @@ def _print(target: Path, compilation: Compilation, fidelity: Fidelity) -> None:
 
 def _percent(part: int | None, whole: int) -> str:
     return "-" if part is None else f"{part / whole:.2%}"
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.table import Column, Table
-
-    table = Table(Column(head[0], overflow="fold"), *head[1:], box=None, padding=(0, 1))
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)

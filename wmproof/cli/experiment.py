@@ -26,12 +26,14 @@ class _Options:
     data_folder: Path | None
     only: tuple[str, ...]
     item: tuple[int, ...]
+    unit: tuple[str, ...]
     full: bool
     epochs: int | None
     device: str
     workers: int
     rehearsal: bool
     report_only: bool
+    recorded: Path | None
     plan: bool
     ray: bool
     ray_address: str | None
@@ -51,10 +53,16 @@ class _Options:
     "--only",
     multiple=True,
     metavar="SETTING",
-    help="Of `paper`: cifar10, imagenet, ...; may be repeated.",
+    help="Only this setting, as --plan names them; may be repeated.",
 )
 @click.option(
     "--item", multiple=True, type=click.IntRange(1, 7), help="Only this part; may be repeated."
+)
+@click.option(
+    "--unit",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only units of this name, a shell's pattern; may be repeated.",
 )
 @click.option("--full", is_flag=True, help="Use all images, not the preset's sample.")
 @click.option("--epochs", type=click.IntRange(1), help="The owner's, instead of the preset's.")
@@ -62,6 +70,13 @@ class _Options:
 @click.option("--workers", type=click.IntRange(0), default=0, help="Loader processes (ImageNet).")
 @click.option("--rehearsal", is_flag=True, help="One epoch on random images of the right shapes.")
 @click.option("--report-only", is_flag=True, help="Write the report of what is finished.")
+@click.option(
+    "--from",
+    "recorded",
+    type=FILE,
+    metavar="JSON",
+    help="Run nothing; report what DIR has, and of this results-PRESET.json the other settings.",
+)
 @click.option("--plan", is_flag=True, help="List the units and do nothing.")
 @click.option("--ray", is_flag=True, help="Fan out over Ray.")
 @click.option("--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else this machine.")
@@ -77,9 +92,9 @@ def experiment(**given: Any) -> int:
     plans = _plans(options)
     if options.plan:
         return _list(options, plans)
-    # A rehearsal's results are no results: its folder is another experiment's.
+    # A rehearsal finds nothing out, so its results must not mix with an experiment's.
     name = f"{options.preset}-rehearsal" if options.rehearsal else options.preset
-    if not options.report_only:
+    if not options.report_only and options.recorded is None:
         _run(options, plans, name)
     return _report(options, plans, name)
 
@@ -99,7 +114,14 @@ def _plans(options: _Options) -> list[Plan]:
         )
     chosen = [one for one in settings if not options.only or one.name in options.only]
     plans = [plan_of(_changed(setting, options)) for setting in chosen]
-    return [plan.only(set(options.item)) for plan in plans] if options.item else plans
+    kept = [plan.only(options.item, options.unit) for plan in plans]
+    if not any(plan.units for plan in kept):
+        raise InputError(
+            "has no unit of this name and item",
+            where=options.preset,
+            remedy="List the units with --plan, without --unit and --item",
+        )
+    return kept
 
 
 def _changed(setting: Setting, options: _Options) -> Setting:
@@ -141,7 +163,7 @@ def _run(options: _Options, plans: list[Plan], name: str) -> None:
 def _report(options: _Options, plans: list[Plan], name: str) -> int:
     from wmproof.experiments.report import write_report
 
-    files = write_report(plans, options.out, name, options.report_to)
+    files = write_report(plans, options.out, name, options.report_to, options.recorded)
     if options.as_json:
         print_json({"preset": name, "files": [str(path) for path in files]})
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,14 +10,17 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from wmproof.cli.output import printable
+from wmproof._base.text import one_line
+from wmproof.cli.output import print_json
 from wmproof.errors import InputError, VerificationError, WmproofError
 
 INTERRUPTED = 130
 _EXTRAS = {
     "torch": "train",
     "torchvision": "train",
-    "sklearn": "train",
+    "sklearn": "demo",
+    "onnxscript": "train",
+    "numba": "prove",
     "matplotlib": "plots",
     "fastapi": "serve",
     "jinja2": "serve",
@@ -30,7 +32,7 @@ _EXTRAS = {
     "httpx": "timestamps",
     "opentimestamps": "timestamps",
     "rfc3161_client": "timestamps",
-    "ray": "ray",
+    "ray": "experiments",
 }
 
 
@@ -82,17 +84,28 @@ def _attempt(command: click.Command, arguments: list[str]) -> int:
         code = error.exit_code
     except click.ClickException as error:
         code = _report_usage(error, as_json=as_json)
-    except SystemExit as error:  # click's own way out, with 1, where the output is closed
-        raise BrokenPipeError from error
-    except (KeyboardInterrupt, click.Abort):
-        print("\ninterrupted", file=sys.stderr)
-        code = INTERRUPTED
+    except SystemExit as error:  # click's own ways out: completion, and 1 for a closed output
+        if error.code:
+            raise BrokenPipeError from error
+        code = 0
     except Exception as error:
-        if os.environ.get("WMPROOF_DEBUG"):
-            raise
-        code = _report(_translate(error), as_json=as_json)
+        # click takes every end of a file for Ctrl-D at a question; only there has it no cause.
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        if isinstance(cause, Exception):
+            if os.environ.get("WMPROOF_DEBUG"):
+                raise
+            code = _report(_translate(cause), as_json=as_json)
+        else:
+            code = _interrupted()
+    except KeyboardInterrupt:
+        code = _interrupted()
     sys.stdout.flush()
     return code
+
+
+def _interrupted() -> int:
+    print("\ninterrupted", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _translate(error: Exception) -> WmproofError:
@@ -124,17 +137,21 @@ def _missing_module(error: ModuleNotFoundError) -> WmproofError:
 
 
 def _report_usage(error: click.ClickException, *, as_json: bool) -> int:
-    if not as_json:
-        error.show()
-        return 2
-    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-    remedy = f"`{command or 'wmproof'} --help` lists what can be given"
-    return _report(UsageError(error.format_message().rstrip("."), remedy=remedy), as_json=True)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "wmproof"
+    said = error.format_message()
+    if as_json:
+        remedy = f"`{command} --help` lists what can be given"
+        return _report(UsageError(said.rstrip("."), remedy=remedy), as_json=True)
+    if context:
+        print(f"{context.get_usage()}\nTry '{command} --help' for help.\n", file=sys.stderr)
+    print(f"Error: {one_line(said)}", file=sys.stderr)
+    return 2
 
 
 def _report(error: WmproofError, *, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"error": describe(error), "holds": _holds(error)}, indent=2))
+        print_json({"error": describe(error), "holds": _holds(error)})
     else:
         _print_error(error)
     return error.exit_code
@@ -165,11 +182,11 @@ def _print_error(error: WmproofError) -> None:
     failed = isinstance(error, VerificationError)
     text = Text("does not hold: " if failed else "error: ", style="bold red")
     if isinstance(error, VerificationError):
-        text.append(f"[{error.check}] ", style="bold")
+        text.append(f"[{one_line(error.check)}] ", style="bold")
     what = f"{error.where}: {error.what}" if error.where else error.what
-    text.append(printable(what), style="not bold")
+    text.append(one_line(what), style="not bold")
     if error.remedy:
-        text.append(f"\n{error.remedy}", style="dim")
+        text.append(f"\n{one_line(error.remedy)}", style="dim")
     Console(stderr=True, highlight=False).print(text, soft_wrap=True)
 
 

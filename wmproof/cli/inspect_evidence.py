@@ -30,6 +30,7 @@ def _describe_claim(data: bytes, where: str) -> dict[str, Any]:
         "model_sha256": header.model_digest.hex(),
         "verification_key_sha256": header.key_digest.hex(),
         "circuit_sha256": header.circuit_digest.hex(),
+        "triggers": header.triggers or "all that the key hides",
         "threshold": header.threshold,
         "triggers_an_instance": 1 << header.chunk_bits,
         "argument_bytes": len(argument),
@@ -50,7 +51,7 @@ def _describe_transcript(data: bytes, where: str) -> dict[str, Any]:
         "first_ms": attempts[0].sent_ms if attempts else None,
         "last_ms": attempts[-1].received_ms if attempts else None,
         "signer": record.signature.signer.hex() if record.signature else None,
-        "sha256": record.digest.hex(),
+        "transcript_sha256": record.digest.hex(),
     }
 
 
@@ -62,7 +63,7 @@ def _describe_bundle(data: bytes, where: str) -> dict[str, Any]:
         "public_key_sha256": found.public_key.digest.hex(),
         "pixels": found.pixels.name.lower(),
         "parts": [part.name for part in found.parts],
-        "sha256": found.digest.hex(),
+        "bundle_sha256": found.digest.hex(),
     }
 
 
@@ -91,8 +92,8 @@ def describe_token(data: bytes, where: str) -> dict[str, Any]:
     return {
         "file": "RFC 3161 timestamp",
         "verified": False,
-        "digest": token.digest.hex(),
-        "digest_algorithm": _HASH_NAMES.get(token.hash_algorithm, token.hash_algorithm),
+        "imprint": token.digest.hex(),
+        "imprint_algorithm": _HASH_NAMES.get(token.hash_algorithm, token.hash_algorithm),
         "time": token.gen_time.isoformat(),
         "accuracy_seconds": token.accuracy.total_seconds() if token.accuracy else None,
         "authority": token.authority,
@@ -109,8 +110,7 @@ def _describe_ots(data: bytes, where: str) -> dict[str, Any]:
     return {
         "file": "OpenTimestamps file",
         "verified": False,
-        "digest": stamp.digest.hex(),
-        "digest_algorithm": "SHA-256",
+        "file_sha256": stamp.digest.hex(),
         "blocks": list(stamp.blocks),
         "pending": list(stamp.pending),
         "to_verify": "wmproof timestamp verify FILE --ots, with block headers that you trust",

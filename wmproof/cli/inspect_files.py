@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from wmproof.errors import FormatError
+from wmproof.core.triggers import format_shape
+from wmproof.errors import FormatError, InputError
 from wmproof.keys import (
     VerificationKey,
     batch,
@@ -17,7 +18,6 @@ from wmproof.keys import (
     public_key,
     verification_key,
 )
-from wmproof.triggers import format_shape
 
 CIRCUIT_MAGIC = b"WMPROOF-CIRCUIT\n"  # of circuit.format, which is not needed for other files
 
@@ -44,6 +44,7 @@ def _key_fields(key: VerificationKey) -> dict[str, Any]:
         "shape": format_shape(key.image_shape),
         "classes": key.classes,
         "triggers": len(key),
+        "group": key.group,
         "batches": key.batches,
         "verification_key_sha256": key.digest.hex(),
     }
@@ -58,7 +59,7 @@ def _describe_public_key(data: bytes, where: str) -> dict[str, Any]:
         "hidden": len(key.verification_key) - len(key.opened),
         "security": key.verification_key.security,
         "signer": key.signature.signer.hex() if key.signature else None,
-        "sha256": key.digest.hex(),
+        "public_key_sha256": key.digest.hex(),
     }
 
 
@@ -72,17 +73,25 @@ def _describe_opening(data: bytes, where: str) -> dict[str, Any]:
     }
 
 
-def describe_model(data: bytes, where: str) -> dict[str, Any]:
-    """Describe an ONNX file."""
-    from wmproof.models import OnnxClassifier
+def describe_model(data: bytes, path: str) -> dict[str, Any]:
+    """Describe an ONNX file, with the files of weights that it names."""
+    from wmproof.models.file import read_model_file
+    from wmproof.models.onnx_file import OnnxClassifier, open_session
 
-    model = OnnxClassifier(data, where)
-    return {
+    file = read_model_file(path, data)
+    session = open_session(file)
+    fields: dict[str, Any] = {
         "file": "ONNX model",
-        "shape": format_shape(model.input_shape),
-        "classes": model.classes,
-        "sha256": model.digest.hex(),
+        "inputs": [f"{i.name}: {i.type} {i.shape}" for i in session.get_inputs()],
+        "outputs": [f"{o.name}: {o.type} {o.shape}" for o in session.get_outputs()],
+        "weights_in": sorted(file.weights) or None,
+        "model_sha256": file.digest.hex(),
     }
+    try:
+        model = OnnxClassifier(file)
+    except InputError as error:
+        return fields | {"as_a_classifier": str(error)}
+    return fields | {"shape": format_shape(model.input_shape), "classes": model.classes}
 
 
 def _describe_circuit(data: bytes, where: str) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def _describe_circuit(data: bytes, where: str) -> dict[str, Any]:
         "classes": circuit.classes,
         "weights": circuit.weights(),
         "lookups_an_image": circuit.lookups(),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "circuit_sha256": hashlib.sha256(data).hexdigest(),
     }
 
 

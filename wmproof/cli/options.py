@@ -8,14 +8,18 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file
+from wmproof._base.locks import LOCK_TIMEOUT
+from wmproof.core.strength import as_tolerance
+from wmproof.core.triggers import Shape, parse_shape
 from wmproof.errors import InputError, PassphraseError
-from wmproof.strength import as_tolerance
-from wmproof.triggers import Shape, parse_shape
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 PASSPHRASE_VARIABLE = "WMPROOF_PASSPHRASE"  # noqa: S105 - the name of it
 SIGNING_VARIABLE = "WMPROOF_SIGNING_PASSPHRASE"
@@ -23,7 +27,18 @@ _PASSPHRASE_LIMIT = 4096
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-FILE = click.Path(path_type=Path)
+
+class _File(click.Path):
+    """A path; `-` is standard input, or standard output where something is written."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "-":
+            written = {"--out", "--html", "--contact-sheet"} & set(getattr(param, "opts", ()))
+            value = "/dev/stdout" if written else "/dev/stdin"
+        return super().convert(value, param, ctx)
+
+
+FILE = _File(path_type=Path)
 
 
 class _Shape(click.ParamType[Shape]):
@@ -33,7 +48,7 @@ class _Shape(click.ParamType[Shape]):
         try:
             return value if isinstance(value, tuple) else parse_shape(str(value))
         except InputError as error:
-            self.fail(error.what, param, ctx)
+            self.fail(". ".join(filter(None, (error.what, error.remedy))), param, ctx)
 
 
 class _Tolerance(click.ParamType[Fraction]):
@@ -44,6 +59,27 @@ class _Tolerance(click.ParamType[Fraction]):
             return as_tolerance(value)
         except InputError as error:
             self.fail(error.what, param, ctx)
+
+
+class _Share(click.ParamType[Fraction]):
+    name = "share"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
+        written = re.fullmatch(r"0?\.\d{1,9}|1(\.0*)?", str(value))
+        if not written or not Fraction(str(value)):
+            self.fail(f"{value!r} is not a share above 0 and at most 1, such as 0.9", param, ctx)
+        return Fraction(str(value))
+
+
+class _Triggers(click.ParamType[int | str]):
+    name = "triggers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if value in ("auto", "all"):
+            return str(value)
+        if not re.fullmatch(r"[1-9]\d{0,5}", str(value)):
+            self.fail(f"{value!r} is not auto, all or a number from 1", param, ctx)
+        return int(value)
 
 
 class _Memory(click.ParamType[int]):
@@ -59,6 +95,8 @@ class _Memory(click.ParamType[int]):
 
 SHAPE = _Shape()
 MEMORY = _Memory()
+TOLERANCE = _Tolerance()
+SHARE, TRIGGERS = _Share(), _Triggers()
 
 
 def json_option(command: _Command) -> _Command:
@@ -66,23 +104,21 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
 
 
+def lock_timeout_option(command: _Command) -> _Command:
+    """Add --lock-timeout."""
+    return click.option(
+        "--lock-timeout",
+        type=click.FloatRange(0),
+        default=LOCK_TIMEOUT,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up when another process holds the file's lock for longer.",
+    )(command)
+
+
 def force_option(command: _Command) -> _Command:
     """Add --force."""
     return click.option("--force", is_flag=True, help="Replace files that exist.")(command)
-
-
-def minimum_security_option(command: _Command) -> _Command:
-    """Add --minimum-security, of public keys that a claim is about."""
-    from wmproof.keygen import DEFAULT_SECURITY
-
-    return click.option(
-        "--minimum-security",
-        type=click.IntRange(1),
-        default=DEFAULT_SECURITY,
-        show_default=True,
-        metavar="N",
-        help="Accept no key of a smaller n.",
-    )(command)
 
 
 def reference_option(command: _Command) -> _Command:
@@ -92,17 +128,6 @@ def reference_option(command: _Command) -> _Command:
         type=FILE,
         metavar="MODEL.onnx",
         help="A model whose answers stand in for the ground truth.",
-    )(command)
-
-
-def tolerance_option(command: _Command) -> _Command:
-    """Add --tolerance."""
-    return click.option(
-        "--tolerance",
-        type=_Tolerance(),
-        default="0.1",
-        show_default=True,
-        help="The share of triggers that a model may miss.",
     )(command)
 
 
@@ -129,15 +154,6 @@ def pixels_option(command: _Command) -> _Command:
     )(command)
 
 
-def signer_option(command: _Command) -> _Command:
-    """Add --signer."""
-    return click.option(
-        "--signer",
-        metavar="KEY",
-        help="Require a signature by this Ed25519 key: 64 hex digits, or a PEM or SSH file.",
-    )(command)
-
-
 def passphrase_option(command: _Command) -> _Command:
     """Add --passphrase-file."""
     return click.option(
@@ -160,7 +176,7 @@ def signing_options(command: _Command) -> _Command:
     )(command)
 
 
-def ask_passphrase(file: Path | None, *, confirm: bool = False) -> str:
+def ask_passphrase(file: Path | None, key: Path | None = None, *, confirm: bool = False) -> str:
     """Find the passphrase of a marking key: in a file, in the environment, or by asking.
 
     Raises
@@ -180,8 +196,9 @@ def ask_passphrase(file: Path | None, *, confirm: bool = False) -> str:
             "no passphrase was given, and nobody can be asked for it",
             remedy=f"Use --passphrase-file or set {PASSPHRASE_VARIABLE}",
         )
+    whose = "the marking key" if key is None else str(key)
     answer: str = click.prompt(
-        "Passphrase of the marking key", hide_input=True, confirmation_prompt=confirm, err=True
+        f"Passphrase of {whose}", hide_input=True, confirmation_prompt=confirm, err=True
     )
     return answer
 
@@ -189,7 +206,7 @@ def ask_passphrase(file: Path | None, *, confirm: bool = False) -> str:
 def _passphrase_from(file: Path) -> str:
     """Read a passphrase file: UTF-8, one line, whose end is not part of the passphrase."""
     try:
-        text = read_file(file, limit=_PASSPHRASE_LIMIT).decode()
+        text = read_file(file, limit=_PASSPHRASE_LIMIT).decode("utf-8-sig")  # editors leave a mark
     except UnicodeDecodeError:
         raise PassphraseError("the passphrase is not UTF-8 text", where=str(file)) from None
     text = text.removesuffix("\n").removesuffix("\r")
@@ -199,19 +216,24 @@ def _passphrase_from(file: Path) -> str:
 
 
 def read_signing_key(path: Path | None) -> bytes | None:
-    """Read the private key of --sign-with, asking for its passphrase if it has one."""
-    from wmproof.keys import load_signing_key
+    """Read the Ed25519 private key of --sign-with; return its seed."""
+    from wmproof.keys.signature import ed25519_seed
 
-    if path is None:
-        return None
+    return None if path is None else ed25519_seed(read_private_key(path), str(path))
+
+
+def read_private_key(path: Path) -> PrivateKeyTypes:
+    """Read a private key of any algorithm, asking for its passphrase if it has one."""
+    from wmproof.keys.signature import load_private_key
+
     given = os.environ.get(SIGNING_VARIABLE)
     try:
-        return load_signing_key(path, _encoded(given) if given else None)
+        return load_private_key(path, _encoded(given) if given else None)
     except PassphraseError:
         if given or not sys.stdin.isatty():
             raise
     answer: str = click.prompt("Passphrase of the signing key", hide_input=True, err=True)
-    return load_signing_key(path, _encoded(answer))
+    return load_private_key(path, _encoded(answer))
 
 
 def signing_passphrase() -> bytes | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wmproof.checks import Check, Outcome
+import click
+
+from wmproof._base.text import one_line
+from wmproof.core.checks import Check, Outcome, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,28 +18,28 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _SIGNS = {
-    Outcome.PASSED: ("✓", "green"),
-    Outcome.FAILED: ("✗", "bold red"),
-    Outcome.SKIPPED: ("○", "yellow"),
+    Outcome.PASSED: ("✓", "[ok]", "green"),
+    Outcome.FAILED: ("✗", "[fail]", "bold red"),
+    Outcome.SKIPPED: ("○", "[--]", "yellow"),
+    Outcome.MISSING: ("○", "[--]", "bold yellow"),
+}
+_VERDICTS = {
+    Verdict.HOLDS: Outcome.PASSED,
+    Verdict.INCOMPLETE: Outcome.MISSING,
+    Verdict.REFUTED: Outcome.FAILED,
 }
 
 
+SCHEMA = 1
+"""Version of output.schema.json, which says what each command prints."""
+
+
 def print_json(fields: Mapping[str, Any]) -> None:
-    """Print one JSON object on standard output."""
-    print(json.dumps(fields, indent=2, allow_nan=False))
-
-
-def checks_as_json(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    """Return checks as JSON knows them."""
-    return [
-        {
-            "check": item.name,
-            "outcome": str(item.outcome),
-            "what": item.what,
-            "numbers": dict(item.numbers),
-        }
-        for item in checks
-    ]
+    """Print one JSON object on standard output, with the command that says it."""
+    context = click.get_current_context(silent=True)
+    command = context.command_path.removeprefix("wmproof ") if context else None
+    named = {"schema": SCHEMA} | ({"command": command} if command else {})
+    print(json.dumps(named | dict(fields), indent=2, allow_nan=False))
 
 
 def console() -> Console:
@@ -43,6 +47,10 @@ def console() -> Console:
     from rich.console import Console
 
     class Terminal(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            """Make every string harmless before it is printed, also those in tables."""
+            return super().render_str("\n".join(map(one_line, text.split("\n"))), **how)
+
         def on_broken_pipe(self) -> None:
             """Leave it to `failures`: rich would exit with 1, which says that a claim fails."""
             raise BrokenPipeError
@@ -50,9 +58,20 @@ def console() -> Console:
     return Terminal(highlight=False)
 
 
-def printable(text: str) -> str:
-    """Return text without what a terminal would obey: names in foreign files are hostile."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+def warn(text: str) -> None:
+    """Print one line on standard error."""
+    print(one_line(text), file=sys.stderr)
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns under their heads; nothing in a cell is taken for markup."""
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    table = Table(Column(head[0], overflow="fold"), *head[1:], box=None, padding=(0, 1))
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    console().print(table)
 
 
 def as_text(value: object) -> str:
@@ -70,8 +89,9 @@ def print_checks(checks: Iterable[Check]) -> None:
 
     rows = []
     for item in checks:
-        sign, style = _SIGNS[item.outcome]
-        rows.append((Text(sign, style), Text(item.name, "bold"), Text(printable(item.what))))
+        rows.append(
+            (_sign(item.outcome), Text(one_line(item.name), "bold"), Text(one_line(item.what)))
+        )
     _print_columns(rows)
 
 
@@ -85,8 +105,16 @@ def print_rows(rows: Iterable[tuple[str, object]]) -> None:
     from rich.text import Text
 
     _print_columns(
-        [(Text(printable(name), "dim"), Text(printable(str(value)))) for name, value in rows]
+        [(Text(one_line(name), "dim"), Text(one_line(str(value)))) for name, value in rows]
     )
+
+
+def print_headed(head: str | None, rows: Iterable[tuple[str, str]]) -> None:
+    """Print pairs under a heading, after an empty line; nothing at all without pairs."""
+    listed = list(rows)
+    if listed:
+        console().print(f"\n{head}:" if head else "")
+        print_rows(listed)
 
 
 def _print_columns(rows: Sequence[tuple[Text, ...]]) -> None:
@@ -115,10 +143,25 @@ def _print_columns(rows: Sequence[tuple[Text, ...]]) -> None:
             target.print(Text.assemble(*head, last), soft_wrap=True)
 
 
-def print_verdict(holds: bool, what: str) -> None:
-    """Print the answer."""
+def print_verdict(verdict: Verdict | bool, what: str) -> None:
+    """Print the answer and why; True is for what holds, False for what does not."""
     from rich.text import Text
 
-    mark, style = ("✓ ", "bold green") if holds else ("✗ ", "bold red")
+    if isinstance(verdict, bool):
+        verdict = Verdict.HOLDS if verdict else Verdict.REFUTED
+    mark = _sign(_VERDICTS[verdict])
     target = console()
-    target.print(Text(mark + printable(what), style), soft_wrap=not target.is_terminal)
+    line = Text.assemble(mark, " ", (one_line(what), f"bold {mark.style}"))
+    target.print(line, soft_wrap=not target.is_terminal)
+
+
+def _sign(outcome: Outcome) -> Text:
+    """A mark that the output's encoding has."""
+    from rich.text import Text
+
+    mark, plain, style = _SIGNS[outcome]
+    try:
+        mark.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        mark = plain
+    return Text(mark, style)

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from wmproof._files import check_target, write_file
+from wmproof._base.compilation import announced
+from wmproof._base.files import check_target, write_file
 from wmproof.cli.options import (
     FILE,
     MEMORY,
+    SHARE,
+    TRIGGERS,
     ask_passphrase,
     force_option,
     json_option,
     passphrase_option,
-    pixels_option,
     public_key_option,
-    tolerance_option,
 )
-from wmproof.cli.output import print_json, print_verdict
+from wmproof.cli.output import print_json, print_verdict, warn
+from wmproof.cli.policy_options import CIRCUIT, PolicyFor, policy_options
+from wmproof.cli.progress import progress_bars
 from wmproof.keys import load_marking_key, load_public_key
+from wmproof.keys.worth import DEFAULT_HIT_RATE, sample_size
 
 if TYPE_CHECKING:
-    from wmproof.pverify.prover import Progress
+    from wmproof.pverify.prover import PreparedClaim
 
 
 @click.command()
@@ -36,8 +39,27 @@ if TYPE_CHECKING:
 @public_key_option
 @click.option("-o", "--out", type=FILE, metavar="CLAIM.proof", help="The claim file.")
 @click.option("--listen", metavar="HOST:PORT", help="Prove to one verifier that connects instead.")
-@click.option("--threshold", type=click.IntRange(1), help="Hits to claim, instead of --tolerance.")
-@tolerance_option
+@click.option(
+    "--triggers",
+    type=TRIGGERS,
+    default="all",
+    show_default=True,
+    metavar="auto|all|N",
+    help="How many hidden triggers, or groups, to prove; auto: as few as are enough.",
+)
+@click.option(
+    "--hit-rate",
+    type=SHARE,
+    default=str(float(DEFAULT_HIT_RATE)),
+    show_default=True,
+    help="For auto: the share of triggers that the model is sure to hit.",
+)
+@click.option(
+    "--threshold",
+    type=click.IntRange(1),
+    help="Hits to claim, not as asked.",
+)
+@policy_options("strength", "tolerance", *CIRCUIT)
 @click.option(
     "--chunk",
     type=click.Choice([str(1 << bits) for bits in range(9)]),
@@ -48,9 +70,8 @@ if TYPE_CHECKING:
     "most_bytes",
     type=MEMORY,
     metavar="SIZE",
-    help="Memory to stay within, such as 4G or 800M; less of it takes longer.",
+    help="Memory to stay within, such as 4G; by default what is free. Less takes longer.",
 )
-@pixels_option
 @passphrase_option
 @force_option
 @json_option
@@ -60,11 +81,12 @@ def prove(
     pvk_path: Path,
     out: Path | None,
     listen: str | None,
+    triggers: str | int,
+    hit_rate: Fraction,
     threshold: int | None,
-    tolerance: Fraction,
+    policy_for: PolicyFor,
     chunk: str | None,
     most_bytes: int | None,
-    pixels: str,
     passphrase_file: Path | None,
     force: bool,
     as_json: bool,
@@ -76,7 +98,6 @@ def prove(
     from wmproof.cli.claim_summary import print_claim
     from wmproof.pverify.prover import prepare_claim
     from wmproof.pverify.session import parse_address
-    from wmproof.pverify.session_prover import prove_session, serve_once
     from wmproof.pverify.statement import INTERACTIVE, NON_INTERACTIVE
 
     if (out is None) == (listen is None):
@@ -87,70 +108,59 @@ def prove(
     if out is not None:
         check_target(out, overwrite=force)
     key = load_marking_key(mk_path, ask_passphrase(passphrase_file))
+    vk = public_key.verification_key
+    policy = policy_for(vk.image_shape)
     started = time.monotonic()
-    with _progress(quiet=as_json) as progress:
+    with announced(quiet=as_json) as compilation, progress_bars(quiet=as_json) as progress:
+        if triggers == "auto":
+            triggers = sample_size(policy, vk, hit_rate)
         prepared = prepare_claim(
             model,
             key,
             public_key,
+            policy,
+            triggers=None if triggers == "all" else int(triggers),
             threshold=threshold,
-            tolerance=tolerance,
             chunk_bits=None if chunk is None else int(chunk).bit_length() - 1,
             most_bytes=most_bytes,
-            pixels=pixels,
             progress=progress,
+            planned=lambda plan: None if as_json else click.echo(f"plan: {plan}", err=True),
         )
         if out is not None:
             claim = prepared.to_bytes()
             write_file(out, claim, overwrite=force)
             security, size = NON_INTERACTIVE, len(claim)
         else:
-            size = serve_once(
-                listen or "",
-                lambda stream: prove_session(stream, prepared),
-                lambda address: click.echo(f"listening on {address}", err=True),
-            )
-            security = INTERACTIVE
-    seconds = time.monotonic() - started
+            security, size = INTERACTIVE, _serve(listen or "", prepared)
+    seconds = time.monotonic() - started - compilation.seconds
     report = prepared.report(security, argument_bytes=size, seconds=seconds)
     if as_json:
-        print_json(report.fields() | {"claim": None if out is None else str(out)})
+        claimed = {"claim": str(out) if out else None, "compilation_seconds": compilation.seconds}
+        print_json(report.to_dict() | claimed)
     else:
-        print_claim(report)
+        print_claim(report, policy)
         print_verdict(True, f"the claim is in {out}" if out else "the verifier is convinced")
     return 0
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Progress]:
-    """A bar for each phase, with the time left, on standard error."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
+def _serve(address: str, prepared: PreparedClaim) -> int:
+    """Prove to the first verifier that connects and stays; the bytes that were sent."""
+    from wmproof.pverify.session_prover import prove_session, serve_once
+
+    return serve_once(
+        address,
+        lambda stream: prove_session(stream, prepared),
+        _announce,
+        lambda peer, error: warn(f"{peer} was not served: {error}"),
     )
 
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    terminal = Console(stderr=True)
-    disable = quiet or not terminal.is_terminal
-    with Progress(*columns, console=terminal, disable=disable) as bars:
-        tasks: dict[str, Any] = {}
 
-        def report(phase: str, done: float) -> None:
-            if phase not in tasks:
-                for task in tasks.values():
-                    bars.update(task, completed=1)
-                tasks[phase] = bars.add_task(phase, total=1)
-            bars.update(tasks[phase], completed=done)
-
-        yield report
-        for task in tasks.values():
-            bars.update(task, completed=1)
+def _announce(address: str) -> None:
+    """Say where the prover listens, and what others on the way can do."""
+    warn(f"listening on {address}")
+    host = address.rpartition(":")[0]
+    if not ip_address(host).is_loopback:
+        warn(
+            "warning: this is not the loopback, and nothing is encrypted or authenticated. Listen "
+            "on 127.0.0.1 and let the verifier tunnel: ssh -N -L 7000:127.0.0.1:7000 THIS-HOST"
+        )

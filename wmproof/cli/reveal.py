@@ -6,17 +6,18 @@ from pathlib import Path
 
 import click
 
-from wmproof import bounded
 from wmproof.cli.options import (
     FILE,
     ask_passphrase,
     force_option,
     json_option,
+    lock_timeout_option,
     passphrase_option,
     read_signing_key,
     signing_options,
 )
 from wmproof.cli.output import print_fields, print_json
+from wmproof.keys import bounded
 
 
 @click.command()
@@ -36,6 +37,7 @@ from wmproof.cli.output import print_fields, print_json
 )
 @signing_options
 @passphrase_option
+@lock_timeout_option
 @force_option
 @json_option
 def reveal(
@@ -44,6 +46,7 @@ def reveal(
     again: int | None,
     sign_with: Path | None,
     passphrase_file: Path | None,
+    lock_timeout: float,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -59,7 +62,14 @@ def reveal(
     seed = read_signing_key(sign_with)
     passphrase = ask_passphrase(passphrase_file)
     if again is None:
-        opening = bounded.reveal(key, target, passphrase, signing_seed=seed, overwrite=force)
+        opening = bounded.reveal(
+            key,
+            target,
+            passphrase,
+            signing_seed=seed,
+            overwrite=force,
+            lock_timeout=lock_timeout,
+        )
     else:
         opening = bounded.reveal_again(
             key, again, target(again), passphrase, signing_seed=seed, overwrite=force
@@ -73,7 +83,7 @@ def reveal(
                 "batches": total,
                 "fresh": again is None,
                 "triggers": len(opening.opened),
-                "digest": opening.digest.hex(),
+                "opening_sha256": opening.digest.hex(),
                 "signer": opening.signature.signer.hex() if opening.signature else None,
                 "file": str(written),
             }

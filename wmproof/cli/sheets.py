@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wmproof._files import read_file
+from wmproof._base.files import read_text
 from wmproof.errors import InputError
 
 _NAMES_LIMIT = 2**24
@@ -20,10 +20,7 @@ def read_class_names(path: Path | None, classes: int) -> list[str] | None:
     """
     if path is None:
         return None
-    try:
-        names = read_file(path, limit=_NAMES_LIMIT).decode().splitlines()
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", where=str(path)) from None
+    names = read_text(path, limit=_NAMES_LIMIT).splitlines()
     if len(names) != classes:
         raise InputError(f"has {len(names)} names for {classes} classes", where=str(path))
     return names

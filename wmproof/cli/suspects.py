@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,11 @@ from typing import Any, TypeVar
 
 import click
 
-from wmproof._files import SECRET_MODE, check_target, write_file
-from wmproof.cli.options import FILE, pixels_option, read_signing_key, signing_options
+from wmproof._base.files import SECRET_MODE, check_target, write_file
+from wmproof.cli.options import FILE, read_signing_key, signing_options
+from wmproof.cli.output import warn
+from wmproof.cli.reading_options import READING, make_reading
+from wmproof.core.reading import Reading
 from wmproof.keys import VerificationKey, load_signer
 from wmproof.models import Classifier, open_model
 
@@ -39,7 +41,7 @@ class Source:
     show_triggers: bool
     sign_with: Path | None
     force: bool
-    pixels: str
+    reading: Reading
 
 
 def suspect_options(command: _Command) -> _Command:
@@ -48,6 +50,7 @@ def suspect_options(command: _Command) -> _Command:
 
     @functools.wraps(command)  # and with it the options that the command has already
     def collected(**options: Any) -> Any:
+        options["reading"] = make_reading(options)
         source = Source(**{name: options.pop(name) for name in names})
         return command(source=source, **options)
 
@@ -58,11 +61,41 @@ def suspect_options(command: _Command) -> _Command:
     return result
 
 
+ENDPOINT: dict[str, Callable[[Any], Any]] = {
+    "endpoint": click.option(
+        "--endpoint", metavar="URL", help="Ask a server of the Open Inference Protocol."
+    ),
+    "model_name": click.option("--model-name", metavar="NAME", help="The model at the endpoint."),
+    "model_version": click.option(
+        "--model-version", metavar="VERSION", help="Its version, if it matters."
+    ),
+    "requests_per_second": click.option(
+        "--requests-per-second",
+        type=click.FloatRange(0, min_open=True),
+        default=2.0,
+        show_default=True,
+        metavar="RATE",
+        help="The most that an endpoint is asked.",
+    ),
+    "images_per_request": click.option(
+        "--images-per-request",
+        type=click.IntRange(1),
+        default=16,
+        show_default=True,
+        metavar="N",
+        help="Where the model leaves it open.",
+    ),
+    "show_triggers": click.option(
+        "--show-triggers",
+        is_flag=True,
+        help="With --key: show the secret triggers to whoever runs the endpoint.",
+    ),
+}
+"""What says which endpoint is asked, and how."""
+
 _OPTIONS = (
     click.argument("model", type=FILE, metavar="[MODEL.onnx]", required=False),
-    click.option("--endpoint", metavar="URL", help="Ask a server of the Open Inference Protocol."),
-    click.option("--model-name", metavar="NAME", help="The model at the endpoint."),
-    click.option("--model-version", metavar="VERSION", help="Its version, if it matters."),
+    *list(ENDPOINT.values())[:3],
     click.option(
         "--transcript",
         type=FILE,
@@ -76,29 +109,9 @@ _OPTIONS = (
         help="Take the answers from such a record, and ask nobody.",
     ),
     click.option("--recorded-by", metavar="KEY", help="Who must have signed the record."),
-    click.option(
-        "--requests-per-second",
-        type=click.FloatRange(0, min_open=True),
-        default=2.0,
-        show_default=True,
-        metavar="RATE",
-        help="The most that an endpoint is asked.",
-    ),
-    click.option(
-        "--images-per-request",
-        type=click.IntRange(1),
-        default=16,
-        show_default=True,
-        metavar="N",
-        help="Where the model leaves it open.",
-    ),
-    click.option(
-        "--show-triggers",
-        is_flag=True,
-        help="With --key: show the secret triggers to whoever runs the endpoint.",
-    ),
+    *list(ENDPOINT.values())[3:],
     click.option("--force", is_flag=True, help="Replace a transcript that exists."),
-    pixels_option,
+    *READING.values(),
 )
 
 
@@ -122,8 +135,6 @@ def check_source(source: Source, *, private: bool) -> None:
         raise click.UsageError("give one of MODEL.onnx, --endpoint and --replay")
     if (source.endpoint is None) != (source.model_name is None):
         raise click.UsageError("--endpoint and --model-name go together")
-    if source.model is None and source.pixels != "raw":
-        raise click.UsageError("--pixels goes with MODEL.onnx; an endpoint gets raw pixels")
     if source.endpoint is None and (source.transcript or source.model_version):
         raise click.UsageError("--transcript and --model-version go with --endpoint")
     if (source.transcript is None) != (source.sign_with is None):
@@ -131,10 +142,17 @@ def check_source(source: Source, *, private: bool) -> None:
     if source.recorded_by and source.replay is None:
         raise click.UsageError("--recorded-by goes with --replay")
     if source.endpoint is not None and private:
-        _warn_of_private_queries(allowed=source.show_triggers)
+        warn_of_private_queries(allowed=source.show_triggers)
 
 
-def _warn_of_private_queries(*, allowed: bool) -> None:
+def warn_of_private_queries(*, allowed: bool) -> None:
+    """Say what asking an endpoint about secret triggers costs.
+
+    Raises
+    ------
+    click.UsageError
+        Nobody allowed it.
+    """
     what = (
         "private verification shows every embedded trigger to whoever runs the endpoint, who can "
         "train the mark away or block the pictures"
@@ -144,7 +162,7 @@ def _warn_of_private_queries(*, allowed: bool) -> None:
             f"{what}. Spend a revealed batch of a bounded key instead (--opening), or say "
             "--show-triggers if you mean it"
         )
-    print(f"warning: {what}", file=sys.stderr)
+    warn(f"warning: {what}")
 
 
 @contextlib.contextmanager
@@ -156,8 +174,8 @@ def open_suspect(source: Source, key: VerificationKey, *, private: bool) -> Iter
     elif source.replay is not None:
         yield _replayed(source, key)
     else:
-        model = open_model(source.model or "", input_shape=key.image_shape, pixels=source.pixels)
-        yield Suspect(model, {"model_sha256": model.digest.hex(), "pixels": source.pixels})
+        model = open_model(source.model or "", input_shape=key.image_shape, reading=source.reading)
+        yield Suspect(model, {"model_sha256": model.digest.hex(), **_reading_fields(source)})
 
 
 def _replayed(source: Source, key: VerificationKey) -> Suspect:
@@ -165,14 +183,19 @@ def _replayed(source: Source, key: VerificationKey) -> Suspect:
 
     transcript = load_transcript(source.replay or "")
     signer = load_signer(source.recorded_by) if source.recorded_by else None
-    classifier = TranscriptClassifier(transcript, key, signer=signer)
+    classifier = TranscriptClassifier(transcript, key, signer=signer, reading=source.reading)
     recorder = transcript.signature.signer.hex() if transcript.signature else None
     fields = _endpoint_fields(
         transcript.endpoint, transcript.model_name, transcript.model_version or None
     )
     return Suspect(
         classifier,
-        fields | {"transcript_sha256": transcript.digest.hex(), "recorded_by": recorder},
+        {
+            **fields,
+            **_reading_fields(source),
+            "transcript_sha256": transcript.digest.hex(),
+            "recorded_by": recorder,
+        },
     )
 
 
@@ -199,9 +222,11 @@ def _asked(source: Source, key: VerificationKey, *, private: bool) -> Iterator[S
             batch=source.images_per_request,
             limits=Limits(requests_per_second=source.requests_per_second),
             token=os.environ.get(TOKEN_VARIABLE) or None,
+            reading=source.reading,
             record=attempts.append,
         )
-        yield Suspect(classifier, _endpoint_fields(endpoint, name, version))
+        fields = _endpoint_fields(endpoint, name, version)
+        yield Suspect(classifier, fields | _reading_fields(source))
     finally:
         if source.transcript is not None and seed is not None and attempts:
             record = QueryTranscript(endpoint, name, version or "", key.digest, attempts)
@@ -213,3 +238,7 @@ def _asked(source: Source, key: VerificationKey, *, private: bool) -> Iterator[S
 
 def _endpoint_fields(endpoint: str, name: str, version: str | None) -> dict[str, str | None]:
     return {"endpoint": endpoint, "model_name": name, "model_version": version}
+
+
+def _reading_fields(source: Source) -> dict[str, str | None]:
+    return {"pixels": source.reading.pixels, "reading": str(source.reading)}

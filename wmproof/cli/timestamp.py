@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmproof._files import check_target, locked, read_file, write_file
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof._base.files import check_target, read_file, write_file
+from wmproof._base.locks import locked
+from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
 from wmproof.cli.output import as_text, print_fields, print_json, print_verdict
 from wmproof.errors import InputError
 
@@ -38,6 +39,15 @@ _CALENDARS = click.option(
 )
 
 
+_INTERMEDIATES = click.option(
+    "--intermediates",
+    type=FILE,
+    multiple=True,
+    metavar="CA.pem",
+    help="Certificates below the roots that a token does not carry.",
+)
+
+
 class _InOrder(click.Group):
     """Lists commands in the order in which they are used."""
 
@@ -57,6 +67,7 @@ def timestamp() -> None:
 @click.option(
     "--roots", "--tsa-roots", required=True, type=FILE, metavar="CA.pem", help="Whom to trust."
 )
+@_INTERMEDIATES
 @click.option("-o", "--out", type=FILE, metavar="FILE.tsr", help="[default: FILE.tsr]")
 @_POLICY
 @_TIMEOUT
@@ -66,6 +77,7 @@ def rfc3161(
     file: Path,
     tsa: str,
     roots: Path,
+    intermediates: tuple[Path, ...],
     out: Path | None,
     policy: str | None,
     timeout: float,
@@ -79,7 +91,12 @@ def rfc3161(
     target = out or Path(f"{file}.tsr")
     check_target(target, overwrite=force)
     token, stamp = request_token(
-        read_file(file, limit=_FILE_LIMIT), tsa, load_roots(roots), policy=policy, timeout=timeout
+        read_file(file, limit=_FILE_LIMIT),
+        tsa,
+        load_roots(roots),
+        intermediates=[c for path in intermediates for c in load_roots(path)],
+        policy=policy,
+        timeout=timeout,
     )
     write_file(target, token, overwrite=force)
     _print({**_token_fields(stamp), "file": str(target)}, as_json)
@@ -108,7 +125,7 @@ def ots(
     check_target(target, overwrite=force)
     digest = _digest(file)
     write_file(target, stamp_digest(digest, calendars, timeout=timeout), overwrite=force)
-    _print({"digest": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json)
+    _print({"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json)
     return 0
 
 
@@ -116,13 +133,16 @@ def ots(
 @click.argument("file", type=FILE, metavar="FILE.ots")
 @_CALENDARS
 @_TIMEOUT
+@lock_timeout_option
 @json_option
-def upgrade(file: Path, calendars: tuple[str, ...], timeout: float, as_json: bool) -> int:
+def upgrade(
+    file: Path, calendars: tuple[str, ...], timeout: float, lock_timeout: float, as_json: bool
+) -> int:
     """Ask the calendars for the blocks that attest by now. Exit code 1 while there is none."""
     from wmproof.publication.timestamps.calendars import upgrade_ots
     from wmproof.publication.timestamps.ots import OTS_LIMIT
 
-    with locked(file):
+    with locked(file, timeout=lock_timeout):
         before = read_file(file, limit=OTS_LIMIT)
         after = upgrade_ots(before, calendars, timeout=timeout, where=str(file))
         if after.ots != before:
@@ -151,6 +171,7 @@ def upgrade(file: Path, calendars: tuple[str, ...], timeout: float, as_json: boo
     metavar="CA.pem",
     help="With --token: whom to trust.",
 )
+@_INTERMEDIATES
 @_POLICY
 @click.option("--ots", "ots_path", type=FILE, metavar="FILE.ots", help="An OpenTimestamps file.")
 @click.option("--headers", type=FILE, metavar="FILE", help="With --ots: block headers.")
@@ -165,6 +186,7 @@ def verify(
     file: Path,
     token: Path | None,
     roots: Path | None,
+    intermediates: tuple[Path, ...],
     policy: str | None,
     ots_path: Path | None,
     headers: Path | None,
@@ -177,9 +199,9 @@ def verify(
     if token is not None:
         if roots is None or headers is not None or minimum_difficulty is not None:
             raise click.UsageError("--token goes with --roots, and not with options of --ots")
-        fields = _token_fields(_verify_token(file, token, roots, policy))
+        fields = _token_fields(_verify_token(file, token, roots, intermediates, policy))
     else:
-        if headers is None or roots is not None or policy is not None:
+        if headers is None or roots is not None or intermediates or policy is not None:
             raise click.UsageError("--ots goes with --headers, and not with options of --token")
         fields = _block_fields(_verify_ots(file, ots_path, headers, minimum_difficulty))
     _print({"holds": True, **fields} if as_json else fields, as_json)
@@ -188,12 +210,21 @@ def verify(
     return 0
 
 
-def _verify_token(file: Path, token: Path, roots: Path, policy: str | None) -> Timestamp:
+def _verify_token(
+    file: Path, token: Path, roots: Path, intermediates: tuple[Path, ...], policy: str | None
+) -> Timestamp:
     from wmproof.publication.timestamps.rfc3161 import TOKEN_LIMIT, verify_token
     from wmproof.publication.timestamps.trust import load_roots
 
     data = read_file(token, limit=TOKEN_LIMIT)
-    return verify_token(data, _digest(file), load_roots(roots), policy=policy, where=str(token))
+    return verify_token(
+        data,
+        lambda name: _digest(file, name),
+        load_roots(roots),
+        intermediates=[c for path in intermediates for c in load_roots(path)],
+        policy=policy,
+        where=str(token),
+    )
 
 
 def _verify_ots(
@@ -211,10 +242,10 @@ def _verify_ots(
     )
 
 
-def _digest(file: Path) -> bytes:
+def _digest(file: Path, name: str = "sha256") -> bytes:
     try:
         with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
+            return hashlib.file_digest(stream, name).digest()
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
 
@@ -228,7 +259,8 @@ def _token_fields(stamp: Timestamp) -> dict[str, Any]:
         "certificate_sha256": stamp.certificate_digest.hex(),
         "serial": str(stamp.serial),
         "policy": stamp.policy,
-        "digest": stamp.digest.hex(),
+        "imprint": stamp.digest.hex(),
+        "imprint_algorithm": stamp.hash_name,
     }
 
 
@@ -239,7 +271,7 @@ def _block_fields(stamp: BlockTimestamp) -> dict[str, Any]:
         "block_height": stamp.block_height,
         "block_hash": stamp.block_hash,
         "difficulty": stamp.difficulty,
-        "digest": stamp.digest.hex(),
+        "file_sha256": stamp.digest.hex(),
         "pending": list(stamp.pending),
         "unchecked_blocks": list(stamp.unchecked),
     }

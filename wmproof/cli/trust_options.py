@@ -5,28 +5,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file
 from wmproof.cli.log.options import VKEY, witness_option
-from wmproof.cli.options import (
-    FILE,
-    minimum_security_option,
-    reference_option,
-    signer_option,
-    tolerance_option,
-)
+from wmproof.cli.options import FILE
+from wmproof.cli.policy_options import CIRCUIT, PUBLIC_KEY, PolicyFor, policy_options
+from wmproof.core.triggers import Shape
 from wmproof.errors import InputError
-from wmproof.keys import load_signer
-from wmproof.models import open_model
 from wmproof.publication.bundle.trust import Required, Trust
 from wmproof.publication.log.note import VerifierKey
 from wmproof.publication.log.tlog_proof import PROOF_LIMIT
-from wmproof.triggers import Shape
 
 _FIRST_YEAR = 1970
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -48,6 +40,8 @@ class _Time(click.ParamType[datetime]):
             self.fail(f"{value!r} has no time zone; UTC is written Z", param, ctx)
         if time.year < _FIRST_YEAR:
             self.fail(f"{value!r} is before {_FIRST_YEAR}", param, ctx)
+        if time > datetime.now(UTC):
+            self.fail(f"{value!r} is in the future: nobody has seen anything then", param, ctx)
         return time.astimezone(UTC)
 
 
@@ -88,6 +82,14 @@ _OPTIONS = (
         metavar="CA.pem",
         help="Roots of timestamp authorities that you trust.",
     ),
+    click.option(
+        "--intermediates",
+        "tsa_intermediates",
+        type=FILE,
+        multiple=True,
+        metavar="CA.pem",
+        help="Certificates below those roots that a timestamp does not carry.",
+    ),
     click.option("--headers", type=FILE, metavar="FILE", help="Block headers that you trust."),
     click.option(
         "--minimum-difficulty",
@@ -107,15 +109,12 @@ _OPTIONS = (
         multiple=True,
         help="Accept a bundle that does not show this.",
     ),
-    minimum_security_option,
-    tolerance_option,
-    reference_option,
-    signer_option,
 )
+_POLICY = (*PUBLIC_KEY, *CIRCUIT)
 _NAMES = (
-    *("log_keys", "origins", "witnesses", "quorum", "log_now", "tsa_roots", "headers"),
-    *("minimum_difficulty", "model_seen", "without", "minimum_security", "tolerance"),
-    *("reference", "signer"),
+    *("log_keys", "origins", "witnesses", "quorum", "log_now", "tsa_roots"),
+    *("tsa_intermediates", "headers"),
+    *("minimum_difficulty", "model_seen", "without", "policy_for"),
 )
 
 
@@ -127,7 +126,7 @@ def trust_options(command: _Command) -> _Command:
         given = {name: options.pop(name) for name in _NAMES}
         return command(trust_for=functools.partial(_trust, **given), **options)
 
-    wrapped: Any = collected
+    wrapped: Any = policy_options(*_POLICY)(collected)
     for add in reversed(_OPTIONS):
         wrapped = add(wrapped)
     result: _Command = wrapped
@@ -143,14 +142,12 @@ def _trust(
     quorum: int | None,
     log_now: tuple[Path, ...],
     tsa_roots: tuple[Path, ...],
+    tsa_intermediates: tuple[Path, ...],
     headers: Path | None,
     minimum_difficulty: float | None,
     model_seen: datetime | None,
     without: tuple[str, ...],
-    minimum_security: int,
-    tolerance: Fraction,
-    reference: Path | None,
-    signer: str | None,
+    policy_for: PolicyFor,
 ) -> Trust:
     return Trust(
         log_keys=log_keys,
@@ -159,14 +156,12 @@ def _trust(
         quorum=quorum,
         log_now=tuple(read_file(path, limit=PROOF_LIMIT) for path in log_now),
         tsa_roots=_roots(tsa_roots),
+        tsa_intermediates=_roots(tsa_intermediates),
         block_headers=_headers(headers),
         minimum_difficulty=minimum_difficulty,
         model_seen=model_seen,
         without=frozenset(Required(item) for item in without),
-        minimum_security=minimum_security,
-        tolerance=tolerance,
-        reference=open_model(reference, input_shape=shape) if reference else None,
-        signer=load_signer(signer) if signer else None,
+        policy=policy_for(shape),
     )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wmproof._files import check_target, write_file
-from wmproof.cli.evidence_output import evidence_fields, load_bundle, print_evidence
+from wmproof._base.files import check_target, write_file
+from wmproof.cli.evidence_output import evidence_fields, print_evidence, verdict_words
 from wmproof.cli.options import FILE, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.cli.sheets import read_class_names
@@ -36,6 +36,7 @@ def verify_bundle(
     Only the roots given here are trusted. A part for which none is given is not checked, and is
     listed as not shown.
     """
+    from wmproof.publication.bundle.format import load_bundle
     from wmproof.publication.bundle.verifier import examine_bundle
 
     if html is not None:
@@ -46,7 +47,7 @@ def verify_bundle(
     trust = trust_for(vk.image_shape)
     report = examine_bundle(parsed, trust, model)
     if html is not None:
-        from wmproof.report.evidence import draw_evidence
+        from wmproof.publication.bundle.report import draw_evidence
         from wmproof.report.key_sheet import public_key_sheet
 
         sheet = public_key_sheet(parsed.public_key, class_names=names, coincide=report.key.coincide)
@@ -54,9 +55,8 @@ def verify_bundle(
     if as_json:
         print_json(evidence_fields(report))
         return 0 if report.holds else 1
-    print_evidence(report)
+    print_evidence(report, trust)
     if html is not None:
         print_fields({"report": html})
-    words = "the evidence holds" if report.holds else "the evidence does not hold"
-    print_verdict(report.holds, words)
+    print_verdict(report.verdict, verdict_words(report))
     return 0 if report.holds else 1

@@ -7,8 +7,9 @@ below are imported when they are first used, so that the list of presets can be 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wmproof._base.lazy import lazy_names
 
 if TYPE_CHECKING:
     from wmproof.experiments.plan import Plan, plan_of
@@ -31,18 +32,14 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "plan": ("Plan", "plan_of"),
-    "presets": ("EXPERIMENTS", "experiment"),
-    "report": ("write_report",),
-    "runner": ("run",),
-    "setting": ("DataSpec", "KeySpec", "Setting"),
-    "unit": ("Unit",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "plan": ("Plan", "plan_of"),
+        "presets": ("EXPERIMENTS", "experiment"),
+        "report": ("write_report",),
+        "runner": ("run",),
+        "setting": ("DataSpec", "KeySpec", "Setting"),
+        "unit": ("Unit",),
+    },
+)

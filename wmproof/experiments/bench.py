@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from wmproof.core.triggers import TriggerSet
 from wmproof.errors import InputError
 from wmproof.experiments.data import TaskData, load_data
 from wmproof.experiments.measure import count_right, count_triggers
 from wmproof.experiments.setting import DataSpec, KeySpec, Setting
 from wmproof.experiments.store import Store
+from wmproof.experiments.worth import claim
 from wmproof.keys import KdfCost, MarkingKey, load_marking_key, save_marking_key
-from wmproof.strength import required_hits, strength_bits
 from wmproof.training.loop import Progress
 from wmproof.training.normalization import Normalization
 from wmproof.training.recipe import Recipe
-from wmproof.training.sources import measure_normalization
-from wmproof.triggers import TriggerSet
+from wmproof.training.sources import PixelDataset, measure_normalization
 
 # The keys of an experiment protect nothing; a real one deserves a real passphrase.
 PASSPHRASE = "wmproof experiment"  # noqa: S105
@@ -130,13 +130,14 @@ class Bench:
         path = self.store.key_path(name)
         if path.exists():
             return self.key(name)
-        from wmproof.keygen import keygen, pkeygen
+        from wmproof.keys.keygen import keygen, pkeygen
 
-        images = _pictures(spec, self.data.shape)
+        images = self._pictures(spec)
         if spec.public:
-            key, _ = pkeygen(images, self.data.classes, security=spec.triggers // 4)
+            security = spec.triggers // spec.group // 4
+            key, _ = pkeygen(images, self.data.classes, security=security, group=spec.group)
         else:
-            key, _ = keygen(images, self.data.classes)
+            key, _ = keygen(images, self.data.classes, group=spec.group)
         save_marking_key(path, key, PASSPHRASE, cost=KdfCost.INTERACTIVE)
         return key
 
@@ -174,7 +175,13 @@ class Bench:
     ) -> dict[str, Any]:
         """Measure test accuracy and, for each key, what is left of it."""
         task = data or self.data
-        right = count_right(model, self.normalization, task.test, self.means)
+        right = count_right(
+            model,
+            self.normalization,
+            task.test,
+            device=self.means.device,
+            workers=self.means.workers,
+        )
         return {
             "test": asdict(right),
             "test_accuracy": right.first / right.images,
@@ -187,39 +194,30 @@ class Bench:
         for name in keys:
             triggers = self.triggers(name)
             right = count_triggers(model, self.normalization, triggers, self.means.device)
-            found[name] = claim(right.first, len(triggers), triggers.classes) | {
+            found[name] = claim(right.first, triggers.coins, triggers.classes) | {
                 "top5": right.fifth
             }
         return found
 
+    def _pictures(self, spec: KeySpec) -> NDArray[np.uint8]:
+        from wmproof.core.directions import directions
+        from wmproof.core.triggers import abstract, noise
 
-def claim(hits: int, triggers: int, classes: int) -> dict[str, Any]:
-    """Say what so many hits are worth."""
-    threshold = required_hits(triggers)
-    return {
-        "hits": hits,
-        "triggers": triggers,
-        "accuracy": hits / triggers,
-        "threshold": threshold,
-        "bits": round(strength_bits(triggers, hits, classes), 2),
-        "holds": hits >= threshold,
-    }
-
-
-def _pictures(spec: KeySpec, shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    from wmproof.triggers import abstract, noise
-
-    if spec.pictures == "abstract":
-        return abstract(spec.triggers, shape)
-    if spec.pictures == "noise":
-        return noise(spec.triggers, shape)
-    images = abstract(spec.triggers, shape)
-    images[::2] = noise(len(images[::2]), shape)
-    return images
+        shape = self.data.shape
+        if spec.pictures == "directions":
+            images = in_memory(self.data.training).images.numpy()
+            return directions(images, spec.triggers // spec.group, group=spec.group)
+        if spec.pictures == "abstract":
+            return abstract(spec.triggers, shape)
+        if spec.pictures == "noise":
+            return noise(spec.triggers, shape)
+        mixed = abstract(spec.triggers, shape)
+        mixed[::2] = noise(len(mixed[::2]), shape)
+        return mixed
 
 
-def device_name(name: str) -> str:
-    """Say what computes."""
-    if name != "cpu" and torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
+def in_memory(dataset: Any) -> PixelDataset:
+    """Return a data set that holds its images, or raise InputError."""
+    if not isinstance(dataset, PixelDataset):
+        raise InputError("this needs a data set that fits into memory")
+    return dataset

@@ -1,4 +1,4 @@
-"""Fans the units of a plan out over Ray, where one machine is too slow. Needs the extra `ray`."""
+"""Fans the units of a plan out over Ray, where one machine is too slow. The extra `experiments`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _import_ray() -> Any:
     except ImportError as error:
         raise InputError(
             "this needs the package ray, which is not installed",
-            remedy="Install the extra: pip install 'wmproof[ray]'",
+            remedy="Install the extra: pip install 'wmproof[experiments]'",
         ) from error
     return ray
 

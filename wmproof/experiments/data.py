@@ -51,6 +51,23 @@ class TaskData:
             raise InputError(f"a task of {self.classes} classes cannot be learned")
 
 
+def classes_of(spec: DataSpec) -> int:
+    """Return how many classes a data set has, without its files.
+
+    Raises
+    ------
+    InputError
+        There is no such data set.
+    """
+    return _known(spec)[1]
+
+
+def _known(spec: DataSpec) -> tuple[tuple[int, int, int], int]:
+    if spec.name not in _SHAPES:
+        raise InputError(f"there is no data set {spec.name!r}", where="data")
+    return _SHAPES[spec.name]
+
+
 def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool) -> TaskData:
     """Load what a specification names.
 
@@ -69,14 +86,13 @@ def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool
     InputError
         There is no such data set, or it is not there.
     """
-    if spec.name not in _SHAPES:
-        raise InputError(f"there is no data set {spec.name!r}", where="data")
+    _known(spec)
     if rehearsal:
         return _draw(spec, seed)
     if spec.name == "imagenet":
         from wmproof.experiments.imagenet import load_imagenet
 
-        return load_imagenet(folder)
+        return TaskData(*load_imagenet(folder), *_SHAPES["imagenet"])
     source = "digits" if spec.name == "parity" else spec.name
     data = load(source, folder)
     training = _sample(data.train_images, data.train_labels, spec.training, seed, "training")

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
-
-if TYPE_CHECKING:
-    from wmproof.experiments.data import TaskData
 
 _CLASSES = 1000
 _SIDE = 224
 
 
-def load_imagenet(folder: Path | None) -> TaskData:
+def load_imagenet(folder: Path | None) -> tuple[Dataset[Any], Dataset[Any]]:
     """Read `train` and `val`, each with one folder a class, as uint8 images of 3x224x224.
 
     Training images are random crops that are mirrored by halves, others the centre of 256.
@@ -31,8 +29,6 @@ def load_imagenet(folder: Path | None) -> TaskData:
         raise InputError("ImageNet needs the folder that holds `train` and `val`")
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
-
-    from wmproof.experiments.data import TaskData
 
     training = [transforms.RandomResizedCrop(_SIDE), transforms.RandomHorizontalFlip()]
     testing = [transforms.Resize(256), transforms.CenterCrop(_SIDE)]
@@ -52,7 +48,7 @@ def load_imagenet(folder: Path | None) -> TaskData:
                 f"holds {len(part.classes)} classes, not {_CLASSES}", where=str(folder / name)
             )
         parts.append(part)
-    return TaskData(parts[0], parts[1], (3, _SIDE, _SIDE), _CLASSES)
+    return parts[0], parts[1]
 
 
 def build_resnet18(classes: int, seed: int) -> nn.Module:

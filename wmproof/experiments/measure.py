@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from wmproof.models.base import trigger_hits
+from wmproof.models.torch_module import TorchClassifier
 from wmproof.training.embedding import choose_device
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.sampling import split_evenly
 from wmproof.training.sources import PixelDataset, as_pair, pixels_tensor
 
 if TYPE_CHECKING:
-    from wmproof.experiments.bench import Means
-    from wmproof.triggers import TriggerSet
+    from wmproof.core.triggers import TriggerSet
 
 _BATCH = 500
 
@@ -41,16 +42,27 @@ class Right:
 
 
 def count_right(
-    model: nn.Module, normalization: Normalization, dataset: Dataset[Any], means: Means
+    model: nn.Module,
+    normalization: Normalization,
+    dataset: Dataset[Any],
+    *,
+    device: str,
+    workers: int,
 ) -> Right:
     """Ask a network, in evaluation mode, about a whole data set."""
-    return _count(model, normalization, _batches(dataset, means.workers), means.device)
+    return _count(model, normalization, _batches(dataset, workers), device)
 
 
 def count_triggers(
     model: nn.Module, normalization: Normalization, triggers: TriggerSet, device: str
 ) -> Right:
-    """Ask a network about a trigger set."""
+    """Ask a network about a trigger set; of groups, count those with the largest sum of logits."""
+    if triggers.group > 1:
+        pixels = Normalized(model, normalization).to(choose_device(device))
+        shape = triggers.image_shape
+        hits = int(trigger_hits(TorchClassifier(pixels, shape), triggers).sum())
+        model.cpu()
+        return Right(triggers.coins, hits, hits)
     labels = torch.from_numpy(triggers.labels.copy())
     images = pixels_tensor(triggers.images)
     parts = ((images[part], labels[part]) for part in split_evenly(len(labels), _BATCH))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 
 from wmproof.experiments.later_units import attack_units, capacity_units, help_units
 from wmproof.experiments.setting import KeySpec, Setting
@@ -31,9 +32,22 @@ class Plan:
         """Return what tells each unit's work from other work."""
         return fingerprints(self.units, self.setting.common())
 
-    def only(self, items: set[int]) -> Plan:
-        """Keep these items and what they build upon."""
-        wanted = {unit.name for unit in self.units if unit.item in items}
+    def only(self, items: Collection[int] = (), names: Collection[str] = ()) -> Plan:
+        """Keep these items, or the units of these names, and what they build upon.
+
+        Parameters
+        ----------
+        items : collection of int
+            All where there are none.
+        names : collection of str
+            Patterns as a shell has them (`fnmatch`); all where there are none.
+        """
+        wanted = {
+            unit.name
+            for unit in self.units
+            if (not items or unit.item in items)
+            and (not names or any(fnmatchcase(unit.name, name) for name in names))
+        }
         return Plan(self.setting, tuple(with_needs(self.units, wanted)))
 
 
@@ -59,7 +73,7 @@ def _all_units(setting: Setting) -> Iterator[Unit]:
         "PreTrained",
         "mark",
         1,
-        {"recipe": asdict(setting.recipe), "key": "TS-Orig", "start": "No-WM"},
+        {"recipe": setting.recipe.fields(), "key": "TS-Orig", "start": "No-WM"},
         ("TS-Orig", "No-WM"),
     )
     for owner in MARKED:
@@ -71,7 +85,7 @@ def _all_units(setting: Setting) -> Iterator[Unit]:
     yield from _piracy("Pirated gently", setting, gently)
     if setting.target is not None:
         recipe = setting.recipe.at_last_rate(setting.transfer_epochs)
-        options = {"recipe": asdict(recipe), "target": asdict(setting.target)}
+        options = {"recipe": recipe.fields(), "target": asdict(setting.target)}
         yield Unit("Transfer", "transfer", 4, options, ("FromScratch", "TS-Orig"))
     yield from attack_units(setting)
     yield from capacity_units(setting)
@@ -81,7 +95,7 @@ def _all_units(setting: Setting) -> Iterator[Unit]:
 def _piracy(name: str, setting: Setting, recipe: Recipe) -> Iterator[Unit]:
     """Embed TS-New, by the owner's recipe or at lower rates, then fine-tune as in figure 7."""
     keys = ("TS-Orig", "TS-New")
-    options = {"recipe": asdict(recipe), "key": "TS-New", "keys": list(keys)}
+    options = {"recipe": recipe.fields(), "key": "TS-New", "keys": list(keys)}
     yield Unit(name, "pirate", 3, options, ("FromScratch", *keys))
     for method in ("FTAL", "RTAL"):
         yield fine_tuning_unit(name, method, 3, setting.recipe.at_last_rate(), keys)
@@ -89,17 +103,17 @@ def _piracy(name: str, setting: Setting, recipe: Recipe) -> Iterator[Unit]:
 
 def key_unit(name: str, key: KeySpec, item: int = 0) -> Unit:
     """Make a key."""
-    return Unit(name, "key", item, asdict(key))
+    return Unit(name, "key", item, key.fields())
 
 
 def mark_unit(name: str, item: int, recipe: Recipe, key: str) -> Unit:
     """Mark a network from scratch."""
-    return Unit(name, "mark", item, {"recipe": asdict(recipe), "key": key}, (key,))
+    return Unit(name, "mark", item, {"recipe": recipe.fields(), "key": key}, (key,))
 
 
 def fine_tuning_unit(
     owner: str, method: str, item: int, recipe: Recipe, keys: tuple[str, ...]
 ) -> Unit:
     """Train a marked network on."""
-    options = {"recipe": asdict(recipe), "method": method, "keys": list(keys)}
+    options = {"recipe": recipe.fields(), "method": method, "keys": list(keys)}
     return Unit(f"{owner}-{method}", "fine-tune", item, options, (owner, *keys))

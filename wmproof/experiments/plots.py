@@ -1,4 +1,4 @@
-"""Figures 6 and 7 of the paper, and the pruning curves, as SVG and PNG bytes."""
+"""Figures 6 and 7 of the paper, pruning, and bits against accuracy, as SVG and PNG bytes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wmproof.experiments.findings import Results
-from wmproof.experiments.plan import MARKED
+from wmproof.core.policy import DEFAULT_STRENGTH
+from wmproof.experiments.data import classes_of
+from wmproof.experiments.findings import DEAD_BITS, Results, attacked
+from wmproof.experiments.plan import MARKED, Plan
+from wmproof.experiments.worth import hits_for
 from wmproof.training.attacks.finetuning import FINE_TUNINGS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS = ("#1a73e8", "#d93025", "#e8a33d", "#188038")
+_COLOURS = ("#1a73e8", "#d93025", "#e8a33d", "#188038", "#8e24aa", "#5f6368")
+_SHAPES = "os^Dv*XP"
 
 
-def unremovability(results: Results) -> Figure | None:
+def unremovability(plan: Plan, results: Results) -> Figure | None:
     """Figure 6: test and trigger accuracy of both kinds after each fine-tuning."""
     groups = ("none", *FINE_TUNINGS)
     series = {
@@ -34,7 +38,7 @@ def unremovability(results: Results) -> Figure | None:
     return figure
 
 
-def piracy(results: Results) -> Figure | None:
+def piracy(plan: Plan, results: Results) -> Figure | None:
     """Figure 7: test, TS-New and TS-Orig without and after fine-tuning."""
     names = {"no fine-tuning": "Pirated", "FTAL": "Pirated-FTAL", "RTAL": "Pirated-RTAL"}
     if not any(name in results for name in names.values()):
@@ -52,7 +56,7 @@ def piracy(results: Results) -> Figure | None:
     return figure
 
 
-def pruning(results: Results) -> Figure | None:
+def pruning(plan: Plan, results: Results) -> Figure | None:
     """Test and trigger accuracy over the share that is pruned."""
     present = [name for name in ("Pruning", "Filter pruning") if name in results]
     if not present:
@@ -60,15 +64,46 @@ def pruning(results: Results) -> Figure | None:
     figure, panels = _panels(
         [{"Pruning": "weights", "Filter pruning": "filters"}[n] for n in present]
     )
+    classes = classes_of(plan.setting.data)
     for axes, name in zip(panels, present, strict=True):
         rows: Sequence[Mapping[str, Any]] = results[name]["rows"]
         shares = [float(row["label"].rstrip("%")) for row in rows]
         axes.plot(shares, [_test(row) for row in rows], "o-", color=_COLOURS[0], label="test set")
         triggers = [_trigger(row, "TS-Orig") for row in rows]
         axes.plot(shares, triggers, "s-", color=_COLOURS[1], label="TS-Orig")
-        axes.axhline(90, color="#5f6368", linewidth=0.8, linestyle="--", label="claim needs")
+        key = rows[0]["keys"]["TS-Orig"]
+        needed = 100 * hits_for(DEFAULT_STRENGTH, key["triggers"], classes) / key["triggers"]
+        style: dict[str, Any] = {"color": "#5f6368", "linewidth": 0.8}
+        axes.axhline(needed, linestyle="--", label=f"{DEFAULT_STRENGTH} bits", **style)
+        axes.axhline(90, linestyle=":", label="90 % rule", **style)
         axes.set_xlabel("percent pruned")
         axes.legend()
+    return figure
+
+
+def bits(plan: Plan, results: Results) -> Figure | None:
+    """Bits left against points of accuracy, a mark for each network made of FromScratch."""
+    owner = results.get("FromScratch")
+    found = list(attacked(plan, results)) if owner else []
+    if owner is None or not found:
+        return None
+    figure, axes = _figure(7.8, 4.6)
+    names = list(dict.fromkeys(name for name, _, _ in found))
+    for number, name in enumerate(names):
+        rows = [row for other, _, row in found if other == name]
+        points = [_test(row) - _test(owner) for row in rows]
+        height = [float(row["keys"]["TS-Orig"]["bits"]) for row in rows]
+        colour = _COLOURS[number % len(_COLOURS)]
+        shape = _SHAPES[number // len(_COLOURS) % len(_SHAPES)]
+        axes.plot(points, height, shape, color=colour, label=name, markersize=5)
+    for level in (DEFAULT_STRENGTH, DEAD_BITS):
+        axes.axhline(level, color="#5f6368", linewidth=0.8, linestyle="--")
+        axes.text(0.01, level, f"{level} bits", va="bottom", transform=axes.get_yaxis_transform())
+    axes.axvline(0, color="#5f6368", linewidth=0.8)
+    axes.set_xscale("symlog", linthresh=5)
+    axes.set_xlabel("test accuracy against FromScratch's, points")
+    axes.set_ylabel("bits left of TS-Orig")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return figure
 
 
@@ -80,13 +115,22 @@ def encoded(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = _canvas(width, height)
+    return figure, figure.add_subplot()
+
+
+def _canvas(width: float, height: float) -> Figure:
     # No pyplot: it keeps global state and may want a display.
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     mpl.rcParams["svg.hashsalt"] = "wmproof"
-    figure = Figure(figsize=(5.2 * len(titles), 3.6), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _panels(titles: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    figure = _canvas(5.2 * len(titles), 3.6)
     panels = []
     for place, title in enumerate(titles, start=1):
         axes = figure.add_subplot(1, len(titles), place)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from wmproof.errors import InputError
 from wmproof.experiments.setting import DataSpec, KeySpec, Setting, Sweeps
 from wmproof.training.recipe import PRESETS, Recipe
 
-EXPERIMENTS = ("smoke", "desk", "paper")
-
-_TENTHS = tuple(tenth / 10 for tenth in range(1, 10))
+EXPERIMENTS = ("smoke", "desk", "orderings", "robust", "whole", "paper")
 
 _SMOKE = Setting(
     name="digits",
@@ -27,18 +28,8 @@ _SMOKE = Setting(
     key=KeySpec(64),
     target=DataSpec("parity"),
     transfer_epochs=5,
+    attacks="smoke",
     sweeps=Sweeps(
-        pruning=(0.5, 0.9),
-        structured=(0.5,),
-        int8=True,
-        circuit_images=50,
-        preprocessing=(("noise", 32), ("blur", 0.5), ("jpeg", 50)),
-        hot=True,
-        fine_pruning=(0.5,),
-        adversarial=(16.0,),
-        overwriting=32,
-        distillation=True,
-        extraction=("task", "pictures"),
         capacity=(64, 256),
         false_claims=48,
         false_claim_epsilon=96.0,
@@ -62,30 +53,102 @@ _DESK = Setting(
     key=KeySpec(512),
     target=DataSpec("digits", side=28),
     transfer_epochs=10,
+    attacks="desk",
     sweeps=Sweeps(
-        pruning=_TENTHS,
-        structured=_TENTHS,
-        int8=True,
-        circuit_images=300,
-        preprocessing=(
-            ("noise", 16),
-            ("noise", 48),
-            ("blur", 0.5),
-            ("blur", 1.0),
-            ("jpeg", 75),
-            ("jpeg", 25),
-        ),
-        hot=True,
-        fine_pruning=(0.5, 0.9),
-        adversarial=(16.0,),
-        overwriting=256,
-        distillation=True,
-        extraction=("task", "pictures"),
         capacity=(64, 512, 1024, 2048),
         false_claims=64,
         helps=("larger k", "mixed triggers"),
     ),
 )
+
+
+def _robust(network: str, width: int, seed: int, images: int | None = None) -> Setting:
+    """Marks that guard against changed weights or against copies beside one that does not."""
+    return Setting(
+        name=f"{network}-seed-{seed}",
+        data=DataSpec("fashion-mnist", training=images),
+        network=network,
+        width=width,
+        recipe=Recipe(
+            epochs=10,
+            batch_size=400 if images is None else 100,
+            triggers_per_batch=48,
+            learning_rate=0.1,
+            schedule="cosine",
+            augment=False,
+        ),
+        key=KeySpec(512),
+        items=(7,),
+        seed=seed,
+        attacks="robust",
+        sweeps=Sweeps(
+            helps=(
+                "nothing changed",
+                "perturbed by 0.01",
+                "perturbed by 0.03",
+                "perturbed at random by 0",
+                "perturbed at random by 0.03",
+                "directions by 0.2",
+                "directions by 0.4",
+                "directions by 0.7",
+            ),
+            every_attack=True,
+            innocents=2,
+        ),
+    )
+
+
+# The desk's recipe with one thing changed.
+_CHANGES: dict[str, dict[str, Any]] = {
+    "as-desk": {},
+    "epochs-16": {"epochs": 16},
+    "k-6": {"triggers_per_batch": 6},
+    "rate-0.005": {"learning_rate": 0.005},
+    "augmented": {"augment": True},
+}
+
+
+def _orderings(change: str, seed: int) -> Setting:
+    """Items 1 to 3 of the desk, by a network that is quick to train."""
+    return replace(
+        _DESK,
+        name=f"{change}-seed-{seed}",
+        data=replace(_DESK.data, test=None),
+        network="mlp",
+        width=256,
+        recipe=replace(_DESK.recipe, **_CHANGES[change]),
+        items=(1, 2, 3),
+        seed=seed,
+        target=None,
+        attacks=None,
+        sweeps=Sweeps(),
+    )
+
+
+def _whole(network: str, seed: int) -> Setting:
+    """The desk with all images, the epochs that they deserve, and innocents as a control."""
+    recipe = replace(PRESETS["fast"], triggers_per_batch=16, augment=False)
+    sweeps = replace(
+        _DESK.sweeps,
+        helps=(
+            "nothing changed",
+            "longer",
+            "larger k",
+            "perturbed at random by 0.03",
+            "directions by 0.2",
+        ),
+        every_attack=True,
+        innocents=5,
+    )
+    return replace(
+        _DESK,
+        name=f"{network}-seed-{seed}",
+        data=DataSpec("fashion-mnist"),
+        network=network,
+        recipe=recipe,
+        seed=seed,
+        sweeps=sweeps,
+    )
 
 
 def _cifar(name: str) -> Setting:
@@ -98,18 +161,8 @@ def _cifar(name: str) -> Setting:
         key=KeySpec(100, public=False),
         target=DataSpec("stl10", side=32),
         transfer_epochs=20,
+        attacks="paper",
         sweeps=Sweeps(
-            pruning=_TENTHS,
-            structured=_TENTHS,
-            int8=True,
-            circuit_images=1000,
-            preprocessing=(("noise", 16), ("noise", 48), ("blur", 1.0), ("jpeg", 75), ("jpeg", 25)),
-            hot=True,
-            fine_pruning=(0.5, 0.9),
-            adversarial=(8.0,),
-            overwriting=100,
-            distillation=True,
-            extraction=("task", "pictures"),
             capacity=(64, 128, 256, 512, 1024, 2048),
             false_claims=100,
             helps=("larger k", "longer", "mixed triggers"),
@@ -141,6 +194,15 @@ def experiment(name: str) -> tuple[Setting, ...]:
     settings = {
         "smoke": (_SMOKE,),
         "desk": (_DESK,),
+        "orderings": tuple(_orderings(change, seed) for change in _CHANGES for seed in range(3)),
+        "whole": tuple(
+            _whole(network, seed) for network in ("resnet18", "vgg11") for seed in range(3)
+        ),
+        "robust": (
+            *(_robust("resnet18", 16, seed) for seed in range(3)),
+            *(_robust("lenet5", 12, seed, 12_000) for seed in range(3)),
+            *(_robust("mlp", 256, seed, 12_000) for seed in range(3)),
+        ),
         "paper": (_cifar("cifar10"), _cifar("cifar100"), _IMAGENET),
     }
     if name not in settings:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from wmproof._files import write_files
+from wmproof._base.files import write_files
 from wmproof.errors import InputError
-from wmproof.experiments import plots, tables
-from wmproof.experiments.findings import Results, orderings
+from wmproof.experiments import marks, plots, tables
+from wmproof.experiments.data import classes_of
+from wmproof.experiments.findings import Results, sentences
 from wmproof.experiments.plan import Plan
-from wmproof.experiments.store import Store, open_folder
+from wmproof.experiments.store import Store, is_results, open_folder
+from wmproof.experiments.worth import judged
 
 _SECTIONS: tuple[tuple[str, int, Callable[[Plan, Results], str]], ...] = (
     ("1. Functionality (tables 1 and 3)", 1, tables.functionality),
@@ -21,6 +23,7 @@ _SECTIONS: tuple[tuple[str, int, Callable[[Plan, Results], str]], ...] = (
     ("3. Ownership piracy (figure 7)", 3, tables.piracy),
     ("4. Transfer learning (tables 2 and 4)", 4, tables.transfer),
     ("5. Attacks known since", 5, tables.attacks),
+    ("2, 3 and 5. What is left of FromScratch's mark, in bits", 5, tables.left),
     ("6. Capacity", 6, tables.capacity),
     ("6. False claims", 6, tables.false_claims),
     ("7. What helps", 7, tables.helps),
@@ -29,13 +32,20 @@ _PLOTS = (
     ("figure-6", 2, plots.unremovability),
     ("figure-7", 3, plots.piracy),
     ("pruning", 5, plots.pruning),
+    ("bits", 5, plots.bits),
 )
 
 
 def write_report(
-    plans: Sequence[Plan], folder: Path, preset: str, out: Path | None = None
+    plans: Sequence[Plan],
+    folder: Path,
+    preset: str,
+    out: Path | None = None,
+    recorded: Path | None = None,
 ) -> list[Path]:
     """Write results-PRESET.md and .json with their plots from what is finished.
+
+    What hits are worth is computed anew from their counts.
 
     Parameters
     ----------
@@ -45,39 +55,112 @@ def write_report(
     preset : str
     out : Path, optional
         Where the report goes; the folder of the results if absent.
+    recorded : Path, optional
+        A results-PRESET.json, for the settings of which the folder has nothing; then it may also
+        be no folder of results.
 
     Returns
     -------
     list of Path
-        The page first.
+        The page first, the JSON last.
 
     Raises
     ------
     InputError
-        The folder is no experiment's, nothing is finished, or the disk is full.
+        The folder is no experiment's, nothing is finished, the record is none or of other settings
+        than the plans' or would be overwritten, or the disk is full.
     """
-    if not folder.is_dir():
+    if recorded is None and not folder.is_dir():
         raise InputError("is not a folder of results", where=str(folder))
-    open_folder(folder, preset)
-    out = out or folder
-    collected = {plan.setting.name: _collect(plan, folder) for plan in plans}
+    if recorded is None or is_results(folder):
+        open_folder(folder, preset)
+        collected = {plan.setting.name: _collect(plan, folder) for plan in plans}
+    else:
+        collected = {plan.setting.name: {} for plan in plans}
+    text = {plan.setting.name: _facts(plan, collected[plan.setting.name]) for plan in plans}
+    if recorded is not None:
+        for plan in plans:
+            if not collected[plan.setting.name]:
+                text[plan.setting.name] = part = _recorded(plan, recorded)
+                collected[plan.setting.name] = part["units"]
     if not any(collected.values()):
         raise InputError("holds no finished unit", where=str(folder), remedy="Run it first")
+    out = out or folder
+    files = _page(plans, collected, preset, out)
+    record = out / f"results-{preset}.json"
+    if recorded is not None and record.exists() and record.samefile(recorded):
+        _check_all_kept(recorded, text)
+    files[record] = _json(text)
+    return _written(files, out)
+
+
+def _check_all_kept(recorded: Path, text: Mapping[str, Any]) -> None:
+    """Refuse to replace a record by one that has fewer settings."""
+    if lost := json.loads(recorded.read_bytes()).keys() - text.keys():
+        raise InputError(
+            f"would lose its results of {', '.join(sorted(lost))}",
+            where=str(recorded),
+            remedy="Name another folder with --report-to, or leave out --only",
+        )
+
+
+def _recorded(plan: Plan, path: Path) -> dict[str, Any]:
+    """Read what a record has of a setting."""
+    try:
+        part = json.loads(path.read_bytes())[plan.setting.name]
+        common = _said(json.loads(json.dumps(plan.setting.common())))
+        found = _said(part["setting"])
+        differ = [name for name in common if found.get(name, common[name]) != common[name]]
+        units = {
+            name: {"results": unit["results"], "seconds": float(unit["seconds"])}
+            for name, unit in part["units"].items()
+        }
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"is no record of results for {plan.setting.name}",
+            where=str(path),
+            remedy="Give the results-PRESET.json that the experiment wrote",
+        ) from error
+    if differ:
+        raise InputError(f"is of another {differ[0]} than the preset's", where=str(path))
+    return {"setting": part["setting"], "units": units}
+
+
+def _said(value: Any) -> Any:
+    """Leave out what is nothing: earlier records do not name it."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _said(inner) for name, inner in value.items() if inner is not None}
+
+
+def _page(
+    plans: Sequence[Plan], collected: dict[str, dict[str, Any]], preset: str, out: Path
+) -> dict[Path, bytes]:
     page = [f"# Experiments: {preset}", "", f"Written by `wmproof experiment {preset}`.", ""]
     files: dict[Path, bytes] = {}
-    for plan in plans:
-        found = collected[plan.setting.name]
-        results = {name: unit["results"] for name, unit in found.items()}
+    runs = []
+    for plan in (one for one in plans if collected[one.setting.name]):
+        found, classes = collected[plan.setting.name], classes_of(plan.setting.data)
+        results = {name: judged(unit["results"], classes) for name, unit in found.items()}
+        runs.append((plan, results))
         pictures = _draw(plan, results, preset)
         page += _setting_page(plan, found, results, list(pictures))
         files |= {out / name: data for name, data in pictures.items()}
-    name = f"results-{preset}"
-    text = {plan.setting.name: _facts(plan, collected[plan.setting.name]) for plan in plans}
-    files = {
-        out / f"{name}.md": "\n".join(page).encode(),
-        out / f"{name}.json": (json.dumps(text, indent=1, sort_keys=True) + "\n").encode(),
-        **files,
-    }
+    if len(runs) > 1 and (varied := tables.varied(runs)):
+        page += ["## The paper's orderings", "", varied, ""]
+    for name, family in marks.families(runs).items():
+        page += [f"## Marks against attacks: {name}", "", marks.innocents(family), ""]
+        page += [marks.against_attacks(family), ""]
+    return {out / f"results-{preset}.md": "\n".join(page).encode(), **files}
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _written(files: dict[Path, bytes], out: Path) -> list[Path]:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +186,7 @@ def _facts(plan: Plan, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 def _draw(plan: Plan, results: Results, preset: str) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     for name, item, draw in _PLOTS:
-        if item in plan.setting.items and (figure := draw(results)) is not None:
+        if item in plan.setting.items and (figure := draw(plan, results)) is not None:
             stem = f"results-{preset}-{plan.setting.name}-{name}"
             pictures |= {f"{stem}.{kind}": plots.encoded(figure, kind) for kind in ("svg", "png")}
     return pictures
@@ -115,9 +198,11 @@ def _setting_page(
     done, seconds = len(found), sum(unit["seconds"] for unit in found.values())
     lines = [f"## {plan.setting.name}", "", _sizes(plan), ""]
     lines += [f"{done} of {len(plan.units)} units finished, in {seconds / 60:.0f} minutes.", ""]
-    lines += [*(f"- {sentence}" for sentence in orderings(results)), ""]
+    lines += [*(f"- {sentence}" for sentence in sentences(results)), ""]
     for title, item, section in _SECTIONS:
-        if any(unit.item == item for unit in plan.units):
+        if any(unit.item == item for unit in plan.units) and not (
+            section is tables.helps and plan.setting.sweeps.every_attack
+        ):
             lines += [f"### {title}", "", section(plan, results), ""]
     lines += [f"![{name}]({name})\n" for name in pictures if name.endswith(".svg")]
     return lines
@@ -139,5 +224,6 @@ def _sizes(plan: Plan) -> str:
         "images; FTLL, FTAL, RTLL and RTAL train for as many epochs at the last learning rate, "
         f"{recipe.at_last_rate().learning_rate:g}. An attack's cost is its passes over training "
         "images as a share of the owner's; a model lives if it loses at most five points of test "
-        "accuracy, and a watermark is dead below 20 bits. Each figure is of one run."
+        "accuracy, and a watermark is dead below 20 bits. Bits are of the exact tail of a claim "
+        "about all hidden triggers; a claim holds with 128. Each figure is of one run."
     )

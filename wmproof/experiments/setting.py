@@ -8,7 +8,7 @@ from typing import Any, Literal
 from wmproof.errors import InputError
 from wmproof.training.recipe import Recipe
 
-Pictures = Literal["abstract", "noise", "mixed"]
+Pictures = Literal["abstract", "noise", "mixed", "directions"]
 
 
 @dataclass(frozen=True)
@@ -42,43 +42,34 @@ class KeySpec:
         l. Of a public key about half of them are hidden, and those are embedded.
     public : bool
         PKeyGen with n = l / 4, or KeyGen, of which all triggers are embedded.
-    pictures : {'abstract', 'noise', 'mixed'}
-        Where the images come from; 'mixed' takes both kinds by turns.
+    pictures : {'abstract', 'noise', 'mixed', 'directions'}
+        Where the images come from; 'mixed' takes both kinds by turns, 'directions' draws groups.
+    group : int
+        Pictures with one label.
     """
 
     triggers: int
     public: bool = True
     pictures: Pictures = "abstract"
+    group: int = 1
+
+    def fields(self) -> dict[str, Any]:
+        """Return what makes it again, as JSON knows it; without groups of one."""
+        found = asdict(self)
+        return {name: found[name] for name in found if name != "group" or self.group > 1}
 
     def __post_init__(self) -> None:
-        if self.triggers < 4 or (self.public and self.triggers % 4):
+        coins = self.triggers // self.group
+        if self.triggers < 4 or coins * self.group != self.triggers or (self.public and coins % 4):
             raise InputError(f"a key of {self.triggers} triggers cannot be made here")
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """How far what is known since the paper is tried; empty, zero or false for not at all.
+    """How far capacity, false claims and helps are tried; empty or zero for not at all.
 
     Parameters
     ----------
-    pruning, structured : tuple of float
-        Shares of weights, of filters.
-    int8 : bool
-    circuit_images : int
-        Test images that the integer circuit answers.
-    preprocessing : tuple of (str, float)
-        'noise' or 'blur' with a deviation, 'jpeg' with a quality.
-    hot : bool
-        Fine-tune all layers by the owner's whole recipe, first rate included.
-    fine_pruning : tuple of float
-        Shares of features.
-    adversarial : tuple of float
-        Largest changes of a pixel.
-    overwriting : int
-        Random triggers of the thief.
-    distillation : bool
-    extraction : tuple of str
-        Queries: 'task' for images of the task, 'pictures' for abstract ones.
     capacity : tuple of int
         Numbers of triggers.
     false_claims : int
@@ -86,24 +77,20 @@ class Sweeps:
     false_claim_epsilon : float
         The largest change of a pixel in them.
     helps : tuple of str
-        'larger k', 'longer', 'mixed triggers'.
+        'nothing changed', 'larger k', 'longer', 'mixed triggers', 'perturbed by SIZE', 'perturbed
+        at random by SIZE', 'directions by GAIN'.
+    every_attack : bool
+        Whether each of them also meets every attack that trains on the stolen network.
+    innocents : int
+        Networks without a mark from other seeds, asked for the owner's triggers.
     """
 
-    pruning: tuple[float, ...] = ()
-    structured: tuple[float, ...] = ()
-    int8: bool = False
-    circuit_images: int = 0
-    preprocessing: tuple[tuple[str, float], ...] = ()
-    hot: bool = False
-    fine_pruning: tuple[float, ...] = ()
-    adversarial: tuple[float, ...] = ()
-    overwriting: int = 0
-    distillation: bool = False
-    extraction: tuple[str, ...] = ()
     capacity: tuple[int, ...] = ()
     false_claims: int = 0
     false_claim_epsilon: float = 64.0
     helps: tuple[str, ...] = ()
+    every_attack: bool = False
+    innocents: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,6 +118,8 @@ class Setting:
     transfer_epochs : int
     seed : int
     sweeps : Sweeps
+    attacks : str or None
+        The preset whose strengths the attacks of `wmproof.training.attacks` take; None for none.
     """
 
     name: str
@@ -144,6 +133,7 @@ class Setting:
     transfer_epochs: int = 20
     seed: int = 0
     sweeps: Sweeps = field(default_factory=Sweeps)
+    attacks: str | None = None
 
     def common(self) -> dict[str, Any]:
         """Return what every unit of the setting reads, as JSON knows it."""
@@ -152,6 +142,6 @@ class Setting:
             "data": asdict(self.data),
             "network": self.network,
             "width": self.width,
-            "recipe": asdict(self.recipe),
+            "recipe": self.recipe.fields(),
             "seed": self.seed,
         }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._files import read_file, write_file
+from wmproof._base.files import read_file, write_file
+from wmproof._base.locks import locked
 from wmproof.errors import FormatError, InputError
 
 if TYPE_CHECKING:
@@ -55,30 +55,14 @@ def open_folder(folder: Path, preset: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, where the system has `flock`.
+def is_results(folder: Path) -> bool:
+    """Tell whether it is some experiment's folder."""
+    return (folder / _MANIFEST).exists()
 
-    Raises
-    ------
-    InputError
-        Another run works there.
-    """
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover
-        yield
-        return
-    with (folder / _MANIFEST).open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                "another run works in this folder",
-                where=str(folder),
-                remedy="Wait for it, or name another folder",
-            ) from error
-        yield
+
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Keep a second run out of the folder; it is told so at once. Errors as `locked`."""
+    return locked(folder / _MANIFEST, timeout=0)
 
 
 class Store:
@@ -179,13 +163,14 @@ class Store:
         found = self.read(name, fingerprint)
         if found is None or "weights_sha256" not in found:
             raise InputError("has left no weights", where=name)
-        if found["weights_sha256"] != self._digest(name):
+        data = read_file(self._weights_path(name), limit=_WEIGHTS_LIMIT)
+        if found["weights_sha256"] != hashlib.sha256(data).hexdigest():
             raise InputError(
                 "are not the weights that the unit wrote",
                 where=str(self._weights_path(name)),
                 remedy=f"Remove {self._unit_path(name)} to have them made again",
             )
-        load_weights(model, self._weights_path(name))
+        load_weights(model, data)
 
     def _unit_path(self, name: str) -> Path:
         return self._folder / "units" / f"{name}.json"

@@ -7,13 +7,24 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from wmproof.experiments.findings import Results, verdict
+from wmproof.core.policy import DEFAULT_STRENGTH
+from wmproof.experiments.findings import (
+    Ordering,
+    Results,
+    attacked,
+    lives,
+    orderings,
+    rows_of,
+    verdict,
+)
 from wmproof.experiments.plan import MARKED, Plan
 from wmproof.training.attacks.finetuning import FINE_TUNINGS
 
 _MISSING = "not finished"
 # Where the first five of ten answers would say nothing.
 _TEN_CLASSES = ("digits", "fashion-mnist", "cifar10")
+_STRONG = f"{DEFAULT_STRENGTH} bits or more"
+_RULE = "90 % rule"
 
 
 def paper_numbers() -> dict[str, Any]:
@@ -29,10 +40,34 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
+def varied(runs: Sequence[tuple[Plan, Results]]) -> str:
+    """Each ordering of the paper in each kind of setting: in how many seeds it holds.
+
+    In brackets are the shares of the triggers that are left of the two, in the mean. Nothing where
+    no setting has one.
+    """
+    cells: dict[str, dict[str, list[Ordering]]] = {}
+    for plan, results in runs:
+        kind = plan.setting.name.partition("-seed-")[0]
+        for found in orderings(results):
+            cells.setdefault(found.name, {}).setdefault(kind, []).append(found)
+    kinds = list(dict.fromkeys(kind for row in cells.values() for kind in row))
+    rows = [[name, *(_held(row.get(kind, [])) for kind in kinds)] for name, row in cells.items()]
+    return table(["ordering", *kinds], rows) if rows else ""
+
+
+def _held(seeds: Sequence[Ordering]) -> str:
+    if not seeds:
+        return "-"
+    means = (sum(found.left[i] for found in seeds) / len(seeds) for i in (0, 1))
+    held = sum(found.holds for found in seeds)
+    return f"{held} of {len(seeds)} ({' and '.join(f'{mean:.1%}' for mean in means)})"
+
+
 def functionality(plan: Plan, results: Results) -> str:
     """Tables 1 and 3: the models, their test and their trigger accuracy."""
     numbers = paper_numbers()
-    heads = ["model", "test", "TS-Orig", "claim, bits", "claim holds"]
+    heads = ["model", "test", "TS-Orig", "claim, bits", _STRONG, _RULE]
     compared = _compared(plan, ("table 1", "table 3"), numbers)
     rows = []
     for name in ("No-WM", *MARKED):
@@ -49,7 +84,7 @@ def unremovability(plan: Plan, results: Results) -> str:
             rows.append(
                 [name, *_accuracies(plan, results.get(name), "TS-Orig"), _cost(results, name)]
             )
-    heads = ["model", "test", "TS-Orig", "claim, bits", "claim holds", "attacker's cost"]
+    heads = ["model", "test", "TS-Orig", "claim, bits", _STRONG, _RULE, "attacker's cost"]
     return table(heads, rows)
 
 
@@ -79,7 +114,7 @@ def transfer(plan: Plan, results: Results) -> str:
     target = plan.setting.target
     name = f"{plan.setting.data.name} to {target.name if target else '-'}"
     row = [name, *_accuracies(plan, results.get("Transfer"), "TS-Orig"), _cost(results, "Transfer")]
-    heads = ["transfer", "test", "TS-Orig", "claim, bits", "claim holds", "cost"]
+    heads = ["transfer", "test", "TS-Orig", "claim, bits", _STRONG, _RULE, "cost"]
     return table(
         [*heads, *(f"paper, {title}: test / triggers" for title, _ in compared)],
         [[*row, *(_cited(part, "Transfer") for _, part in compared)]],
@@ -94,12 +129,38 @@ def attacks(plan: Plan, results: Results) -> str:
         if unit.item != 5:
             continue
         if unit.name not in results or owner is None:
-            rows.append([unit.name, "", *[_MISSING] * 5])
+            rows.append([unit.name, "", *[_MISSING] * 6])
             continue
-        for result in results[unit.name].get("rows", [results[unit.name]]):
+        for result in rows_of(results[unit.name]):
             rows.append([unit.name, result.get("label", ""), *_attacked(owner, result)])
     heads = ["attack", "strength", "test", "TS-Orig", "bits before and after", "cost", "watermark"]
-    return table(heads, rows)
+    return table([*heads, _RULE], rows)
+
+
+def left(plan: Plan, results: Results) -> str:
+    """What is left of FromScratch's mark in networks that live, the least first."""
+    owner = results.get("FromScratch")
+    if owner is None:
+        return _MISSING
+    before = owner["test_accuracy"]
+    living = [one for one in attacked(plan, results) if lives(before, one[2]["test_accuracy"])]
+    living.sort(key=lambda one: one[2]["keys"]["TS-Orig"]["bits"])
+    rows = []
+    for name, strength, result in living:
+        key, points = result["keys"]["TS-Orig"], 100 * (result["test_accuracy"] - before)
+        rows.append(
+            [
+                f"{name}, {strength}" if strength else name,
+                f"{points:+.1f}",
+                f"{key['accuracy']:.0%}",
+                f"{key['bits']:.0f}",
+                _yes(key["strong"]),
+                _yes(key["holds"]),
+                f"{result['cost']:.0%}",
+            ]
+        )
+    heads = ["done to the model", "test, points", "triggers left", "bits left", _STRONG, _RULE]
+    return table([*heads, "cost"], rows)
 
 
 def capacity(plan: Plan, results: Results) -> str:
@@ -112,7 +173,7 @@ def capacity(plan: Plan, results: Results) -> str:
         count = str(unit.options["triggers"])
         result = results.get(unit.name)
         if result is None or base is None:
-            rows.append([count, *[_MISSING] * 5])
+            rows.append([count, *[_MISSING] * 6])
             continue
         drop = 100 * (base["test_accuracy"] - result["test_accuracy"])
         key = result["keys"]["random"]
@@ -123,11 +184,12 @@ def capacity(plan: Plan, results: Results) -> str:
                 _percent(result["test_accuracy"]),
                 f"{drop:+.2f}",
                 _percent(key["accuracy"]),
-                "yes" if key["holds"] and drop < 1 else "no",
+                f"{key['bits']:.0f}",
+                _yes(key["holds"] and drop < 1),
             ]
         )
-    heads = ["triggers", "k", "test", "points lost", "triggers hit", "carried, under a point lost"]
-    return table(heads, rows)
+    heads = ["triggers", "k", "test", "points lost", "triggers hit", "bits"]
+    return table([*heads, "90 % carried, under a point lost"], rows)
 
 
 def false_claims(plan: Plan, results: Results) -> str:
@@ -141,12 +203,13 @@ def false_claims(plan: Plan, results: Results) -> str:
             f"{row['hits']} of {row['triggers']}",
             str(row["threshold"]),
             f"{row['bits']:.1f}",
+            "**yes**" if row["strong"] else "no",
             "**yes**" if row["holds"] else "no",
         ]
         for row in results["False claims"]["rows"]
     ]
-    heads = ["network", "labels", "hits", "needed", "bits if honest", "false claim succeeds"]
-    return table(heads, rows)
+    heads = ["network", "labels", "hits", "90 % are", "bits if honest"]
+    return table([*heads, f"{_STRONG} succeed", "90 % rule succeeds"], rows)
 
 
 def helps(plan: Plan, results: Results) -> str:
@@ -176,12 +239,13 @@ def _attacked(owner: Mapping[str, Any], result: Mapping[str, Any]) -> list[str]:
         f"{before:.0f}, {key['bits']:.0f}",
         f"{result['cost']:.0%}",
         verdict(owner["test_accuracy"], result["test_accuracy"], key),
+        _yes(key["holds"]),
     ]
 
 
 def _accuracies(plan: Plan, result: Mapping[str, Any] | None, key: str) -> list[str]:
     if result is None:
-        return [_MISSING] * 4
+        return [_MISSING] * 5
     found, test = result["keys"][key], result["test"]
     first, trigger = _percent(result["test_accuracy"]), _percent(found["accuracy"])
     if plan.setting.data.name not in _TEN_CLASSES:
@@ -191,7 +255,8 @@ def _accuracies(plan: Plan, result: Mapping[str, Any] | None, key: str) -> list[
         first,
         f"{trigger} ({found['hits']} of {found['triggers']})",
         f"{found['bits']:.0f}",
-        "yes" if found["holds"] else "no",
+        _yes(found["strong"]),
+        _yes(found["holds"]),
     ]
 
 
@@ -243,10 +308,14 @@ def _survives(result: Mapping[str, Any] | None) -> str:
     last = "less than the least"
     for row in result["rows"]:
         (found,) = row["keys"].values()
-        if not found["holds"]:
+        if not found["strong"]:
             break
         last = f"{row['label']} (test {_percent(row['test_accuracy'])})"
     return last
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _percent(share: float) -> str:

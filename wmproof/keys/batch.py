@@ -1,32 +1,23 @@
-"""One batch of a bounded key, opened for everyone (section 4.1, bounded public verification)."""
+"""One batch of a bounded key, opened for everyone (section 4.1 of the paper)."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
-from wmproof._reader import Reader
+from wmproof._base.reader import Reader
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys.opening import OpenedTriggers, read_opened_triggers
-from wmproof.keys.signature import (
-    Signature,
-    check_signature,
-    encode_signature,
-    read_signature,
-    sign,
-)
+from wmproof.keys.signature import Signature, SignedFile, read_signature
 from wmproof.keys.verification_key import KeyKind, VerificationKey
 
 MAGIC = b"wmpf-ob\0"
 VERSION = 1
-_SIGNATURE_TAG = b"wmproof/batch-opening/v1".ljust(32, b"\0")
 
 
 @dataclass(frozen=True, eq=False)
-class BatchOpening:
+class BatchOpening(SignedFile):
     """The opening of one batch.
 
     Parameters
@@ -45,6 +36,8 @@ class BatchOpening:
         The key is of another kind, or other positions are opened.
     """
 
+    SIGNATURE_TAG = b"wmproof/batch-opening/v1".ljust(32, b"\0")
+
     verification_key: VerificationKey
     batch: int
     opened: OpenedTriggers
@@ -54,6 +47,7 @@ class BatchOpening:
         key = self.verification_key
         if key.kind is not KeyKind.BOUNDED:
             raise InputError("only a verification key of the bounded kind has batches")
+        self.opened.check_fits(key)
         if not np.array_equal(self.opened.indices, key.batch_indices(self.batch)):
             raise InputError(f"the opened triggers are not those of batch {self.batch}")
 
@@ -69,29 +63,6 @@ class BatchOpening:
                 self.opened.to_bytes(),
             )
         )
-
-    def to_bytes(self) -> bytes:
-        """Return the one canonical encoding; `docs/formats.md` has the layout."""
-        return self.body + encode_signature(self.signature)
-
-    @cached_property
-    def digest(self) -> bytes:
-        """SHA-256 of the file, 32 bytes."""
-        return hashlib.sha256(self.to_bytes()).digest()
-
-    def signed(self, seed: bytes) -> BatchOpening:
-        """Return the same opening signed with an Ed25519 private key (32 bytes)."""
-        return replace(self, signature=sign(seed, _SIGNATURE_TAG, self.body))
-
-    def check_signature(self, signer: bytes | None = None) -> None:
-        """Check the signature if there is one; with `signer`, require one by that key.
-
-        Raises
-        ------
-        VerificationError
-            Check ``signature``.
-        """
-        check_signature(self.signature, _SIGNATURE_TAG, self.body, signer=signer)
 
 
 @dataclass(frozen=True)

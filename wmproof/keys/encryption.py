@@ -14,8 +14,8 @@ import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
 
-from wmproof._arguments import require_type
-from wmproof._reader import Reader
+from wmproof._base.arguments import require_type
+from wmproof._base.reader import Reader
 from wmproof.errors import FormatError, InputError, PassphraseError
 from wmproof.keys.marking_key import MarkingKey, parse_secret_bytes
 
@@ -29,7 +29,7 @@ _MIB = 2**20
 
 
 class KdfCost(IntEnum):
-    """How dear each guess of the passphrase is; libsodium's three presets of Argon2id."""
+    """How much each guess of the passphrase costs: libsodium's three presets of Argon2id."""
 
     INTERACTIVE = 1
     MODERATE = 2

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from wmproof._files import SECRET_MODE, read_file, write_file
+from wmproof._base.files import SECRET_MODE, Source, read_source, write_file
+from wmproof.core.triggers import MAX_SET_BYTES
 from wmproof.errors import FormatError
 from wmproof.keys import encryption, public_key, verification_key
 from wmproof.keys.batch import BatchOpening, parse_batch_opening
@@ -13,7 +13,6 @@ from wmproof.keys.encryption import KdfCost, decrypt_marking_key, encrypt_markin
 from wmproof.keys.marking_key import MarkingKey
 from wmproof.keys.public_key import PublicKey, parse_public_key
 from wmproof.keys.verification_key import VerificationKey, parse_verification_key
-from wmproof.triggers import MAX_SET_BYTES
 
 # The largest trigger set, with room for commitments and randomness.
 FILE_LIMIT = MAX_SET_BYTES + 2**29
@@ -21,8 +20,8 @@ FILE_LIMIT = MAX_SET_BYTES + 2**29
 PathLike = str | os.PathLike[str]
 
 
-def load_marking_key(path: PathLike, passphrase: str) -> MarkingKey:
-    """Read and decrypt a marking key.
+def load_marking_key(path: Source, passphrase: str) -> MarkingKey:
+    """Read and decrypt a marking key, a file or its content.
 
     Raises
     ------
@@ -33,7 +32,8 @@ def load_marking_key(path: PathLike, passphrase: str) -> MarkingKey:
     InputError
         The file cannot be read.
     """
-    return decrypt_marking_key(read_file(path, limit=FILE_LIMIT), passphrase, str(path))
+    data, where = read_source(path, limit=FILE_LIMIT, name="marking key")
+    return decrypt_marking_key(data, passphrase, where)
 
 
 def save_marking_key(
@@ -57,8 +57,8 @@ def save_marking_key(
     write_file(path, data, overwrite=overwrite, mode=SECRET_MODE)
 
 
-def load_verification_key(path: PathLike) -> VerificationKey:
-    """Read a verification key, also out of a public key's file.
+def load_verification_key(path: Source) -> VerificationKey:
+    """Read a verification key, a file or its content, also out of a public key's.
 
     Raises
     ------
@@ -67,28 +67,33 @@ def load_verification_key(path: PathLike) -> VerificationKey:
     InputError
         The file cannot be read.
     """
-    data = read_file(path, limit=FILE_LIMIT)
+    data, where = read_source(path, limit=FILE_LIMIT, name="verification key")
     if data.startswith(public_key.MAGIC):
-        return parse_public_key(data, str(path)).verification_key
-    _reject_marking_key(data, path)
-    return parse_verification_key(data, str(path))
+        return parse_public_key(data, where).verification_key
+    _reject_marking_key(data, where)
+    return parse_verification_key(data, where)
 
 
-def load_public_key(path: PathLike) -> PublicKey:
-    """Read a public key; errors as `load_verification_key`. Nothing is verified yet."""
-    data = read_file(path, limit=FILE_LIMIT)
-    _reject_marking_key(data, path)
+def load_public_key(path: Source) -> PublicKey:
+    """Read a public key, a file or its content; nothing is verified yet.
+
+    Errors as `load_verification_key`.
+    """
+    data, where = read_source(path, limit=FILE_LIMIT, name="public key")
+    _reject_marking_key(data, where)
     if data.startswith(verification_key.MAGIC):
         raise FormatError(
             "is a verification key without an opened half, not a public key",
-            where=str(path),
+            where=where,
             remedy="Make a public key with keygen --kind public",
         )
-    return parse_public_key(data, str(path))
+    return parse_public_key(data, where)
 
 
-def load_batch_opening(path: PathLike, key: VerificationKey) -> BatchOpening:
-    """Read the opening of a batch of `key`; nothing but its membership is verified yet.
+def load_batch_opening(path: Source, key: VerificationKey) -> BatchOpening:
+    """Read the opening of a batch of `key`, a file or its content.
+
+    Nothing but its membership is verified yet.
 
     Raises
     ------
@@ -99,7 +104,8 @@ def load_batch_opening(path: PathLike, key: VerificationKey) -> BatchOpening:
     InputError
         The file cannot be read.
     """
-    return parse_batch_opening(read_file(path, limit=FILE_LIMIT), key, str(path))
+    data, where = read_source(path, limit=FILE_LIMIT, name="opening")
+    return parse_batch_opening(data, key, where)
 
 
 def save_published(
@@ -115,10 +121,10 @@ def save_published(
     write_file(path, item.to_bytes(), overwrite=overwrite)
 
 
-def _reject_marking_key(data: bytes, path: PathLike) -> None:
+def _reject_marking_key(data: bytes, where: str) -> None:
     if data.startswith(encryption.MAGIC):
         raise FormatError(
             "is a marking key, which is secret; a public file is needed here",
-            where=str(Path(path)),
+            where=where,
             remedy="Use the .pvk or .vk file that keygen wrote beside it",
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
-from wmproof._reader import Reader
+from wmproof._base.reader import Reader
+from wmproof.core.triggers import Shape, TriggerSet
 from wmproof.errors import InputError
 from wmproof.keys.batch import BatchOpening
 from wmproof.keys.opening import OpenedTriggers, read_opened_triggers
@@ -18,12 +22,11 @@ from wmproof.keys.verification_key import (
     VerificationKey,
     read_verification_key,
 )
-from wmproof.triggers import Shape, TriggerSet
 
 
 @dataclass(frozen=True, eq=False)
 class MarkingKey:
-    """mk = (b, r) of section 3. Secret: its representation shows no part of it.
+    """mk = (b, r) of the paper's section 3. Secret: its representation shows no part of it.
 
     Parameters
     ----------
@@ -49,6 +52,7 @@ class MarkingKey:
 
     def __post_init__(self) -> None:
         key = self.verification_key
+        self.opened.check_fits(key)
         if not np.array_equal(self.opened.indices, np.arange(len(key))):
             raise InputError(f"a marking key holds all of its {len(key)} triggers in order")
         if self.triggers.image_shape != key.image_shape or self.triggers.classes != key.classes:
@@ -107,6 +111,27 @@ class MarkingKey:
         can read the rest.
         """
         return self.embedded().triggers
+
+    def trigger_dataset(
+        self,
+        transform: Callable[[Any], Any] | None = None,
+        item: Callable[[Any, int], Any] | None = None,
+    ) -> Any:
+        """Return what Mark embeds as a torch data set, prepared like your own images.
+
+        Parameters
+        ----------
+        transform, item : callable, optional
+            See `wmproof.training.trigger_data.TriggerDataset`, which this returns.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            torch is not installed.
+        """
+        # By name: keys know no training, and whoever judges has no torch.
+        made = import_module("wmproof.training.trigger_data").TriggerDataset
+        return made(self, transform, item)
 
     def public_key(self) -> PublicKey:
         """Return pvk, unsigned: the opened half, with nothing of the hidden one.

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 
-from wmproof._reader import Reader
+from wmproof._base.reader import Reader
 from wmproof.errors import InputError
 from wmproof.keys.opening import OpenedTriggers, read_opened_triggers
-from wmproof.keys.signature import (
-    Signature,
-    check_signature,
-    encode_signature,
-    read_signature,
-    sign,
-)
+from wmproof.keys.signature import Signature, SignedFile, read_signature
 from wmproof.keys.verification_key import KeyKind, VerificationKey, read_verification_key
 
 MAGIC = b"wmpf-pk\0"
 VERSION = 1
-_SIGNATURE_TAG = b"wmproof/public-key/v1".ljust(32, b"\0")
 
 
 @dataclass(frozen=True, eq=False)
-class PublicKey:
+class PublicKey(SignedFile):
     """pvk = (vk, mk restricted to e) of appendix A.1.2, signed if the owner wants.
 
     Parameters
@@ -43,6 +35,8 @@ class PublicKey:
         The key is of another kind, or other positions are opened.
     """
 
+    SIGNATURE_TAG = b"wmproof/public-key/v1".ljust(32, b"\0")
+
     verification_key: VerificationKey
     opened: OpenedTriggers
     signature: Signature | None = None
@@ -50,40 +44,24 @@ class PublicKey:
     def __post_init__(self) -> None:
         if self.verification_key.kind is not KeyKind.PUBLIC:
             raise InputError("only a verification key of the public kind has an opened half")
+        self.opened.check_fits(self.verification_key)
         if not np.array_equal(self.opened.indices, self.verification_key.opened_indices()):
             raise InputError("the opened triggers are not those that the challenge asks for")
 
     def __repr__(self) -> str:
         return f"PublicKey({self.verification_key!r}, {len(self.opened)} opened)"
 
+    def _repr_png_(self) -> bytes:
+        """The contact sheet of the opened half, in a notebook."""
+        # By name: keys know nothing of what draws them.
+        sheet: bytes = import_module("wmproof.report.key_sheet").public_key_sheet(self)
+        return sheet
+
     @property
     def body(self) -> bytes:
         """What the signature covers: the canonical encoding without the signature."""
         version = VERSION.to_bytes(2, "big")
         return MAGIC + version + self.verification_key.to_bytes() + self.opened.to_bytes()
-
-    def to_bytes(self) -> bytes:
-        """Return the one canonical encoding; `docs/formats.md` has the layout."""
-        return self.body + encode_signature(self.signature)
-
-    @cached_property
-    def digest(self) -> bytes:
-        """SHA-256 of the file, 32 bytes."""
-        return hashlib.sha256(self.to_bytes()).digest()
-
-    def signed(self, seed: bytes) -> PublicKey:
-        """Return the same key signed with an Ed25519 private key (32 bytes)."""
-        return replace(self, signature=sign(seed, _SIGNATURE_TAG, self.body))
-
-    def check_signature(self, signer: bytes | None = None) -> None:
-        """Check the signature if there is one; with `signer`, require one by that key.
-
-        Raises
-        ------
-        VerificationError
-            Check ``signature``.
-        """
-        check_signature(self.signature, _SIGNATURE_TAG, self.body, signer=signer)
 
 
 def parse_public_key(data: bytes, where: str = "public key") -> PublicKey:

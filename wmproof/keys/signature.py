@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import hashlib
 import hmac
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from wmproof._files import SECRET_MODE, read_file, write_file
-from wmproof._reader import Reader
+from wmproof._base.files import SECRET_MODE, read_file, write_file
+from wmproof._base.reader import Reader
 from wmproof.errors import FormatError, InputError, PassphraseError, VerificationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 SEED_BYTES = 32
 PUBLIC_BYTES = 32
@@ -31,6 +38,48 @@ class Signature:
 
     signer: bytes
     value: bytes
+
+
+class SignedFile:
+    """A frozen dataclass that is written as its `body`, followed by a signature if there is one."""
+
+    SIGNATURE_TAG: ClassVar[bytes]
+    """Stands before the body in what is signed: no file of one kind passes for another."""
+
+    @property
+    def body(self) -> bytes:
+        """The canonical encoding without the signature."""
+        raise NotImplementedError
+
+    @property
+    def signature(self) -> Signature | None:
+        """Over the body; a field of the class."""
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """Return the one canonical encoding; `docs/formats.md` has the layout."""
+        return self.body + encode_signature(self.signature)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the file, 32 bytes."""
+        return hashlib.sha256(self.to_bytes()).digest()
+
+    def signed(self, seed: bytes) -> Self:
+        """Return the same, signed with an Ed25519 private key (32 bytes)."""
+        dataclass: Any = self
+        signed: Self = replace(dataclass, signature=sign(seed, self.SIGNATURE_TAG, self.body))
+        return signed
+
+    def check_signature(self, signer: bytes | None = None) -> None:
+        """Check the signature if there is one; with `signer`, require one by that key.
+
+        Raises
+        ------
+        VerificationError
+            Check ``signature``.
+        """
+        check_signature(self.signature, self.SIGNATURE_TAG, self.body, signer=signer)
 
 
 def new_seed() -> bytes:
@@ -99,29 +148,30 @@ def read_signature(reader: Reader) -> Signature | None:
     return Signature(reader.take(PUBLIC_BYTES, "signer"), reader.take(SIGNATURE_BYTES, "signature"))
 
 
-def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = None) -> bytes:
-    """Read an Ed25519 private key from PEM (PKCS #8) or OpenSSH's format; return its 32-byte seed.
+def load_private_key(
+    path: str | os.PathLike[str], passphrase: bytes | None = None
+) -> PrivateKeyTypes:
+    """Read a private key of any algorithm from PEM (PKCS #8) or OpenSSH's format.
 
     Raises
     ------
     PassphraseError
         The file is encrypted and the passphrase is missing or wrong.
     FormatError
-        The file holds no Ed25519 private key.
+        The file holds no private key that the package `cryptography` knows.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import (
         load_pem_private_key,
         load_ssh_private_key,
     )
 
-    data = read_file(path, limit=_PEM_LIMIT)
+    data = _read_pem(path)
     load = load_ssh_private_key if b"OPENSSH PRIVATE KEY" in data else load_pem_private_key
     try:
-        key = load(data, passphrase)
+        return load(data, passphrase)
     except TypeError as error:  # encrypted without a passphrase, or the reverse
         if passphrase is not None:
-            return load_signing_key(path)
+            return load_private_key(path)
         raise PassphraseError(
             "the signing key is encrypted", where=str(path), remedy="Give its passphrase"
         ) from error
@@ -133,10 +183,21 @@ def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = No
         raise FormatError(
             f"is not a private key in PEM or OpenSSH format ({error})", where=str(path)
         ) from error
+
+
+def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = None) -> bytes:
+    """Read an Ed25519 private key and return its 32-byte seed; errors as `load_private_key`."""
+    return ed25519_seed(load_private_key(path, passphrase), str(path))
+
+
+def ed25519_seed(key: object, where: str) -> bytes:
+    """Return the 32-byte seed of a private key; FormatError if it is not an Ed25519 key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     if not isinstance(key, Ed25519PrivateKey):
         raise FormatError(
             "is not an Ed25519 key",
-            where=str(path),
+            where=where,
             remedy="Make one with: openssl genpkey -algorithm ed25519",
         )
     return key.private_bytes_raw()
@@ -145,14 +206,22 @@ def load_signing_key(path: str | os.PathLike[str], passphrase: bytes | None = No
 def save_signing_key(
     path: str | os.PathLike[str], seed: bytes, passphrase: bytes | None = None
 ) -> None:
-    """Write an Ed25519 private key as PEM (PKCS #8), readable by its owner only.
+    """Write an Ed25519 private key as `save_private_key` does."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    save_private_key(path, Ed25519PrivateKey.from_private_bytes(seed), passphrase)
+
+
+def save_private_key(
+    path: str | os.PathLike[str], key: PrivateKeyTypes, passphrase: bytes | None = None
+) -> None:
+    """Write a private key as PEM (PKCS #8), readable by its owner only, whatever the umask.
 
     Raises
     ------
     InputError
         The file exists or cannot be written.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
@@ -164,7 +233,6 @@ def save_signing_key(
     protection: KeySerializationEncryption = (
         BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     )
-    key = Ed25519PrivateKey.from_private_bytes(seed)
     data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
     write_file(path, data, mode=SECRET_MODE)
 
@@ -185,7 +253,7 @@ def load_signer(text: str) -> bytes:
 
     if len(text) == 2 * PUBLIC_BYTES and set(text.lower()) <= set("0123456789abcdef"):
         return bytes.fromhex(text)
-    data = read_file(text, limit=_PEM_LIMIT)
+    data = _read_pem(text)
     load = load_ssh_public_key if data.startswith(b"ssh-") else load_pem_public_key
     try:
         key = load(data)
@@ -194,3 +262,8 @@ def load_signer(text: str) -> bytes:
     if not isinstance(key, Ed25519PublicKey):
         raise InputError("is not an Ed25519 key", where=text)
     return key.public_bytes_raw()
+
+
+def _read_pem(path: str | os.PathLike[str]) -> bytes:
+    """Read a key without the byte order mark that an editor may have put before it."""
+    return read_file(path, limit=_PEM_LIMIT).removeprefix(codecs.BOM_UTF8)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof.core.images import as_images
+from wmproof.core.triggers import Shape
 from wmproof.errors import InputError
-from wmproof.models.base import best_class, check_pixels
-from wmproof.triggers import Shape
+from wmproof.models.base import best_class
 
 
 class FunctionClassifier:
@@ -44,8 +45,33 @@ class FunctionClassifier:
         InputError
             The images are not uint8, or the function returns something else than described above.
         """
-        check_pixels(images)
+        images = as_images(images)
         return read_answers(np.asarray(self._function(images)), len(images), self.classes)
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        """Return the scores of each image, or None if the function gives classes.
+
+        Raises
+        ------
+        InputError
+            As `classify`.
+        """
+        images = as_images(images)
+        return read_scores(np.asarray(self._function(images)), len(images), self.classes)
+
+
+def read_scores(
+    output: NDArray[Any], count: int, classes: int | None = None
+) -> NDArray[np.float64] | None:
+    """Return the scores of what a model returned for `count` images; None if these are classes.
+
+    Raises
+    ------
+    InputError
+        As `read_answers`.
+    """
+    read_answers(output, count, classes)
+    return output.astype(np.float64) if output.ndim == 2 else None
 
 
 def read_answers(output: NDArray[Any], count: int, classes: int | None = None) -> NDArray[np.int64]:

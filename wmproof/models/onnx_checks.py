@@ -1,4 +1,4 @@
-"""What an ONNX file must not do before anything is made of it: it may be hostile."""
+"""What an ONNX model must not do before anything is made of it: it may be hostile."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from wmproof.errors import FormatError, InputError
 
 # Functions of a file are put in where they are called: few bytes can call each other often.
 MOST_NODES = 2**17
+# Protocol buffers end here; with its weights and functions put in a model is one.
+MODEL_LIMIT = 2**31 - 1
 _DEEPEST = 100
 _RECURSION = "has functions that call themselves, or each other too deeply"
 
 
 def check_model(model: Any, where: str) -> None:
-    """Refuse a model that reads other files, or that is too large once its functions are put in.
+    """Refuse a model that is too large once its functions are put in.
 
     Parameters
     ----------
@@ -23,34 +25,14 @@ def check_model(model: Any, where: str) -> None:
 
     Raises
     ------
-    FormatError
-        A tensor anywhere in it, in a function or a subgraph too, is in another file.
     InputError
-        It has more than `MOST_NODES` operators, or a function calls itself.
+        It has more than `MOST_NODES` operators or `MODEL_LIMIT` bytes, or a function calls itself.
     """
-    _check_self_contained(model, where)
-    _check_nodes(model, where)
-
-
-def _check_self_contained(model: Any, where: str) -> None:
-    """No digest covers weights in other files, and a path could point anywhere."""
-    from onnx import TensorProto
-
-    for message in _messages(model):
-        if isinstance(message, TensorProto) and message.data_location == TensorProto.EXTERNAL:
-            raise FormatError(
-                "keeps weights in another file",
-                where=where,
-                remedy="Save the model as one file: onnx.save(model, path)",
-            )
-
-
-def _check_nodes(model: Any, where: str) -> None:
     functions = {(item.domain, item.name, item.overload): item for item in model.functions}
-    sizes: dict[tuple[str, str, str], int] = {}
+    sizes: dict[tuple[str, str, str], tuple[int, int]] = {}
 
-    def count(body: Any, callers: frozenset[tuple[str, str, str]]) -> int:
-        total = 0
+    def count(body: Any, callers: frozenset[tuple[str, str, str]]) -> tuple[int, int]:
+        total, size = 0, sum(node.ByteSize() for node in body.node)
         for node in _nodes(body):
             name = (node.domain, node.op_type, node.overload)
             if name in functions:
@@ -58,13 +40,55 @@ def _check_nodes(model: Any, where: str) -> None:
                     raise InputError(_RECURSION, where=where)
                 if name not in sizes:
                     sizes[name] = count(functions[name], callers | {name})
-                total += sizes[name]
+                total, size = total + sizes[name][0], size + sizes[name][1]
             total += 1
-        return total
+        return total, size
 
-    found = count(model.graph, frozenset())
+    found, size = count(model.graph, frozenset())
     if found > MOST_NODES:
         raise InputError(f"has {found} operators; {MOST_NODES} are the most", where=where)
+    if functions and size + sum(t.ByteSize() for t in model.graph.initializer) > MODEL_LIMIT:
+        raise InputError(
+            f"is larger than {MODEL_LIMIT} bytes once its functions are put in", where=where
+        )
+
+
+def check_pools(model: Any, where: str) -> None:
+    """Refuse pools with channels last: of an empty result ONNX Runtime divides by its size.
+
+    That ends the process. Whether a result is empty can depend on what is asked.
+
+    Raises
+    ------
+    InputError
+        There is one. ONNX Runtime makes them for itself, and `open_session` tells it not to.
+    """
+    for message in messages(model):
+        if getattr(message, "op_type", None) != "QLinearAveragePool":
+            continue
+        for attribute in message.attribute:
+            if attribute.name == "channels_last" and (attribute.i or attribute.ref_attr_name):
+                raise InputError(
+                    "has a QLinearAveragePool with channels last, which ONNX Runtime is not safe "
+                    "to run",
+                    where=where,
+                    remedy="Give the model as it was before ONNX Runtime optimised it",
+                )
+
+
+def check_text(model: Any, where: str) -> None:
+    """Refuse a name or another text that is not UTF-8: protobuf hands it out as bytes.
+
+    Raises
+    ------
+    FormatError
+    """
+    for message in messages(model):
+        for field, value in message.ListFields():
+            if field.type != field.TYPE_STRING:
+                continue
+            if any(isinstance(text, bytes) for text in (value if field.is_repeated else (value,))):
+                raise FormatError(f"has a text that is not UTF-8 ({field.full_name})", where=where)
 
 
 def _nodes(body: Any) -> Iterator[Any]:
@@ -76,9 +100,10 @@ def _nodes(body: Any) -> Iterator[Any]:
                 yield from _nodes(graph)
 
 
-def _messages(message: Any) -> Iterator[Any]:
+def messages(message: Any) -> Iterator[Any]:
+    """A message and all that is in it, in functions and subgraphs too."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is not None:
             for item in value if field.is_repeated else (value,):
-                yield from _messages(item)
+                yield from messages(item)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
-import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof._files import read_file
+from wmproof._base.files import Source
+from wmproof.core.images import as_images
+from wmproof.core.reading import Reading, as_reading
+from wmproof.core.triggers import Shape, format_shape
 from wmproof.errors import FormatError, InputError
-from wmproof.models.base import check_pixels
-from wmproof.models.function import read_answers
-from wmproof.models.onnx_checks import check_model
-from wmproof.triggers import MAX_SET_BYTES, Shape, check_shape, format_shape
+from wmproof.models.ending import Ending, find_ending
+from wmproof.models.file import ModelFile, model_file
+from wmproof.models.function import read_answers, read_scores
+from wmproof.models.interface import Interface, find_interface, refused_element
 
 if TYPE_CHECKING:
     import onnxruntime
 
-# Protocol buffers, and so ONNX files without external data, end here.
-MODEL_LIMIT = 2**31 - 1
-_DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+DTYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+}
 
 
 class OnnxClassifier:
@@ -30,18 +34,21 @@ class OnnxClassifier:
 
     Parameters
     ----------
-    data : bytes
-        A complete ONNX file. One input, uint8 or float32, (N, H, W) or (N, C, H, W) with N fixed or
-        free; a float32 input gets the raw pixels 0.0 to 255.0, so a normalisation belongs inside
-        the model; see `pixels`. The first output is scores (N, classes) or integer classes (N,).
+    data : bytes or ModelFile
+        A complete ONNX file, or one with the files of weights that it names. One input of uint8 or
+        floats, whose layout is found by `find_interface`. The output is scores (N, classes), one
+        score (N,) or (N, 1) of two classes, or integer classes (N,); an axis of length 1 more does
+        not matter.
     where : str
         Names the model in errors.
     input_shape : tuple of int, optional
-        Needed where the file leaves height and width open.
+        Of the images that will be asked about, (H, W) or (C, H, W), where that is known.
     batch : int
         Images in one call where the file leaves N open.
     pixels : str
-        What a float32 input takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
+        What a float input takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
+    reading : Reading, optional
+        That and all else that the file does not say.
 
     Raises
     ------
@@ -56,36 +63,31 @@ class OnnxClassifier:
     classes : int or None
         None where the model answers with classes instead of scores.
     digest : bytes
-        SHA-256 of the file, 32 bytes.
+        Of the file, 32 bytes, see `ModelFile.digest`.
+    ending : Ending
     """
 
     def __init__(
         self,
-        data: bytes,
+        data: bytes | ModelFile,
         where: str = "model",
         *,
         input_shape: Shape | None = None,
         batch: int = 256,
         pixels: str = "raw",
+        reading: Reading | None = None,
     ) -> None:
-        self._where = where
-        self._session = _open_session(data, where)
-        self.digest = hashlib.sha256(data).digest()
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1:
-            raise InputError(f"takes {len(inputs)} inputs instead of one", where=where)
-        if inputs[0].type not in _DTYPES:
-            raise InputError(
-                f"takes {inputs[0].type}, not uint8 or float32 pixels",
-                where=where,
-                remedy="Export it with its preparation of the pixels inside",
-            )
-        self._input_name = inputs[0].name
-        self._dtype = _DTYPES[inputs[0].type]
-        self._white = _white(pixels, self._dtype, where)
-        self._fixed_batch, self.input_shape = _input_shape(inputs[0].shape, input_shape, where)
-        self._batch = self._fixed_batch or batch
-        self._output_name = self._session.get_outputs()[0].name
+        file = model_file(data, where)
+        self._where, self.digest = file.where, file.digest
+        self._reading = as_reading(pixels, reading)
+        self._output_name = answering_output(file, self._reading)
+        self.ending = find_ending(file.inlined, self._output_name)
+        self._session = open_session(file, self.ending.logits)
+        self._input, self._dtype = _pixel_input(self._session, self._where)
+        self._interface = _interface(self._input, self._reading, input_shape, self._where)
+        self.input_shape = self._interface.picture_shape
+        self._interface.check(self._reading, self._dtype, self._where)
+        self._batch = self._interface.batch or batch
         self.classes = self._probe()
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -96,131 +98,206 @@ class OnnxClassifier:
         InputError
             The images are not uint8, or the model fails on them.
         """
-        check_pixels(images)
-        answers = [np.empty(0, dtype=np.int64)]
+        parts = [self._answers(said, len(said)) for said, _ in self._parts(images)]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        """Return the scores of each image, or None if the model gives classes.
+
+        Raises
+        ------
+        InputError
+            As `classify`.
+        """
+        parts = [self._scores(said, self.ending) for said, _ in self._parts(images)]
+        known = [part for part in parts if part is not None]
+        return np.concatenate(known) if known and len(known) == len(parts) else None
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float64] | NDArray[np.int64]:
+        """Return what is added up over groups, see `LogitsClassifier.logits`.
+
+        Raises
+        ------
+        InputError
+            As `classify`.
+        """
+        parts: list[Any] = []
+        for said, before in self._parts(images, self.ending.logits):
+            found = self._scores(before, self.ending.of_logits)
+            parts.append(self._answers(said, len(said)) if found is None else found)
+        return np.concatenate(parts) if parts else np.empty((0, self.classes or 0))
+
+    def _parts(self, images: NDArray[np.uint8], before: str | None = None) -> Iterator[Any]:
+        """Give the output, and a tensor of its size beside it, batch by batch."""
+        images = as_images(images)
         for start in range(0, len(images), self._batch):
-            part = images[start : start + self._batch]
-            output = self._run(part)
-            try:
-                answers.append(read_answers(output, len(part), self.classes))
-            except InputError as error:
-                raise InputError(error.what, where=self._where) from error
-        return np.concatenate(answers)
+            yield self._run(images[start : start + self._batch], before)
+
+    def _scores(self, output: NDArray[Any], ending: Ending) -> NDArray[np.float64] | None:
+        count = len(output)
+        try:
+            return read_scores(ending(output, count), count, self.classes)
+        except InputError as error:
+            raise self._named(error) from error
+
+    def _answers(self, output: NDArray[Any], count: int) -> NDArray[np.int64]:
+        try:
+            return read_answers(self.ending(output, count), count, self.classes)
+        except InputError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: InputError) -> InputError:
+        return InputError(error.what, where=self._where, remedy=error.remedy)
 
     def _probe(self) -> int | None:
         """Classify one black image, so that a model that cannot run is found here."""
-        output = self._run(np.zeros((1, *self.input_shape), dtype=np.uint8))
-        try:
-            read_answers(output, 1)
-        except InputError as error:
-            raise InputError(error.what, where=self._where) from error
-        return output.shape[1] if output.ndim == 2 else None
+        self.classes = None
+        output, _ = self._run(np.zeros((1, *self.input_shape), dtype=np.uint8))
+        self._answers(output, 1)
+        scores = self.ending(output, 1)
+        return scores.shape[1] if scores.ndim == 2 else None
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[Any]:
-        count = len(images)
-        if self._fixed_batch and count < self._fixed_batch:
-            filler = np.zeros((self._fixed_batch - count, *self.input_shape), dtype=np.uint8)
+    def _run(
+        self, images: NDArray[np.uint8], before: str | None = None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        count, fixed = len(images), self._interface.batch
+        if fixed and count < fixed:
+            filler = np.zeros((fixed - count, *images.shape[1:]), dtype=np.uint8)
             images = np.concatenate([images, filler])
-        pixels = np.ascontiguousarray(images, dtype=self._dtype)
-        feed = {self._input_name: pixels / self._white if self._white else pixels}
+        feed = {self._input.name: self._interface.feed(images, self._reading, self._dtype)}
+        names = [self._output_name, before or self._output_name]
         try:
-            output = self._session.run([self._output_name], feed)[0]
+            output, values = run_both(self._session, names, feed)
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise InputError(
                 f"fails on images of {format_shape(self.input_shape)} ({_first_line(error)})",
                 where=self._where,
             ) from error
-        if not isinstance(output, np.ndarray) or output.ndim == 0:
+        if output.ndim == 0 or len(output) < count:
             raise InputError("does not answer with an array of classes", where=self._where)
-        return output[:count]
+        return output[:count], values[:count]
+
+
+def run_both(
+    session: onnxruntime.InferenceSession, names: list[str], feed: dict[str, NDArray[Any]]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Run a model; return its output and what stands before its last operator, in one shape."""
+    found = session.run(list(dict.fromkeys(names)), feed)
+    output, values = np.asarray(found[0]), np.asarray(found[-1])
+    return output, values.reshape(output.shape)
 
 
 def open_onnx(
-    path: str | os.PathLike[str],
+    path: Source,
     *,
     input_shape: Shape | None = None,
     batch: int = 256,
     pixels: str = "raw",
+    reading: Reading | None = None,
 ) -> OnnxClassifier:
     """Open an ONNX file; parameters and errors as `OnnxClassifier`."""
-    data = read_file(path, limit=MODEL_LIMIT)
-    return OnnxClassifier(data, str(path), input_shape=input_shape, batch=batch, pixels=pixels)
+    file = model_file(path, "model")
+    return OnnxClassifier(
+        file, input_shape=input_shape, batch=batch, pixels=pixels, reading=reading
+    )
 
 
-def _white(pixels: str, dtype: Any, where: str) -> np.float32 | None:
-    """Return what pixels are divided by, if by anything."""
-    if pixels == "raw":
-        return None
-    if pixels != "unit":
-        raise InputError(f"pixels are 'raw' or 'unit', not {pixels!r}")
-    if dtype is np.uint8:
-        raise InputError("takes uint8 pixels, which are always raw", where=where)
-    return np.float32(255)
+def answering_output(file: ModelFile, reading: Reading) -> str:
+    """The output of a file that answers, see `choose_output`."""
+    return choose_output([value.name for value in file.model.graph.output], reading, file.where)
 
 
-def _open_session(data: bytes, where: str) -> onnxruntime.InferenceSession:
+def choose_output(names: list[str], reading: Reading, where: str) -> str:
+    """The output that answers: the one that there is, or the one that the reading names.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or more than one and none is named.
+    """
+    listed = ", ".join(names)
+    if reading.output is None and len(names) == 1:
+        return names[0]
+    if reading.output in names:
+        return reading.output
+    raise InputError(
+        f"has the outputs {listed}"
+        if reading.output is None
+        else f"has no output {reading.output!r}, but {listed}",
+        where=where,
+        remedy="Say which one answers with --output",
+    )
+
+
+def _interface(
+    entry: onnxruntime.NodeArg, reading: Reading, known: Shape | None, where: str
+) -> Interface:
+    declared = [s if isinstance(s, int) and s > 0 else None for s in entry.shape]
+    return find_interface(declared, reading, known, where)
+
+
+def _pixel_input(
+    session: onnxruntime.InferenceSession, where: str
+) -> tuple[onnxruntime.NodeArg, Any]:
+    inputs = session.get_inputs()
+    for entry in inputs:
+        if entry.type not in DTYPES:
+            raise refused_element(entry.type, where)
+    if len(inputs) != 1:
+        raise InputError(f"takes {len(inputs)} inputs instead of one", where=where)
+    return inputs[0], DTYPES[inputs[0].type]
+
+
+def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSession:
+    """Give a model to ONNX Runtime, with its weights inside; it reads no file.
+
+    Parameters
+    ----------
+    file : ModelFile
+    asked : str
+        Name of a tensor that is made a further output, unless it is one.
+
+    Raises
+    ------
+    FormatError
+        The runtime refuses the model.
+    """
     import onnxruntime
 
-    _check_file(data, where)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Threads that wait sleep: other work can have the processor.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Bytes can be an ONNX file and one of the runtime's own format, which is another model.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
     providers = [name for name in preferred if name in available]
     try:
-        return onnxruntime.InferenceSession(data, options, providers=providers)
+        return onnxruntime.InferenceSession(
+            file.content + _further_output(file, asked),
+            options,
+            providers=providers,
+            disabled_optimizers=["NhwcTransformer"],  # see `check_pools`
+        )
     except Exception as error:  # as above
         raise FormatError(
             f"is not a model that ONNX Runtime can load ({_first_line(error)})",
-            where=where,
+            where=file.where,
             remedy="Export the model again as one ONNX file",
         ) from error
 
 
-def _check_file(data: bytes, where: str) -> None:
+def _further_output(file: ModelFile, name: str) -> bytes:
+    """What is written behind a model to give it a further output: messages of one field merge."""
     import onnx
 
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's decoder has its own hierarchy
-        raise FormatError(
-            "is not an ONNX model", where=where, remedy="Check which file is meant"
-        ) from error
-    if not model.graph.node:
-        raise FormatError("is not an ONNX model (it has no operators)", where=where)
-    check_model(model, where)
-
-
-def _input_shape(
-    declared: list[int | str | None], given: Shape | None, where: str
-) -> tuple[int | None, Shape]:
-    """Return the fixed batch size, if any, and the shape of one image."""
-    if len(declared) not in (3, 4):
-        raise InputError(
-            f"takes an input of {len(declared)} dimensions, not (N, H, W) or (N, C, H, W)",
-            where=where,
-        )
-    batch, *dims = declared
-    if given is not None and len(given) == len(dims):
-        merged = [
-            size if isinstance(size, int) else want for size, want in zip(dims, given, strict=True)
-        ]
-    else:
-        merged = [size for size in dims if isinstance(size, int)]
-    if len(merged) != len(dims) or min(merged) < 1:
-        raise InputError(
-            f"leaves the shape of its images open ({format_shape(tuple(map(str, dims)))})",  # type: ignore[arg-type]
-            where=where,
-            remedy="Give the shape of an image, or export the model with a fixed one",
-        )
-    shape = tuple(merged)
-    check_shape(shape)
-    fixed = batch if isinstance(batch, int) and batch > 0 else None
-    if fixed and fixed * math.prod(shape) > MAX_SET_BYTES:
-        raise InputError(f"takes {fixed} images at once, which is too much", where=where)
-    return fixed, shape
+    graph = file.inlined.graph
+    if name in {"", *(value.name for value in graph.output)}:
+        return b""
+    added = onnx.GraphProto(output=[onnx.ValueInfoProto(name=name)])
+    further: bytes = onnx.ModelProto(graph=added).SerializeToString()
+    return further
 
 
 def _first_line(error: Exception) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.models.base import check_pixels
-from wmproof.models.function import read_answers
-from wmproof.triggers import Shape
+from wmproof.core.images import as_images
+from wmproof.core.triggers import Shape
+from wmproof.models.function import read_answers, read_scores
 
 if TYPE_CHECKING:
     import torch
@@ -57,20 +58,35 @@ class TorchClassifier:
         InputError
             The images are not uint8, or the module returns something else than scores or classes.
         """
+        answers = [read_answers(*part, self.classes) for part in self._asked(images)]
+        return np.concatenate([np.empty(0, dtype=np.int64), *answers])
+
+    def scores(self, images: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        """Return the scores of each image, or None if the module gives classes.
+
+        Raises
+        ------
+        InputError
+            As `classify`.
+        """
+        parts = [read_scores(*part, self.classes) for part in self._asked(images)]
+        known = [part for part in parts if part is not None]
+        return np.concatenate(known) if known and len(known) == len(parts) else None
+
+    def _asked(self, images: NDArray[np.uint8]) -> Iterator[tuple[NDArray[Any], int]]:
+        """Give what the module answers, and for how many images, batch by batch."""
         import torch
 
-        check_pixels(images)
+        images = as_images(images)
         first = next(self._module.parameters(), None)
         device = torch.device("cpu") if first is None else first.device
         training = self._module.training
         self._module.eval()
-        answers = [np.empty(0, dtype=np.int64)]
         try:
             with torch.inference_mode():
                 for start in range(0, len(images), self._batch):
                     part = np.array(images[start : start + self._batch])
                     output = self._module(torch.from_numpy(part).to(device).float())
-                    answers.append(read_answers(output.cpu().numpy(), len(part), self.classes))
+                    yield output.cpu().numpy(), len(part)
         finally:
             self._module.train(training)
-        return np.concatenate(answers)

@@ -1,1 +1,1 @@
-"""Published before use (PROTOCOL section 7): evidence of when a key was public."""
+"""Published before use: evidence of when a key was public (docs/publication.md)."""

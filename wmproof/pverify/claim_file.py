@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from wmproof._reader import Reader
+from wmproof._base.reader import Reader
 from wmproof.errors import InputError
 
 MAGIC = b"wmpf-zk\0"
-VERSION = 1
+VERSION, OLDEST_VERSION = 2, 1
 FILE_LIMIT = 2**28
 _FIXED = struct.Struct(">32s32s32sIB")
+_SIZE_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class ClaimHeader:
     threshold : int
         k.
     chunk_bits : int
-        See `relation.claim.ClaimStatement`.
+        See `relation.claim.statement.ClaimStatement`.
+    triggers : int or None
+        How many hidden triggers it is about. None in version 1, whose claims are about all.
     """
 
     model_digest: bytes
@@ -37,27 +40,39 @@ class ClaimHeader:
     circuit_digest: bytes
     threshold: int
     chunk_bits: int
+    triggers: int | None = None
+
+    @property
+    def version(self) -> int:
+        """Of the format."""
+        return OLDEST_VERSION if self.triggers is None else VERSION
 
     def to_bytes(self) -> bytes:
-        """The fixed-length encoding, without the magic."""
+        """The encoding, without magic and version, whose length depends on the version alone."""
         digests = (self.model_digest, self.key_digest, self.circuit_digest)
         if any(len(digest) != 32 for digest in digests):
             raise InputError("a digest has 32 bytes")
-        return _FIXED.pack(*digests, self.threshold, self.chunk_bits)
+        size = b"" if self.triggers is None else self.triggers.to_bytes(_SIZE_BYTES, "big")
+        return _FIXED.pack(*digests, self.threshold, self.chunk_bits) + size
 
 
-HEADER_BYTES = _FIXED.size
+HEADER_BYTES = _FIXED.size + _SIZE_BYTES
 
 
 def read_header(data: bytes) -> ClaimHeader:
-    """Read `HEADER_BYTES` bytes; every string of that length is a header."""
+    """Read `HEADER_BYTES` bytes; every string of that length is a header of version 2."""
+    size = int.from_bytes(data[_FIXED.size :], "big")
+    return replace(_first_fields(data[: _FIXED.size]), triggers=size)
+
+
+def _first_fields(data: bytes) -> ClaimHeader:
     return ClaimHeader(*_FIXED.unpack(data))
 
 
 def encode_claim(header: ClaimHeader, argument: bytes) -> bytes:
-    """Return the claim file."""
+    """Return the claim file; inner commitments, if there are any, come before the argument."""
     body = header.to_bytes() + len(argument).to_bytes(4, "big") + argument
-    return MAGIC + VERSION.to_bytes(2, "big") + body
+    return MAGIC + header.version.to_bytes(2, "big") + body
 
 
 def parse_claim(data: bytes, where: str = "claim") -> tuple[ClaimHeader, bytes]:
@@ -69,8 +84,11 @@ def parse_claim(data: bytes, where: str = "claim") -> tuple[ClaimHeader, bytes]:
         The bytes are not the canonical encoding of any claim.
     """
     reader = Reader(data, where)
-    reader.magic(MAGIC, VERSION, "claim")
-    header = read_header(reader.take(HEADER_BYTES, "header"))
+    version = reader.magic(MAGIC, VERSION, "claim", oldest=OLDEST_VERSION)
+    if version == OLDEST_VERSION:
+        header = _first_fields(reader.take(_FIXED.size, "header"))
+    else:
+        header = read_header(reader.take(HEADER_BYTES, "header"))
     length = reader.integer(4, "length of the argument")
     argument = reader.take(length, "argument")
     reader.end()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
 from wmproof.argument.soundness import bits
 from wmproof.argument.system.statement import Setup, error_table
+from wmproof.core.shown import Report
+from wmproof.core.strength import cut_and_choose, strength_bits
+from wmproof.core.triggers import name_coins
 from wmproof.keys import LabelMode, PublicKey
+from wmproof.keys.worth import grinding_bits
+from wmproof.pverify.bridge import Agreement
 from wmproof.pverify.claim_file import ClaimHeader
-from wmproof.relation.claim import ClaimStatement
-from wmproof.strength import chosen_label_bits, cut_and_choose, forging_bits, strength_bits
+from wmproof.pverify.statement import PublicModel
+from wmproof.relation.claim.statement import ClaimStatement
 
 
 @dataclass(frozen=True)
-class ClaimReport:
+class ClaimReport(Report):
     """A claim that holds.
 
     Attributes
@@ -23,12 +28,19 @@ class ClaimReport:
     header : ClaimHeader
         Digests and threshold, all of them compared with what the verifier has.
     hidden : int
-        Hidden triggers that the claim is about.
-    strength_bits : float
-        -log2 of the chance that a model which knows nothing of the key answers as claimed.
+        Hidden triggers of the key; of a key with groups hidden groups, here and below.
+    group : int
+        How many triggers share a label, and are hit by the sum of their scores; 1 without groups.
+    triggers : int
+        How many of the hidden ones the claim is about: all, or a sample that nobody chose.
+    grinding_bits : int
+        Bits that are taken off the strength, as who tries files of one model tries samples; 0 for
+        all triggers.
+    strength_bits : float or None
+        -log2 of the chance that a model which knows nothing of the key answers as claimed, less
+        `grinding_bits`; None for labels of the owner's choice, which are no matter of chance.
     forging_bits : float or None
-        log2 of the hash calls that such a claim about a given model takes; none with secret labels,
-        which nobody has to try.
+        log2 of the hash calls that such a claim about a given model takes; None likewise.
     hidden_bad_at_most : int
         How many hidden triggers may be no true backdoor elements, at the key's n bits.
     security_bits : float
@@ -37,28 +49,61 @@ class ClaimReport:
         Whether the coins were this verifier's own. Then nobody else is convinced by it.
     argument_bytes : int
         Sent by the prover.
+    agreements : tuple of Agreement
+        How often circuit and model give one answer.
     seconds : float
-        That the verifier took, or the prover in its own report; compilation included.
+        That the verifier took, or the prover in its own report; without the compilation of kernels.
     """
 
     header: ClaimHeader
     hidden: int
-    strength_bits: float
+    group: int
+    triggers: int
+    grinding_bits: int
+    strength_bits: float | None
     forging_bits: float | None
     hidden_bad_at_most: int
     security_bits: float
     interactive: bool
     argument_bytes: int
+    agreements: tuple[Agreement, ...]
     seconds: float
 
-    def fields(self) -> dict[str, Any]:
-        """For machines."""
+    @property
+    def hits(self) -> str:
+        """What is claimed, in words."""
+        said, asked = f"at least {self.header.threshold} of {self.triggers}", name_coins(self.group)
+        if self.triggers == self.hidden:
+            return f"{said} hidden {asked}"
+        return f"{said} {asked} that chance drew from the {self.hidden} hidden ones"
+
+    @property
+    def secrets(self) -> str:
+        """What is asked about, for readers who know nothing of the method."""
+        return "secret pictures" if self.group == 1 else f"secret groups of {self.group} pictures"
+
+    @property
+    def shown(self) -> str:
+        """What was proved, for readers who know nothing of the method."""
+        k, asked = self.header.threshold, f"{self.triggers} {self.secrets}"
+        if self.group == 1:
+            return f"the file gives at least {k} of {asked} the answers on the owner's list"
+        return (
+            f"in at least {k} of {asked} the scores that the file computes, added up over a group, "
+            "are largest for the answer on the owner's list"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it."""
         return {
             "holds": True,
             "model_sha256": self.header.model_digest.hex(),
             "verification_key_sha256": self.header.key_digest.hex(),
             "circuit_sha256": self.header.circuit_digest.hex(),
             "hidden": self.hidden,
+            "group": self.group,
+            "triggers": self.triggers,
+            "grinding_bits": self.grinding_bits,
             "threshold": self.header.threshold,
             "strength_bits": self.strength_bits,
             "forging_bits": self.forging_bits,
@@ -66,11 +111,13 @@ class ClaimReport:
             "security_bits": self.security_bits,
             "interactive": self.interactive,
             "argument_bytes": self.argument_bytes,
+            "agreement": [asdict(item) for item in self.agreements],
             "seconds": self.seconds,
         }
 
 
 def claim_report(
+    public: PublicModel,
     header: ClaimHeader,
     key: PublicKey,
     statement: ClaimStatement,
@@ -82,20 +129,23 @@ def claim_report(
 ) -> ClaimReport:
     """Compute the figures of a claim that was accepted, or made."""
     vk = key.verification_key
-    hidden = len(statement.indices)
+    hidden, triggers = vk.hidden_coins, statement.hit_claim.coins
     secret = vk.label_mode is LabelMode.SECRET
-    strength = (chosen_label_bits if secret else strength_bits)(
-        hidden, header.threshold, vk.classes
-    )
-    soundness = cut_and_choose(len(vk), hidden, bits=vk.security)
+    grinding = grinding_bits(vk, triggers)
+    strength = max(0.0, strength_bits(triggers, header.threshold, vk.classes) - grinding)
+    soundness = cut_and_choose(vk.coins, hidden, bits=vk.security)
     return ClaimReport(
         header,
         hidden,
-        strength,
-        None if secret else forging_bits(strength),
+        vk.group,
+        triggers,
+        grinding,
+        None if secret else strength,
+        None if secret else vk.forging_bits(strength),
         soundness.hidden_bad_at_most,
         bits(sum(error_table(statement, setup).values(), Fraction(0))),
         interactive,
         argument_bytes,
+        public.agreements,
         seconds,
     )

@@ -3,6 +3,7 @@
     verifier -> prover   hello: magic and version
     prover -> verifier   magic and version, header of the claim
     verifier -> prover   one byte: 1 to go on, 0 to end
+    prover -> verifier   inner commitments, if the key's scheme has them
     then the argument: messages of lengths that both sides know, and the verifier's coins
     verifier -> prover   one byte: 1 accepted, 0 not
 
@@ -18,23 +19,22 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from fractions import Fraction
-from pathlib import Path
 
 from wmproof.argument.system.statement import prepare
 from wmproof.argument.system.verifier import verify
 from wmproof.argument.transcript import VerifierCoins, VerifierTranscript
+from wmproof.core.policy import Policy
 from wmproof.errors import InputError, ProofError, VerificationError
-from wmproof.key_check import check_public_key
-from wmproof.keygen import DEFAULT_SECURITY
 from wmproof.keys import PublicKey
+from wmproof.keys.check import check_public_key
+from wmproof.models.file import ModelSource
 from wmproof.pverify.claim_file import HEADER_BYTES, read_header
 from wmproof.pverify.report import ClaimReport, claim_report
-from wmproof.pverify.statement import INTERACTIVE
-from wmproof.pverify.verifier import check_header
-from wmproof.strength import DEFAULT_TOLERANCE
+from wmproof.pverify.statement import INTERACTIVE, Progress, unwatched
+from wmproof.pverify.verifier import check_header, check_sample, state
+from wmproof.relation.claim.statement import inner_bytes
 
-HELLO = b"wmproof session 1\n"
+HELLO = b"wmproof session 2\n"
 READ_TIMEOUT = 300.0
 SESSION_TIMEOUT = 3600.0
 _YES, _NO = b"\1", b"\0"
@@ -111,25 +111,27 @@ def _reason(error: OSError) -> str:
 
 def verify_session(
     stream: Stream,
-    model: Path | bytes,
+    model: ModelSource,
     public_key: PublicKey,
-    *,
-    tolerance: Fraction = DEFAULT_TOLERANCE,
-    minimum_security: int = DEFAULT_SECURITY,
-    pixels: str = "raw",
+    policy: Policy | None = None,
+    progress: Progress = unwatched,
 ) -> ClaimReport:
     """Check a claim interactively; parameters and errors as `verifier.verify_claim`."""
     started = time.monotonic()
-    check_public_key(public_key, minimum_security=minimum_security)
+    policy = policy or Policy()
+    progress("checking the key", 0)
+    check_public_key(public_key, policy)
     stream.write(HELLO)
     expect_hello(stream)
     header = read_header(stream.read(HEADER_BYTES))
     try:
-        public, statement = check_header(
-            header, model, public_key, tolerance=tolerance, pixels=pixels
-        )
-        setup = prepare(statement, INTERACTIVE)
+        public = check_header(header, model, public_key, policy, progress)
         stream.write(_YES)
+        progress("checking the proof", 0)
+        size = inner_bytes(public_key.verification_key, check_sample(header, public_key))
+        inner = stream.read(size)
+        statement = state(header, public, public_key, inner)
+        setup = prepare(statement, INTERACTIVE)
         verify(statement, setup, VerifierTranscript(stream, VerifierCoins(stream)))
     except (VerificationError, InputError):
         with contextlib.suppress(ProofError):
@@ -139,7 +141,8 @@ def verify_session(
     stream.write(_YES)
     stream.flush()
     return claim_report(
-        public.header(public_key, header.threshold, header.chunk_bits),
+        public,
+        public.header(public_key, header.threshold, header.chunk_bits, header.triggers),
         public_key,
         statement,
         setup,

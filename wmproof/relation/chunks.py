@@ -15,7 +15,17 @@ _CHUNK_COST = 8
 
 @dataclass(frozen=True)
 class Chunk:
-    """2^bits slots from `first` on; `first` is a multiple of their number."""
+    """2^bits slots in a row.
+
+    Parameters
+    ----------
+    index : int
+        Number of the chunk, from 0.
+    first : int
+        First slot, a multiple of 2^bits.
+    bits : int
+        Binary logarithm of the number of slots.
+    """
 
     index: int
     first: int
@@ -32,7 +42,19 @@ class Chunk:
 
 
 def cover(count: int, most_bits: int) -> list[int]:
-    """Logarithms of falling powers of two, at most `most_bits`, whose sum is at least `count`."""
+    """Logarithms of falling powers of two, at most `most_bits`, whose sum is at least `count`.
+
+    Parameters
+    ----------
+    count : int
+        At least 0.
+    most_bits : int
+
+    Returns
+    -------
+    list of int
+        From the largest to the smallest.
+    """
     if count <= 0:
         return []
     whole = (count - 1).bit_length()
@@ -42,11 +64,24 @@ def cover(count: int, most_bits: int) -> list[int]:
         return [0]
     split = [whole - 1, *cover(count - (1 << (whole - 1)), whole - 1)]
     split_cost = sum((1 << bits) + _CHUNK_COST for bits in split)
-    return split if split_cost < (1 << whole) + _CHUNK_COST else [whole]
+    return split if split_cost <= (1 << whole) + _CHUNK_COST else [whole]
 
 
 def chunks_of(count: int, most_bits: int) -> list[Chunk]:
-    """The chunks that cover `count` triggers."""
+    """The chunks that cover `count` triggers.
+
+    Parameters
+    ----------
+    count : int
+        Triggers, at least 1.
+    most_bits : int
+        Logarithm of the largest chunk.
+
+    Returns
+    -------
+    list of Chunk
+        In the order of their slots, without gaps.
+    """
     chunks, first = [], 0
     for index, bits in enumerate(cover(count, most_bits)):
         chunks.append(Chunk(index, first, bits))

@@ -18,18 +18,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from wmproof.argument.element import ZERO, Element
-from wmproof.argument.extension import inner_product, k_mul, total_of
-from wmproof.argument.field import U32, P, Scalar, add, mont_mul, to_montgomery
-from wmproof.argument.ligero.algebra import scale
-from wmproof.argument.multilinear import eq_table
-from wmproof.argument.threads import over_ranges
+from wmproof.argument.algebra.element import ZERO, Element
+from wmproof.argument.algebra.extension import inner_product, total_of
+from wmproof.argument.algebra.field import U32, P, reduced, to_montgomery
+from wmproof.argument.algebra.matrices import extension_product, product
+from wmproof.argument.algebra.multilinear import eq_table
 from wmproof.circuit.ir import (
     Activation,
     Circuit,
+    Committing,
     Concat,
     Conv,
     Input,
@@ -43,18 +42,31 @@ from wmproof.circuit.ir import (
     Transpose,
     node_sources,
 )
+from wmproof.circuit.product import Product
 
-U64 = NDArray[np.uint64]
 NodeWeights = dict[int, U32]
 
 
 def axis_bits(shape: Shape) -> list[int]:
-    """Variables of each axis of a committed tensor, whose axes are padded to powers of two."""
+    """Variables of each axis of a committed tensor, whose axes are padded to powers of two.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Without the batch.
+    """
     return [(size - 1).bit_length() for size in shape]
 
 
 def axis_weights(shape: Shape, point: Sequence[Element]) -> list[U32]:
-    """Eq tables of a point's coordinates, axis by axis, cut to the axes' sizes: K (4, size)."""
+    """Eq tables of a point's coordinates, axis by axis, cut to the axes' sizes: K (4, size).
+
+    Parameters
+    ----------
+    shape : tuple of int
+    point : sequence of Element
+        The coordinates of all axes, the first axis first, the highest bit of an index first.
+    """
     tables, first = [], 0
     for size, bits in zip(shape, axis_bits(shape), strict=True):
         table = eq_table(list(point[first : first + bits]))
@@ -64,7 +76,17 @@ def axis_weights(shape: Shape, point: Sequence[Element]) -> list[U32]:
 
 
 def padded(weights: U32) -> U32:
-    """Weights (4, *shape) as (4, 2^n), zero where the axes' padding is."""
+    """Flatten weights over the padded axes, zero where the padding is.
+
+    Parameters
+    ----------
+    weights : uint32 array (4, *shape)
+        In K.
+
+    Returns
+    -------
+    uint32 array (4, 2^n)
+    """
     shape = weights.shape[1:]
     out = np.zeros((4, *(1 << bits for bits in axis_bits(shape))), np.uint32)
     out[(slice(None), *(slice(size) for size in shape))] = weights
@@ -72,14 +94,22 @@ def padded(weights: U32) -> U32:
 
 
 def outer(tables: Sequence[U32]) -> U32:
-    """Tensor product of K vectors: (4, n_1, n_2, ...)."""
-    result = np.ascontiguousarray(tables[0])
+    """Tensor product of vectors.
+
+    Parameters
+    ----------
+    tables : sequence of uint32 array (4, n_i)
+        In K.
+
+    Returns
+    -------
+    uint32 array (4, n_1, n_2, ...)
+    """
+    result = tables[0]
     for table in tables[1:]:
-        columns = [
-            scale(result, Element.from_montgomery(table[:, i])) for i in range(table.shape[1])
-        ]
-        result = np.ascontiguousarray(np.stack(columns, axis=2).reshape(4, -1))
-    return result.reshape(4, *(table.shape[1] for table in tables))
+        small = np.ascontiguousarray(result)[:, :, None]
+        result = extension_product(small, table[:, None]).reshape(4, -1)
+    return np.ascontiguousarray(result).reshape(4, *(table.shape[1] for table in tables))
 
 
 def linear_weights(
@@ -97,7 +127,7 @@ def linear_weights(
         _accumulate(
             on_values,
             term.source,
-            transposed_conv(term, circuit.shapes[term.source], tables),
+            _transposed_conv(term, circuit.shapes[term.source], tables),
         )
     weights, constant = to_committed(circuit, on_values)
     return weights, constant + _bias(linear, tables)
@@ -106,7 +136,19 @@ def linear_weights(
 def maximum_weights(
     circuit: Circuit, node: Node, tables: Sequence[U32]
 ) -> tuple[NodeWeights, Element]:
-    """As `linear_weights`, for the difference a - b of a maximum's sources."""
+    """As `linear_weights`, for the difference a - b of a maximum's sources.
+
+    Parameters
+    ----------
+    tables : sequence of uint32 array (4, n_i)
+        One for each axis.
+
+    Returns
+    -------
+    weights : NodeWeights
+        Of the committing nodes.
+    constant : Element
+    """
     weights = outer(tables)
     on_values: NodeWeights = {}
     first, second = node_sources(node)
@@ -131,7 +173,7 @@ def to_committed(circuit: Circuit, on_values: NodeWeights) -> tuple[NodeWeights,
             continue
         weights, node = pending.pop(index), circuit.nodes[index]
         match node:
-            case Input() | Activation():
+            case Input() | Activation() | Product():
                 committed[index] = weights
             case Maximum():
                 committed[index] = weights
@@ -168,102 +210,87 @@ def to_committed(circuit: Circuit, on_values: NodeWeights) -> tuple[NodeWeights,
 
 
 def committed_sources(circuit: Circuit, sources: Sequence[int]) -> list[int]:
-    """Which committing nodes `to_committed` reaches from some nodes' values, in order."""
+    """Which committing nodes `to_committed` reaches from some nodes' values, in order.
+
+    Parameters
+    ----------
+    sources : sequence of int
+        Nodes of the circuit.
+
+    Returns
+    -------
+    list of int
+        Ascending.
+    """
     pending, reached = set(sources), set()
     for index in range(len(circuit.nodes) - 1, -1, -1):
         if index not in pending:
             continue
         node = circuit.nodes[index]
-        if isinstance(node, Input | Activation | Maximum):
+        if isinstance(node, Committing):
             reached.add(index)
         if isinstance(node, Maximum):
             pending.add(node.b)
-        elif not isinstance(node, Activation):
+        elif not isinstance(node, Committing):
             pending.update(node_sources(node))
     return sorted(reached)
 
 
-def transposed_conv(term: Conv, source_shape: Shape, tables: Sequence[U32]) -> U32:
-    """Weights (4, I, H, W) on a convolution's source from the factors of weights on its output."""
+def _transposed_conv(term: Conv, source_shape: Shape, tables: Sequence[U32]) -> U32:
+    """Weights (4, I, H, W) on a convolution's source from the factors of weights on its output.
+
+    Parameters
+    ----------
+    source_shape : (I, H, W)
+    tables : three of K
+        Weights of channels (4, O), rows (4, H') and columns (4, W'), whose products are the
+        output's.
+    """
+    channels, height, width = source_shape
+    kh, kw = term.kernel
+    folded = _fold_outputs(term, tables[0])
+    taps = np.broadcast_to(folded, (4, channels, kh, kw))
+    # Columns first: sum_j taps[c, i, j] columns[x - j], then sum_i rows[y - i] times that.
+    columns = _placed(tables[2], kw, term.strides[1], term.dilations[1], term.pads[1], width)
+    rows = _placed(tables[1], kh, term.strides[0], term.dilations[0], term.pads[0], height)
+    by_tap = np.ascontiguousarray(taps.transpose(0, 3, 1, 2)).reshape(4, kw, channels * kh)
+    lines = extension_product(columns, by_tap).reshape(4, width, channels, kh)
+    by_row = np.ascontiguousarray(lines.transpose(0, 3, 2, 1)).reshape(4, kh, channels * width)
+    spread = extension_product(rows, by_row).reshape(4, height, channels, width)
+    return np.ascontiguousarray(spread.transpose(0, 2, 1, 3))
+
+
+def _fold_outputs(term: Conv, factors: U32) -> U32:
+    """sum_o factors[:, o] weight[o, i, ...] for each input channel: K (4, channels, kh, kw)."""
     outputs, inputs, kh, kw = term.weight.shape
-    flat = np.ascontiguousarray(term.weight.reshape(outputs, inputs, kh * kw))
-    channels = source_shape[0]
-    folded = np.empty((4, channels, kh * kw), np.uint32)
-    over_ranges(
-        _fold_outputs, channels, flat, term.groups, to_montgomery(tables[0]), folded, grain=4
-    )
-    folded = folded.reshape(4, channels, kh, kw)
-    taps = np.ascontiguousarray(np.broadcast_to(folded, (4, channels, *term.kernel)))
-    geometry = np.array([*term.strides, *term.pads[:2], *term.dilations], np.int64)
-    out = np.zeros((4, *source_shape), np.uint32)
-    over_ranges(_spread, channels, taps, tables[1], tables[2], geometry, out, grain=1)
+    span, taps = outputs // term.groups, inputs * kh * kw
+    weight = term.weight.reshape(term.groups, span, taps)
+    by_group = factors.reshape(4, term.groups, span)
+    if term.groups > span:
+        sums = np.zeros((4, term.groups, taps), np.uint64)
+        for o in range(span):
+            sums += reduced(by_group[:, :, o, None].astype(np.uint64) * _canonical(weight[:, o]))
+        folded = reduced(sums).astype(np.uint32)
+    else:
+        parts = [product(by_group[:, g], weight[g]) for g in range(term.groups)]
+        folded = np.stack(parts, axis=1)
+    return folded.reshape(4, term.groups * inputs, kh, kw)
+
+
+def _canonical(weight: NDArray[np.int32]) -> U32:
+    # As uint32, a negative w is 2^32 + w.
+    numbers = weight.astype(np.uint32)
+    return np.where(weight < 0, numbers + np.uint32(P), numbers)
+
+
+def _placed(table: U32, taps: int, stride: int, dilation: int, pad: int, size: int) -> U32:
+    """K (4, size, taps): entry (x, t) is table[h] if x = h stride + t dilation - pad, else zero."""
+    out = np.zeros((4, size, taps), np.uint32)
+    for t in range(taps):
+        places = np.arange(table.shape[1]) * stride + t * dilation - pad
+        inside = (places >= 0) & (places < size)
+        out[:, places[inside], t] = table[:, inside]
     return out
-
-
-@njit(nogil=True, cache=True)
-def _fold_outputs(
-    start: int, stop: int, weight: NDArray[np.int32], groups: int, factors: U32, out: U32
-) -> None:
-    """out[:, c, k] = sum_o factors[:, o] weight[o, c in its group, k], for input channels c."""
-    outputs, inputs, taps = weight.shape
-    span = outputs // groups
-    sums = np.empty((4, taps), np.uint64)
-    for c in range(start, stop):
-        group, i = c // inputs, c % inputs
-        sums[:] = 0
-        for o in range(group * span, (group + 1) * span):
-            for k in range(taps):
-                value = np.int64(weight[o, i, k])
-                canonical = np.uint32(value + P if value < 0 else value)
-                for j in range(4):
-                    sums[j, k] += np.uint64(mont_mul(factors[j, o], canonical))
-        for j in range(4):
-            for k in range(taps):
-                out[j, c, k] = np.uint32(sums[j, k] % np.uint64(P))
-
-
-@njit(inline="always")
-def _add_product(
-    x0: Scalar, x1: Scalar, x2: Scalar, x3: Scalar, b: U32, i: int, out: U32, k: int
-) -> None:
-    c0, c1, c2, c3 = k_mul(x0, x1, x2, x3, b[0, i], b[1, i], b[2, i], b[3, i])
-    out[0, k] = add(out[0, k], c0)
-    out[1, k] = add(out[1, k], c1)
-    out[2, k] = add(out[2, k], c2)
-    out[3, k] = add(out[3, k], c3)
-
-
-@njit(nogil=True, cache=True)
-def _spread(
-    start: int,
-    stop: int,
-    taps: U32,
-    rows: U32,
-    columns: U32,
-    geometry: NDArray[np.int64],
-    out: U32,
-) -> None:
-    """out[:, c, y, x] = sum of taps[:, c, i, j] rows[:, h] columns[:, w] where they meet."""
-    sh, sw, top, left, dh, dw = geometry
-    height, width = out.shape[2], out.shape[3]
-    line = np.empty((4, width), np.uint32)
-    for c in range(start, stop):
-        for i in range(taps.shape[2]):
-            line[:] = 0
-            for j in range(taps.shape[3]):
-                t0, t1 = taps[0, c, i, j], taps[1, c, i, j]
-                t2, t3 = taps[2, c, i, j], taps[3, c, i, j]
-                for w in range(columns.shape[1]):
-                    x = w * sw + j * dw - left
-                    if 0 <= x < width:
-                        _add_product(t0, t1, t2, t3, columns, w, line, x)
-            for h in range(rows.shape[1]):
-                y = h * sh + i * dh - top
-                if 0 <= y < height:
-                    target = out[:, c, y]
-                    r0, r1, r2, r3 = rows[0, h], rows[1, h], rows[2, h], rows[3, h]
-                    for x in range(width):
-                        _add_product(r0, r1, r2, r3, line, x, target, x)
 
 
 def _bias(linear: Linear, tables: Sequence[U32]) -> Element:
@@ -295,5 +322,6 @@ def _accumulate(weights: NodeWeights, index: int, more: U32) -> None:
     if index not in weights:
         weights[index] = np.ascontiguousarray(more)
         return
-    total = weights[index].astype(np.uint64) + more
-    weights[index] = (total % P).astype(np.uint32)
+    total = weights[index] + more
+    # Both are below p < 2^31; where p can be taken off, the difference does not wrap around.
+    weights[index] = np.minimum(total, total - np.uint32(P))

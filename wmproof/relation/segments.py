@@ -14,17 +14,15 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.field import P
+from wmproof.argument.algebra.multilinear import index_point
 from wmproof.argument.channel import Expression
-from wmproof.argument.element import Element
-from wmproof.argument.ligero.claims import PointClaim
-from wmproof.argument.multilinear import index_point
+from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.schemes import SCHEME
 from wmproof.argument.system.statement import row_bits
 
 Value = TypeVar("Value")
-
-# The proof has one combined row over K, and so many columns over F_p: those of 100 bits.
-_VALUE_BYTES, _COLUMNS_BYTES = 16, 127 * 4
-_LEAST_MESSAGE_BITS, _MOST_MESSAGE_BITS = 8, 18
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,15 @@ class Segment:
         Its shape is (2^batch_bits, 2^inner_bits), row-major.
     dtype : str
         'uint8', 'uint16' or 'uint32'; what the prover keeps it in.
+    largest : int
+        A public number that no entry is above.
     """
 
     name: str
     batch_bits: int
     inner_bits: int
     dtype: str = "uint8"
+    largest: int = P - 1
 
     @property
     def bits(self) -> int:
@@ -59,7 +60,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentPoint:
-    """Where something is said about a segment: batch coordinates first, then inner ones."""
+    """Where something is said about a segment.
+
+    Parameters
+    ----------
+    segment : Segment
+    point : sequence of Element
+        Batch coordinates first, then inner ones.
+    """
 
     segment: Segment
     point: Sequence[Element]
@@ -67,7 +75,16 @@ class SegmentPoint:
 
 @dataclass(frozen=True)
 class SegmentClaim(Generic[Value]):
-    """segment(point) = value; the verifier's values are expressions, the prover's are elements."""
+    """segment(point) = value.
+
+    Parameters
+    ----------
+    segment : Segment
+    point : sequence of Element
+        Batch coordinates first, then inner ones.
+    value : Element or Expression
+        The prover's is an element, the verifier's an expression of pads.
+    """
 
     segment: Segment
     point: Sequence[Element]
@@ -93,7 +110,7 @@ class Layout:
             self.offsets[segment.name] = total
             total += 1 << segment.bits
         self.entries = total
-        self.message_bits = _message_bits(total)
+        self.message_bits = SCHEME.message_bits(total)
         self.rows = -(-total >> self.message_bits)
 
     def point(self, segment: Segment, inner: Sequence[Element]) -> list[Element]:
@@ -108,8 +125,14 @@ class Layout:
         """Claims about segments as claims about W."""
         return [PointClaim(self.point(c.segment, c.point), c.value) for c in claims]
 
+    @property
+    def largest(self) -> list[int]:
+        """For each of `blocks` a public number that none in it is above."""
+        whole = [s.largest for s in self.segments if s.bits >= self.message_bits]
+        return whole + [P - 1] * (len(whole) < len(self.segments))
+
     def blocks(self, arrays: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The rows of W as `argument.matrix` takes them.
+        """The rows of W as the polynomial commitment takes them.
 
         Parameters
         ----------
@@ -134,12 +157,3 @@ class Layout:
             padded[: packed.size] = packed
             blocks.append(padded.reshape(-1, width))
         return blocks
-
-
-def _message_bits(entries: int) -> int:
-    """Row length for which the opened columns and the combined row are shortest together."""
-
-    def proof_bytes(bits: int) -> int:
-        return (_VALUE_BYTES << bits) + _COLUMNS_BYTES * -(-entries >> bits)
-
-    return min(range(_LEAST_MESSAGE_BITS, _MOST_MESSAGE_BITS + 1), key=proof_bytes)

@@ -7,23 +7,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import U32
-from wmproof.argument.multilinear import weighted_rows
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import U32
+from wmproof.argument.algebra.multilinear import weighted_rows
 from wmproof.circuit.ir import Shape
 from wmproof.commitment import label_messages
 from wmproof.relation.chunks import Chunk
-from wmproof.relation.linear_form import Term
+from wmproof.relation.linear_form.statement import Term
 from wmproof.relation.pull_back import padded
 from wmproof.relation.segments import Segment
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The pixels in C order, from the segment of the circuit's input."""
+    """The pixels in C order.
+
+    Parameters
+    ----------
+    segment : Segment
+        Of the circuit's input.
+    shape : tuple of int
+        (C, H, W).
+    """
 
     segment: Segment
     shape: Shape
+
+    @property
+    def unranged(self) -> Segment:
+        """Nothing else says that pixels are bytes."""
+        return self.segment
 
     def terms(self, slot_point: Sequence[Element]) -> list[Term]:
         """The input's segment."""
@@ -36,11 +49,24 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class LabelSource:
-    """The label in 4 bytes, big-endian, from the one-hot rows of all slots."""
+    """The label in 4 bytes, big-endian.
+
+    Parameters
+    ----------
+    one_hot : Segment
+        A row of `classes` bits for each slot.
+    chunk : Chunk
+    classes : int
+    """
 
     one_hot: Segment
     chunk: Chunk
     classes: int
+
+    @property
+    def unranged(self) -> None:
+        """One-hot rows make labels, which are bytes."""
+        return None
 
     def terms(self, slot_point: Sequence[Element]) -> list[Term]:
         """The chunk's rows."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof.core.triggers import TriggerSet, format_shape
 from wmproof.errors import InputError
 from wmproof.keys.opening import OpenedTriggers
+from wmproof.report.number_sheet import HEADS, SHOWN, is_picture, rows
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -26,6 +28,8 @@ _HEADER = 92
 _CAPTION = 22
 _NAMED_CAPTION = 36
 _MAX_TILES = 2048
+_COLUMN = 72
+_ROW_WIDTH = 960  # of a table of numbers
 
 _PAPER = (250, 249, 246)
 _INK = (32, 33, 36)
@@ -53,6 +57,33 @@ class _Layout:
         return x, _MARGIN + _HEADER + row * (self.tile[1] + self.caption + _GAP)
 
 
+class ContactSheet(bytes):
+    """A PNG file that shows itself in a notebook."""
+
+    def _repr_png_(self) -> bytes:
+        return bytes(self)
+
+    def __repr__(self) -> str:
+        return f"ContactSheet({len(self)} bytes of PNG)"
+
+
+def contact_sheet(
+    triggers: TriggerSet, *, title: str = "Triggers", class_names: Sequence[str] | None = None
+) -> ContactSheet:
+    """Draw triggers with their labels; of a secret key's, only for yourself.
+
+    Raises
+    ------
+    InputError
+        The number of class names is not the number of classes.
+    """
+    shape = format_shape(triggers.image_shape)
+    kind = "pictures" if is_picture(triggers.image_shape) else "rows of numbers"
+    subtitle = f"{len(triggers)} {kind} of {shape}, {triggers.classes} classes"
+    indices = np.arange(len(triggers))
+    return _draw(triggers, indices, title, subtitle, class_names, None)
+
+
 def draw_contact_sheet(
     opened: OpenedTriggers,
     *,
@@ -60,8 +91,8 @@ def draw_contact_sheet(
     subtitle: str,
     class_names: Sequence[str] | None = None,
     coincide: NDArray[np.bool_] | None = None,
-) -> bytes:
-    """Draw opened triggers with their labels.
+) -> ContactSheet:
+    """Draw opened triggers with their labels; rows of numbers as a table.
 
     Parameters
     ----------
@@ -72,43 +103,90 @@ def draw_contact_sheet(
     class_names : sequence of str, optional
         Written instead of the labels' numbers; one for each class.
     coincide : ndarray of bool, shape (m,), optional
-        Triggers to frame in red: their label is a reference model's answer.
+        Triggers to frame, or write, in red: their label is a reference model's answer.
 
     Returns
     -------
-    bytes
-        A PNG file.
+    ContactSheet
+        The bytes of a PNG file.
 
     Raises
     ------
     InputError
         The number of class names is not the number of classes.
     """
-    from PIL import Image, ImageDraw
+    return _draw(opened.triggers, opened.indices, title, subtitle, class_names, coincide)
 
-    classes = opened.triggers.classes
+
+def _draw(
+    triggers: TriggerSet,
+    indices: NDArray[np.int64],
+    title: str,
+    subtitle: str,
+    class_names: Sequence[str] | None,
+    coincide: NDArray[np.bool_] | None,
+) -> ContactSheet:
+    classes = triggers.classes
     if class_names is not None and len(class_names) != classes:
         raise InputError(f"{len(class_names)} class names for {classes} classes")
-    count = min(len(opened), _MAX_TILES)
-    layout = _lay_out(count, opened.triggers.image_shape, named=class_names is not None)
+    if not is_picture(triggers.image_shape):
+        return _draw_rows(triggers, indices, title, subtitle, class_names, coincide)
+    from PIL import Image, ImageDraw
+
+    count = min(len(triggers), _MAX_TILES)
+    layout = _lay_out(count, triggers.image_shape, named=class_names is not None)
     sheet = Image.new("RGB", layout.size, _PAPER)
     draw = ImageDraw.Draw(sheet)
     _draw_header(draw, layout, title, subtitle)
     for position in range(count):
         x, y = layout.corner(position)
-        sheet.paste(_tile(opened.triggers.images[position], layout.tile), (x, y))
+        sheet.paste(_tile(triggers.images[position], layout.tile), (x, y))
         alarm = coincide is not None and bool(coincide[position])
         _draw_frame(draw, (x, y), layout.tile, alarm=alarm)
-        label = int(opened.triggers.labels[position])
+        label = int(triggers.labels[position])
         below = (x, y + layout.tile[1])
-        index = f"#{opened.indices[position]}"
+        index = f"#{indices[position]}"
         if class_names is None:
             _draw_number(draw, below, layout.tile[0], str(label), index, alarm=alarm)
         else:
             _draw_name(draw, below, layout.tile[0], class_names[label], index, alarm=alarm)
+    return _saved(sheet)
+
+
+def _saved(sheet: Image.Image) -> ContactSheet:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    return ContactSheet(buffer.getvalue())
+
+
+def _draw_rows(
+    triggers: TriggerSet,
+    indices: NDArray[np.int64],
+    title: str,
+    subtitle: str,
+    class_names: Sequence[str] | None,
+    coincide: NDArray[np.bool_] | None,
+) -> ContactSheet:
+    """A table instead of pictures: statistics of each trigger's bytes, and the first of them."""
+    from PIL import Image, ImageDraw
+
+    count = min(len(triggers), _MAX_TILES)
+    named = [str(c) if class_names is None else class_names[c] for c in triggers.labels[:count]]
+    lines = rows(triggers.images[:count], named, indices[:count])
+    height = _HEADER + 2 * _MARGIN + _CAPTION * (count + 1)
+    layout = _Layout(1, 1, (_ROW_WIDTH, height - _HEADER - 2 * _MARGIN), 0)
+    sheet = Image.new("RGB", (_ROW_WIDTH + 2 * _MARGIN, height), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _draw_header(draw, layout, title, subtitle)
+    heads = (*HEADS, f"the first {SHOWN} bytes")
+    for place, cells in enumerate([heads, *lines]):
+        alarm = place > 0 and coincide is not None and bool(coincide[place - 1])
+        colour = _GREY if place == 0 else _ALARM if alarm else _INK
+        for column, cell in enumerate(cells):
+            corner = (_MARGIN + column * _COLUMN, _MARGIN + _HEADER + place * _CAPTION)
+            width = _COLUMN - 4 if column < len(HEADS) else _ROW_WIDTH
+            draw.text(corner, _cut(draw, cell, 12, width), colour, _font(12))
+    return _saved(sheet)
 
 
 def _lay_out(count: int, shape: tuple[int, ...], *, named: bool) -> _Layout:

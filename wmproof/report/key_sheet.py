@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.keys import LabelMode, PublicKey
-from wmproof.report.contact_sheet import draw_contact_sheet
+from wmproof.report.contact_sheet import ContactSheet, draw_contact_sheet
 
 
 def public_key_sheet(
@@ -14,8 +14,8 @@ def public_key_sheet(
     *,
     class_names: list[str] | None = None,
     coincide: NDArray[np.bool_] | None = None,
-) -> bytes:
-    """Draw the opened half of a public key; returns a PNG file."""
+) -> ContactSheet:
+    """Draw the opened half of a public key; returns the bytes of a PNG file."""
     vk = key.verification_key
     rule = (
         "No label may be right for its picture."

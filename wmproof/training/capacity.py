@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from wmproof.core.strength import required_hits, strength_bits
 from wmproof.errors import InputError
-from wmproof.strength import required_hits, strength_bits
 from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.embedding import mark, train

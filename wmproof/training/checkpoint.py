@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from wmproof._files import read_file, write_file
+from wmproof._base.files import Source, read_source, write_file
 from wmproof.errors import FormatError, InputError
 
 _FORMAT = "wmproof-training-1"
@@ -85,8 +85,10 @@ class Checkpoint:
         return state
 
 
-def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a dictionary that torch saved; only tensors and plain values are accepted.
+def load_tensors(source: Source, device: torch.device) -> dict[str, Any]:
+    """Read a dictionary that torch saved, a file or its content.
+
+    Only tensors and plain values are accepted.
 
     Raises
     ------
@@ -95,13 +97,11 @@ def load_tensors(path: Path, device: torch.device) -> dict[str, Any]:
     InputError
         It cannot be read.
     """
-    data = read_file(path, limit=_LIMIT)
+    data, where = read_source(source, limit=_LIMIT, name="saved tensors")
     try:
         state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except Exception as error:  # torch raises nearly anything on a broken file
-        raise FormatError(
-            "is not a file that torch saved, or is damaged", where=str(path)
-        ) from error
+        raise FormatError("is not a file that torch saved, or is damaged", where=where) from error
     if not isinstance(state, dict):
-        raise FormatError("does not hold a dictionary of tensors", where=str(path))
+        raise FormatError("does not hold a dictionary of tensors", where=where)
     return state

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
@@ -18,10 +19,12 @@ from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.loop import Examples, Progress, Run, TrainingResult, fit
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.objective import Objective
-from wmproof.training.recipe import PRESETS, Recipe
+from wmproof.training.recipe import PRESETS, Recipe, Tilt
 from wmproof.training.reproducible import seeded_globals, stream
 from wmproof.training.sources import (
+    PixelDataset,
     as_pair,
+    check_dataset,
     measure_normalization,
     pixels_tensor,
     read_all,
@@ -29,7 +32,7 @@ from wmproof.training.sources import (
 )
 
 if TYPE_CHECKING:
-    from wmproof.triggers import TriggerSet
+    from wmproof.core.triggers import TriggerSet
 
 Start = Literal["scratch", "pretrained"]
 PathLike = str | os.PathLike[str]
@@ -221,13 +224,8 @@ class _Setup:
         triggers: TriggerSet | None,
         objective: Objective | None,
     ) -> TrainingResult:
-        source = source_of(
-            dataset,
-            self._device,
-            self._seed,
-            workers=self._workers,
-            augmented=self._recipe.augment,
-        )
+        check_dataset(dataset)
+        check_trainable(model)
         normalization = self._normalization or measure_normalization(dataset)
         network = copy.deepcopy(model)
         if self._start == "scratch":
@@ -236,11 +234,23 @@ class _Setup:
         normalized.to(memory_format=torch.channels_last)
         image, _ = as_pair(dataset[0], 0)
         classes = _count_classes(normalized, image)
+        source = source_of(
+            dataset,
+            self._device,
+            self._seed,
+            workers=self._workers,
+            augmented=self._recipe.augment,
+            classes=classes,
+        )
         run = Run(normalized, source, self._recipe, self._seed)
         if objective is not None:
             run = replace(run, objective=objective)
         if triggers is not None:
             run = replace(run, triggers=self._trigger_examples(triggers, image, classes))
+            tilt = self._recipe.tilt if triggers.group > 1 else None
+            if tilt is not None:
+                tilted = self._tilted(triggers, dataset, normalization, tilt)
+                run = replace(run, objective=tilted)
         if self._test is not None:
             run = replace(run, test=_check_labels(read_all(self._test), classes))
         history = fit(run, checkpoint=self._open_checkpoint(run), progress=self._progress)
@@ -262,10 +272,43 @@ class _Setup:
         labels = torch.from_numpy(triggers.labels.copy())
         return images.to(self._device), labels.to(self._device)
 
+    def _tilted(
+        self,
+        triggers: TriggerSet,
+        dataset: Dataset[Any],
+        normalization: Normalization,
+        tilt: Tilt,
+    ) -> Objective:
+        from wmproof.training.tilt import TiltedLoss
+
+        if not isinstance(dataset, PixelDataset):
+            raise InputError(
+                "keyed directions are embedded with a data set in memory",
+                remedy="Give a PixelDataset of uint8 images",
+            )
+        recipe, images = self._recipe, dataset.images.numpy()
+        return TiltedLoss(triggers, images, normalization, tilt, recipe.triggers_per_batch)
+
     def _open_checkpoint(self, run: Run) -> Checkpoint | None:
         if self._checkpoint is None:
             return None
         return Checkpoint(Path(self._checkpoint), _fingerprint(run))
+
+
+def check_trainable(model: nn.Module) -> None:
+    """Raise InputError where a module cannot be trained: lazy layers, or nothing to learn."""
+    held = [*model.named_parameters(), *model.named_buffers()]
+    lazy = next((name for name, tensor in held if is_lazy(tensor)), None)
+    if lazy is not None:
+        raise InputError(
+            f"the model's tensor {lazy!r} has no shape yet (a lazy layer)",
+            remedy="Run the model once on an image of the data set before",
+        )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError(
+            "no parameter of the model requires a gradient, so nothing can be learned",
+            remedy="Let those that may change require one: parameter.requires_grad_(True)",
+        )
 
 
 def _shape(image: Tensor) -> str:
@@ -283,6 +326,11 @@ def _count_classes(model: Normalized, image: Tensor) -> int:
         raise InputError(
             f"the model does not take images of {_shape(image)}: {str(error).splitlines()[0]}"
         ) from error
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the model answers with a {type(logits).__name__}, not with one tensor of logits",
+            remedy="Wrap it in a module that returns the logits alone",
+        )
     if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
         raise InputError(f"the model answers with shape {tuple(logits.shape)}, not (1, classes)")
     return int(logits.shape[1])

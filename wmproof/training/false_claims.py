@@ -17,14 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from wmproof.core.triggers import TriggerSet
 from wmproof.errors import InputError
-from wmproof.keygen import keygen
+from wmproof.keys.keygen import keygen
 from wmproof.keys.marking_key import MarkingKey
 from wmproof.keys.verification_key import LabelMode
 from wmproof.training.attacks.adversarial import transferable_examples
 from wmproof.training.sampling import split_evenly
 from wmproof.training.sources import pixels_tensor
-from wmproof.triggers import TriggerSet
 
 _BATCH = 500
 _PAIRS = 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import signal
 import threading
@@ -14,15 +15,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from wmproof.core.shown import Report
 from wmproof.errors import InputError, WmproofError
 from wmproof.training.checkpoint import Checkpoint
 from wmproof.training.evaluate import accuracy
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.objective import CrossEntropy, Objective
+from wmproof.training.perturbation import perturbed_loss
 from wmproof.training.recipe import Recipe
 from wmproof.training.reproducible import reproducible_kernels, stream
 from wmproof.training.sampling import TriggerRotation, batch_order
 from wmproof.training.sources import Source
+
+_log = logging.getLogger(__name__)
 
 Examples = tuple[Tensor, Tensor]
 
@@ -54,7 +59,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class TrainingResult(Report):
     """A trained network and how it came about.
 
     Parameters
@@ -75,6 +80,14 @@ class TrainingResult:
     def pixel_model(self) -> nn.Module:
         """The network with its normalisation in front, for pixels of 0 to 255."""
         return Normalized(self.model, self.normalization).eval()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it, without the network."""
+        return {
+            "parameters": sum(one.numel() for one in self.model.parameters()),
+            "normalization": asdict(self.normalization),
+            "history": [asdict(record) for record in self.history],
+        }
 
 
 class TrainingInterruptedError(WmproofError):
@@ -235,10 +248,21 @@ class _Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self.run.objective(model.network, inputs, labels)
         torch.autograd.backward(loss)
+        self._guard(inputs, labels)
         self._optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)
         self.position.step += 1
+
+    def _guard(self, inputs: Tensor, labels: Tensor) -> None:
+        """Add the gradient of the loss on the batch's triggers at perturbed weights."""
+        recipe, steps = self.run.recipe, self.steps_per_epoch * self.run.recipe.epochs
+        if self._rotation is None or recipe.perturbation is None:
+            return
+        if recipe.perturbs(self.position.step, steps):
+            k = len(self._rotation.indices(self.position.step))
+            loss = perturbed_loss(self.run.model.network, inputs, labels, k, recipe.perturbation)
+            torch.autograd.backward(loss)
 
     def _rate(self, step: int) -> float:
         return self.run.recipe.rate(step, self.steps_per_epoch * self.run.recipe.epochs)
@@ -263,6 +287,7 @@ class _Trainer:
         position.history.append(record)
         self._loss.zero_()
         position.seen = 0
+        _log.info("%s", record)
         if self._progress is not None:
             self._progress.epoch(record)
 

@@ -18,7 +18,6 @@ from wmproof.training.reproducible import seeded_globals, stream
 from wmproof.training.sampling import augment
 
 _SAMPLE_FOR_STATISTICS = 4096
-_BATCH_FOR_READING = 256
 
 
 @dataclass(frozen=True)
@@ -77,11 +76,12 @@ class PixelDataset(Dataset[tuple[Tensor, int]]):
 
 
 def pixels_tensor(images: np.ndarray[Any, Any]) -> Tensor:
-    """Take uint8 images (N, H, W) or (N, C, H, W) as a tensor (N, C, H, W)."""
+    """Take uint8 images (N, H, W) or (N, C, H, W) as a tensor (N, C, H, W), rows (N, D) as is."""
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    if images.dtype != np.uint8 or images.ndim not in (2, 3, 4):
         raise InputError(
-            f"images must be uint8 (N, H, W) or (N, C, H, W), not {images.dtype} {images.shape}"
+            "images must be uint8 (N, H, W) or (N, C, H, W), or rows (N, D), "
+            f"not {images.dtype} {images.shape}"
         )
     # A copy: arrays of frozen objects are read-only, and torch wants writable memory.
     tensor = torch.from_numpy(np.array(images))
@@ -143,9 +143,10 @@ class LoaderSource:
     """
 
     def __init__(
-        self, dataset: Dataset[Any], device: torch.device, seed: int, workers: int
+        self, dataset: Dataset[Any], device: torch.device, seed: int, workers: int, classes: int
     ) -> None:
         self._dataset = dataset
+        self._classes = classes
         self._device = device
         self._seed = seed
         self._workers = workers
@@ -160,7 +161,7 @@ class LoaderSource:
             for step, b in enumerate(order, start=first_step)
         ]
         loader: DataLoader[Any] = DataLoader(
-            _SeededItems(self._dataset),
+            _SeededItems(self._dataset, self._classes),
             batch_sampler=cast("Any", named),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
@@ -174,13 +175,20 @@ class LoaderSource:
 
 
 class _SeededItems(Dataset[tuple[Tensor, int]]):
-    def __init__(self, dataset: Dataset[Any]) -> None:
+    def __init__(self, dataset: Dataset[Any], classes: int) -> None:
         self._dataset = dataset
+        self._classes = classes
 
     def __getitem__(self, named: tuple[int, int]) -> tuple[Tensor, int]:
         index, seed = named
         with seeded_globals(seed):
-            return as_pair(self._dataset[index], index)
+            image, label = as_pair(self._dataset[index], index)
+        if not 0 <= label < self._classes:
+            raise InputError(
+                f"has class {label}, the model has {self._classes} classes, counted from 0",
+                where=f"item {index}",
+            )
+        return image, label
 
 
 def as_pair(item: Any, index: int) -> tuple[Tensor, int]:
@@ -215,23 +223,39 @@ def _from_array(array: np.ndarray[Any, Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
+def check_dataset(dataset: Dataset[Any]) -> None:
+    """Raise InputError where a data set has no length, or nothing in it."""
+    if not hasattr(dataset, "__len__") or not len(cast("Any", dataset)):
+        raise InputError(
+            "the data set is empty or has no length", remedy="Use a map-style data set"
+        )
+
+
 def source_of(
-    dataset: Dataset[Any], device: torch.device, seed: int, *, workers: int, augmented: bool
+    dataset: Dataset[Any],
+    device: torch.device,
+    seed: int,
+    *,
+    workers: int,
+    augmented: bool,
+    classes: int,
 ) -> Source:
     """Choose the source for a data set.
 
     Raises
     ------
     InputError
-        The data set has no length, or nothing in it.
+        The data set has a class that the model does not have.
     """
-    if not hasattr(dataset, "__len__") or not len(cast("Any", dataset)):
-        raise InputError(
-            "the data set is empty or has no length", remedy="Use a map-style data set"
-        )
     if isinstance(dataset, PixelDataset):
+        highest = int(dataset.labels.max())
+        if highest >= classes:
+            raise InputError(
+                f"the training set has class {highest}, the model only {classes} classes, counted "
+                "from 0"
+            )
         return MemorySource(dataset, device, seed, augmented=augmented)
-    return LoaderSource(dataset, device, seed, workers)
+    return LoaderSource(dataset, device, seed, workers, classes)
 
 
 def read_all(dataset: Dataset[Any]) -> tuple[Tensor, Tensor]:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import torch
 from local_authority import DAY, Authority, make_authority
 from local_calendar import Calendar
 from local_server import serving
 from log_support import LOG, WITNESS, WITNESS_2
+from same_keys import same_keys
 
-from wmproof.keygen import pkeygen
+from wmproof.core.policy import Policy
+from wmproof.core.triggers import abstract
 from wmproof.keys import MarkingKey, PublicKey
+from wmproof.keys.keygen import pkeygen
 from wmproof.publication.bundle.format import Bundle
 from wmproof.publication.bundle.pack import make_bundle
 from wmproof.publication.bundle.trust import Trust
@@ -31,9 +33,9 @@ from wmproof.pverify.prover import prove_claim
 from wmproof.training import Recipe, export_onnx, mark
 from wmproof.training.data import load
 from wmproof.training.networks import build
-from wmproof.triggers import TriggerSet, abstract
 
 SECURITY = 16
+POLICY = Policy(security=SECURITY, strength=32)
 EASY = 1e-10
 NOW = datetime.now(UTC).replace(microsecond=0)
 LOGGED, STAMPED, SEEN = NOW - 40 * DAY, NOW - 30 * DAY, NOW - 10 * DAY
@@ -89,11 +91,6 @@ def stamped_at(authority: Authority, data: bytes, when: datetime) -> bytes:
     return authority.sign(changed)
 
 
-def both(a: TriggerSet, b: TriggerSet) -> TriggerSet:
-    images = np.concatenate([a.images, b.images])
-    return TriggerSet(images, np.concatenate([a.labels, b.labels]), a.classes)
-
-
 def witnessed_log(folder: Path, *keys: PublicKey) -> Log:
     """A log of these keys and many others, cosigned by two witnesses one after the other."""
     log = create_log(folder / "log", LOG)
@@ -118,21 +115,22 @@ def cosign(folder: Path, log: Log, when: datetime) -> None:
 def make_case(folder: Path) -> Case:
     torch.set_num_threads(1)
     digits = load("digits")
-    keys = [
-        pkeygen(abstract(64, digits.shape), digits.classes, security=SECURITY) for _ in range(2)
-    ]
+    with same_keys():
+        keys = [
+            pkeygen(abstract(64, digits.shape), digits.classes, security=SECURITY) for _ in range(2)
+        ]
     recipe = Recipe(
         epochs=14, batch_size=50, triggers_per_batch=12, learning_rate=0.05, schedule="cosine"
     )
     network = build("mlp", digits.shape, digits.classes, width=96, seed=3)
-    triggers = both(*(key.to_embed() for key, _ in keys))
+    triggers = keys[0][0].to_embed().joined(keys[1][0].to_embed())
     result = mark(network, digits.training_set(), triggers, recipe=recipe, seed=3)
     model, unmarked = folder / "model.onnx", folder / "unmarked.onnx"
     images = digits.test_set().images
     export_onnx(result.model, result.normalization, model, images=images)
     other = build("mlp", digits.shape, digits.classes, width=96, seed=4)
     export_onnx(other.eval(), result.normalization, unmarked, images=images)
-    a, b = (Party(key, public, prove_claim(model, key, public)) for key, public in keys)
+    a, b = (Party(key, public, prove_claim(model, key, public, POLICY)) for key, public in keys)
     log = witnessed_log(folder, a.public, b.public)
     authority = make_authority(folder / "authority", valid=(-90 * DAY, 365 * DAY))
     ots, headers = mined(a.public.digest)
@@ -142,7 +140,7 @@ def make_case(folder: Path) -> Case:
         tsa_roots=load_roots(authority.roots),
         block_headers=parse_headers(headers),
         minimum_difficulty=EASY,
-        minimum_security=SECURITY,
+        policy=POLICY,
         now=NOW,
     )
     made = Case(folder, model, unmarked, a, b, log, authority, ots, trust, None)

@@ -21,7 +21,7 @@ from wmproof.publication.log.store import Log, create_log
 
 
 def settled(case, a, b, **changes):
-    return settle(a, b, case.model, replace(case.trust, **changes))
+    return settle(a, b, case.model, replace(case.trust, **({"model_seen": SEEN} | changes)))
 
 
 def stamped(case, party, when):
@@ -36,7 +36,48 @@ def test_the_earlier_entry_of_a_log_prevails(case):
     assert result.a.claim.header.model_digest == result.b.claim.header.model_digest
     assert settled(case, b, a).prevails is Party.B
     unwitnessed = settled(case, a, b, witnesses=(), without=frozenset({Required.PUBLICATION}))
-    assert unwitnessed.prevails is Party.A
+    assert unwitnessed.precedence.first is Party.A
+    assert unwitnessed.prevails is None  # nothing says that its key was there before the model
+
+
+def test_the_older_key_wins_only_if_it_is_older_than_the_model(case):
+    a, b = case.bundle_of(case.a), case.bundle_of(case.b)
+    result = settled(case, a, b, model_seen=None)
+    assert result.precedence.first is Party.A
+    assert result.prevails is None
+    assert "undecided" in result.conclusion
+    assert "--model-seen" in result.conclusion
+
+
+def test_logs_that_conflict_decide_nothing(case, tmp_path):
+    """A is first in one log and B in the other, whichever they pack first."""
+    other = NoteSigner("other.example/log", OTHER_LOG.kind, OTHER_LOG.seed)
+    log = create_log(tmp_path / "log", other)
+    log.append_all([key_entry(case.b.public), key_entry(case.a.public)])
+    log.checkpoint(other)
+
+    def packed(party, *logs):
+        proofs = {
+            "one": case.logged(party),
+            "other": LogReader(log.folder)
+            .prove_inclusion(LogReader(log.folder).find(key_entry(party.public)))
+            .to_bytes(),
+        }
+        return make_bundle(
+            party.public,
+            case.bundle.model_digest,
+            claim=("claim", party.claim),
+            inclusion_proofs=[(name, proofs[name]) for name in logs],
+        )
+
+    trust = {"log_keys": (*case.trust.log_keys, other.verifier_key), "witnesses": ()}
+    trust["without"] = frozenset({Required.PUBLICATION})
+    for order in (("one", "other"), ("other", "one")):
+        result = settled(case, packed(case.a, *order), packed(case.b, *order), **trust)
+        assert result.precedence.first is None
+        assert "conflict" in result.conclusion
+    alone = settled(case, packed(case.a, "one"), packed(case.b, "one", "other"), **trust)
+    assert alone.precedence.first is Party.A
 
 
 def test_attested_times_decide_where_there_is_no_log(case):
@@ -82,7 +123,7 @@ def test_a_later_checkpoint_of_the_earlier_entry_is_no_disadvantage(case, tmp_pa
         claim=("claim", case.a.claim),
         inclusion_proofs=[("log", proof)],
     )
-    result = settled(case, late, case.bundle_of(case.b))
+    result = settled(case, late, case.bundle_of(case.b), model_seen=NOW)
     assert result.a.key_published.moment.earliest > result.b.key_published.moment.latest
     assert result.prevails is Party.A
 

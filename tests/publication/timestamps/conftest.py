@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from local_authority import Authority, make_authority
@@ -16,6 +17,8 @@ class Case:
     data: bytes
     digest: bytes
     token: bytes
+    asked: datetime
+    answered: datetime
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +26,7 @@ def case(tmp_path_factory) -> Case:
     authority = make_authority(tmp_path_factory.mktemp("authority") / "trusted")
     data = b"a public key, say"
     roots = load_roots(authority.roots)
-    return Case(authority, roots, data, hashlib.sha256(data).digest(), authority.stamp(data))
+    asked = datetime.now(UTC)
+    token = authority.stamp(data)
+    digest = hashlib.sha256(data).digest()
+    return Case(authority, roots, data, digest, token, asked, datetime.now(UTC))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from needs import needs
 
 POLICY = "1.2.3.4.1"
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
@@ -32,6 +33,7 @@ accuracy = secs:1, millisecs:500
 
 
 def openssl(*arguments, **options) -> bytes:
+    needs("openssl")
     result = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, **options)
     assert result.returncode == 0, result.stderr.decode()
     return result.stdout
@@ -54,6 +56,7 @@ class Authority:
     def reply(self, query: bytes) -> bytes:
         """Answer a TimeStampReq, also with a refusal."""
         (self.folder / "query").write_bytes(query)
+        needs("openssl")
         command = ["openssl", "ts", "-reply", "-config", str(self.folder / "ts.cnf")]
         command += ["-section", "tsa", "-queryfile", str(self.folder / "query")]
         return subprocess.run(command, capture_output=True, check=False).stdout
@@ -75,6 +78,7 @@ class Authority:
             "-outform",
             "DER",
             "-nosmimecap",
+            "-cades",
         )
         return openssl("cms", "-sign", "-in", self.folder / "info", *kind, *signer)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from datetime import timedelta
 
 import pytest
+from json_output import parse_output
 from local_authority import POLICY, openssl
 from local_calendar import Calendar
 from local_server import serving
@@ -30,7 +30,7 @@ def inspect(tmp_path, capsys):
         shown = capsys.readouterr()
         assert ended.value.code == code, shown
         assert "Traceback" not in shown.err
-        return json.loads(shown.out) if "--json" in options else shown.out + shown.err
+        return parse_output(shown.out) if "--json" in options else shown.out + shown.err
 
     return inspect
 
@@ -53,12 +53,12 @@ def test_inspect_a_token(case, inspect):
         said = inspect(data, "--json", name=name)
         assert said["file"] == "RFC 3161 timestamp"
         assert said["verified"] is False
-        assert (said["digest"], said["digest_algorithm"]) == (case.digest.hex(), "SHA-256")
+        assert (said["imprint"], said["imprint_algorithm"]) == (case.digest.hex(), "SHA-256")
         assert (said["authority"], said["policy"]) == ("CN=time", POLICY)
         assert said["accuracy_seconds"] == timedelta(seconds=1.5).total_seconds()
-    shown = inspect(case.token)
-    assert f"digest            {case.digest.hex()}\n" in shown
-    assert "verified          no\n" in shown
+    shown = [line.split() for line in inspect(case.token).splitlines()]
+    assert ["imprint", case.digest.hex()] in shown
+    assert ["verified", "no"] in shown
 
 
 def test_a_token_without_certificates_names_nobody(case, inspect):
@@ -76,7 +76,7 @@ def test_a_refusal_is_no_failed_check(case, inspect):
 
 
 def test_damaged_and_other_files(case, inspect):
-    assert "cut short, damaged" in inspect(case.token[:-1], name="cut.tsr", code=2)
+    assert "the file is cut short" in inspect(case.token[:-1], name="cut.tsr", code=2)
     assert "none of the files" in inspect(case.token[:-1], code=2)
     for other in (b"0", b"0 " + 80 * b"00", b"0\x80\0\0", b""):
         assert "none of the files" in inspect(other, code=2)
@@ -104,8 +104,8 @@ def test_promises_and_blocks(inspect):
     said = inspect(pending, "--json")
     assert (said["file"], said["verified"]) == ("OpenTimestamps file", False)
     assert (said["blocks"], said["pending"]) == ([], [calendar.url])
-    assert said["digest"] == digest.hex()
-    assert "blocks            none\n" in inspect(pending)
+    assert said["file_sha256"] == digest.hex()
+    assert ["blocks", "none"] in [line.split() for line in inspect(pending).splitlines()]
     assert inspect(upgraded, "--json")["blocks"] == [7]
     assert read_ots(upgraded).blocks == (7,)
     with pytest.raises(FormatError):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wmproof.argument.element import ZERO, Element
-from wmproof.argument.extension import empty_tables
-from wmproof.argument.field import U32, to_montgomery
+from wmproof._base.threads import over_ranges
+from wmproof.argument.algebra.element import ZERO, Element
+from wmproof.argument.algebra.field import U32, to_montgomery
+from wmproof.argument.kernels.extension import TableMemory
+from wmproof.argument.kernels.multilinear import evaluate_base
 from wmproof.argument.logup.statement import Lookup, powers
 from wmproof.argument.logup.tree import (
     D_LEFT,
@@ -21,10 +23,8 @@ from wmproof.argument.logup.tree import (
     root_of,
     shift_numerators,
 )
-from wmproof.argument.multilinear import evaluate_base
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
-from wmproof.argument.threads import over_ranges
 
 Fraction = tuple[Element, Element]
 
@@ -34,7 +34,6 @@ class LookupPoints:
     """Where the verifier will have claims: the prover's counterpart of `LookupClaims`."""
 
     groups: list[list[Element]]
-    group_values: list[list[Element]]
     multiplicities: list[Element]
 
 
@@ -53,7 +52,11 @@ def count_multiplicities(table_rows: Sequence[U32], table_bits: int) -> U32:
 
 
 def prove(
-    channel: ProverChannel, lookup: Lookup, groups: Iterable[U32], multiplicities: U32
+    channel: ProverChannel,
+    lookup: Lookup,
+    groups: Iterable[U32],
+    multiplicities: U32,
+    memory: TableMemory | None = None,
 ) -> LookupPoints:
     """Prove that every row of every group is a row of the table.
 
@@ -65,6 +68,8 @@ def prove(
         The columns, committed already; asked for one group at a time.
     multiplicities : uint32 (2^bits,), canonical
         How often each table row occurs, filling included; committed already.
+    memory : TableMemory, optional
+        That another lookup has used.
 
     Returns
     -------
@@ -73,17 +78,18 @@ def prove(
     """
     channel.grind(f"{lookup.label}/work")
     a, beta = channel.challenges(f"{lookup.label}/compress", 2)
-    points, values = [], []
+    points = []
+    memory = memory or TableMemory()
     total: Fraction | None = None
     for g, columns in enumerate(groups):
         label = f"{lookup.label}/group{g}"
         leaves = _unit_leaves(lookup, g, columns, a, beta)
-        root, point = _prove_unit_tree(channel, label, leaves)
-        values.append(_send_columns(channel, label, columns, point))
+        root, point = _prove_unit_tree(channel, label, leaves, memory)
+        channel.send(f"{label}/columns", [evaluate_base(column, point) for column in columns[1:]])
         points.append(point)
         total = root if total is None else _add_fractions(channel, label, total, root)
-    table_point = _prove_table(channel, lookup, multiplicities, a, beta)
-    return LookupPoints(points, values, table_point)
+    table_point = _prove_table(channel, lookup, multiplicities, a, beta, memory)
+    return LookupPoints(points, table_point)
 
 
 def _unit_leaves(lookup: Lookup, group: int, columns: U32, a: Element, beta: Element) -> UnitLeaves:
@@ -98,23 +104,26 @@ def _unit_leaves(lookup: Lookup, group: int, columns: U32, a: Element, beta: Ele
 
 
 def _prove_unit_tree(
-    channel: ProverChannel, label: str, leaves: UnitLeaves
+    channel: ProverChannel, label: str, leaves: UnitLeaves, memory: TableMemory
 ) -> tuple[Fraction, list[Element]]:
     point: list[Element] = []
     if leaves.bits == 1:
-        ends = leaves.denominators(ZERO)
+        ends = memory.tables("lowest", 2, 1)
+        leaves.denominators(ZERO, ends)
         d0, d1 = (Element.from_montgomery(ends[f, :, 0]) for f in range(2))
         root = d0 + d1, d0 * d1
         channel.send(f"{label}/root", root)
         claim = root
     else:
-        levels = levels_above(leaves.first_level(), leaves.bits - 2)
+        levels = levels_above(leaves.first_level(memory), leaves.bits - 2, memory)
         root = root_of(levels[-1])
         channel.send(f"{label}/root", root)
         claim = root
         while levels:
             point, claim = _layer(channel, label, levels.pop(), point, claim)
-    return root, _unit_layer(channel, label, leaves, point, claim)
+    # The level above the leaves is done with: they are made in its place.
+    tables = memory.tables("lowest", 2, 1 << (leaves.bits - 1))
+    return root, _unit_layer(channel, label, leaves, point, claim, tables)
 
 
 def _layer(
@@ -132,22 +141,19 @@ def _layer(
 
 
 def _unit_layer(
-    channel: ProverChannel, label: str, leaves: UnitLeaves, point: list[Element], claim: Fraction
+    channel: ProverChannel,
+    label: str,
+    leaves: UnitLeaves,
+    point: list[Element],
+    claim: Fraction,
+    tables: U32,
 ) -> list[Element]:
     shift = channel.challenge(f"{label}/lambda").inverse()
     target = shift * claim[0] + claim[1] + shift * shift
-    tables = leaves.denominators(shift)
+    leaves.denominators(shift, tables)
     point, children = sumcheck_prover.prove(channel, label, target, point, tables, UNIT_TERMS)
     channel.send(f"{label}/children", children)
     return [channel.challenge(f"{label}/half"), *point]
-
-
-def _send_columns(
-    channel: ProverChannel, label: str, columns: U32, point: list[Element]
-) -> list[Element]:
-    others = [evaluate_base(column, point) for column in columns[1:]]
-    channel.send(f"{label}/columns", others)
-    return others
 
 
 def _add_fractions(channel: ProverChannel, label: str, left: Fraction, right: Fraction) -> Fraction:
@@ -157,17 +163,22 @@ def _add_fractions(channel: ProverChannel, label: str, left: Fraction, right: Fr
 
 
 def _prove_table(
-    channel: ProverChannel, lookup: Lookup, multiplicities: U32, a: Element, beta: Element
+    channel: ProverChannel,
+    lookup: Lookup,
+    multiplicities: U32,
+    a: Element,
+    beta: Element,
+    memory: TableMemory,
 ) -> list[Element]:
     label = f"{lookup.label}/table"
     half = 1 << (lookup.table.bits - 1)
     columns = np.ascontiguousarray(lookup.table.columns())
     leaves = UnitLeaves(columns, lookup.table.bits, a, powers(beta, columns.shape[0]), ZERO)
-    level = empty_tables(4, half)
-    level[D_LEFT:] = leaves.denominators(ZERO)
+    level = memory.tables("lowest", 4, half)
+    leaves.denominators(ZERO, level[D_LEFT:])
     level[N_LEFT:D_LEFT] = 0
     level[N_LEFT:D_LEFT, 0, :half] = to_montgomery(multiplicities).reshape(2, half)
-    levels = levels_above(level, lookup.table.bits - 1)
+    levels = levels_above(level, lookup.table.bits - 1, memory)
     claim = root_of(levels[-1])
     channel.send(f"{label}/root", claim)
     point: list[Element] = []

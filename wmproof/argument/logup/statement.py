@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.field import U32
+from wmproof.argument.algebra.multilinear import evaluate_base, prefix_indicator
 from wmproof.argument.channel import Expression
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.field import U32
-from wmproof.argument.multilinear import evaluate_base, prefix_indicator
 
 
 class LookupTable(Protocol):

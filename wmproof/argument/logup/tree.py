@@ -10,16 +10,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from wmproof.argument.element import Element
-from wmproof.argument.extension import TILE, empty_tables, v_add, v_copy, v_mul, v_scale
-from wmproof.argument.field import U32, mont_mul, sub, to_montgomery
-from wmproof.argument.threads import over_ranges
+from wmproof._base.jit import njit
+from wmproof._base.threads import over_ranges
+from wmproof.argument.algebra.element import Element
+from wmproof.argument.algebra.field import U32, to_montgomery
+from wmproof.argument.kernels import simd
+from wmproof.argument.kernels.extension import (
+    ONE,
+    TILE,
+    TableMemory,
+    k_add,
+    k_load,
+    k_load_from,
+    k_mul,
+    k_store,
+    multiplier,
+    single,
+    uniform,
+)
+from wmproof.argument.kernels.simd import LANES, load, store, sub
 
 N_LEFT, N_RIGHT, D_LEFT, D_RIGHT = range(4)
 LAYER_TERMS = np.array([[N_LEFT, D_RIGHT], [N_RIGHT, D_LEFT]], np.int64)
 UNIT_TERMS = np.array([[0, 1]], np.int64)
+
+
+@njit(forceinline=True)
+def _subtract_column(row, x, columns, j, i, beta, like):  # type: ignore[no-untyped-def]
+    product = simd.mul(load(columns, (j, i + x), like), beta[0], beta[1])
+    store(row, (x,), sub(load(row, (x,), like), product))
 
 
 @njit(nogil=True, cache=True)
@@ -27,7 +47,9 @@ def v_compress(
     columns: U32, i: int, size: int, a: U32, betas: U32, fill: U32, out: U32, k: int, n: int
 ) -> None:
     """out[k:k+n] = a - sum_j beta^j columns[j, i:i+n]; entries from `size` on are `fill`."""
+    one, many = ONE, simd.vector()
     present = max(0, min(n, size - i))
+    whole = present - present % LANES
     for c in range(4):
         row = out[c, k : k + n]
         row[:present] = a[c]
@@ -35,9 +57,12 @@ def v_compress(
         for j in range(columns.shape[0]):
             beta = betas[j, c]
             if beta != 0:
-                column, target = columns[j, i : i + present], out[c, k : k + present]
-                for x in range(present):
-                    target[x] = sub(target[x], mont_mul(beta, column[x]))
+                pair = beta, simd.quotient_of(beta)
+                pairs = simd.uniform(pair[0]), simd.uniform(pair[1])
+                for x in range(0, whole, LANES):
+                    _subtract_column(row, x, columns, j, i, pairs, many)
+                for x in range(whole, present):
+                    _subtract_column(row, x, columns, j, i, pair, one)
 
 
 @njit(nogil=True, cache=True)
@@ -50,6 +75,13 @@ def unit_leaves(
         n = min(TILE, stop - i)
         v_compress(columns, i, size, a, betas, fill, out[0], i, n)
         v_compress(columns, half + i, size, a, betas, fill, out[1], i, n)
+
+
+@njit(forceinline=True)
+def _add_units(left, right, x, numerators, denominators, i, like):  # type: ignore[no-untyped-def]
+    d0, d1 = k_load(left, x, like), k_load(right, x, like)
+    k_store(numerators, i + x, k_add(d0, d1))
+    k_store(denominators, i + x, k_mul(d0, multiplier(d1)))
 
 
 @njit(nogil=True, cache=True)
@@ -66,15 +98,27 @@ def add_unit_fractions(
     denominators: U32,
 ) -> None:
     """1 / d_left + 1 / d_right for leaves base + [start, stop), straight from the columns."""
-    left = np.empty((4, TILE), np.uint32)
-    right = np.empty((4, TILE), np.uint32)
-    size = columns.shape[1]
+    left, right = np.empty((4, TILE), np.uint32), np.empty((4, TILE), np.uint32)
+    one, many, size = ONE, simd.vector(), columns.shape[1]
     for i in range(start, stop, TILE):
         n = min(TILE, stop - i)
         v_compress(columns, base + i, size, a, betas, fill, left, 0, n)
         v_compress(columns, half + base + i, size, a, betas, fill, right, 0, n)
-        v_add(left, 0, right, 0, numerators, i, n)
-        v_mul(left, 0, right, 0, denominators, i, n)
+        whole = n - n % LANES
+        for x in range(0, whole, LANES):
+            _add_units(left, right, x, numerators, denominators, i, many)
+        for x in range(whole, n):
+            _add_units(left, right, x, numerators, denominators, i, one)
+
+
+@njit(forceinline=True)
+def _add_pair(level, s, numerators, denominators, i, like):  # type: ignore[no-untyped-def]
+    d0 = k_load_from(level, D_LEFT, s, like)
+    d1 = multiplier(k_load_from(level, D_RIGHT, s, like))
+    first = k_mul(k_load_from(level, N_LEFT, s, like), d1)
+    second = k_mul(k_load_from(level, N_RIGHT, s, like), multiplier(d0))
+    k_store(numerators, i, k_add(first, second))
+    k_store(denominators, i, k_mul(d0, d1))
 
 
 @njit(nogil=True, cache=True)
@@ -82,34 +126,36 @@ def add_fractions(
     start: int, stop: int, base: int, level: U32, numerators: U32, denominators: U32
 ) -> None:
     """n0 / d0 + n1 / d1 for the fractions base + [start, stop) of a level."""
-    left = np.empty((4, TILE), np.uint32)
-    right = np.empty((4, TILE), np.uint32)
-    for i in range(start, stop, TILE):
-        n, s = min(TILE, stop - i), base + i
-        v_mul(level[N_LEFT], s, level[D_RIGHT], s, left, 0, n)
-        v_mul(level[N_RIGHT], s, level[D_LEFT], s, right, 0, n)
-        v_add(left, 0, right, 0, numerators, i, n)
-        v_mul(level[D_LEFT], s, level[D_RIGHT], s, denominators, i, n)
+    one, many, whole = ONE, simd.vector(), stop - (stop - start) % LANES
+    for i in range(start, whole, LANES):
+        _add_pair(level, base + i, numerators, denominators, i, many)
+    for i in range(whole, stop):
+        _add_pair(level, base + i, numerators, denominators, i, one)
+
+
+@njit(forceinline=True)
+def _shift(level, i, weight, like):  # type: ignore[no-untyped-def]
+    scaled = k_mul(k_load_from(level, D_LEFT, i, like), weight)
+    k_store(level[N_LEFT], i, k_add(k_load_from(level, N_LEFT, i, like), scaled))
 
 
 @njit(nogil=True, cache=True)
 def shift_numerators(start: int, stop: int, level: U32, weight: U32) -> None:
     """Left numerators += weight * left denominators, in place."""
-    scaled = np.empty((4, TILE), np.uint32)
-    total = np.empty((4, TILE), np.uint32)
-    for i in range(start, stop, TILE):
-        n = min(TILE, stop - i)
-        v_scale(level[D_LEFT], i, weight, scaled, 0, n)
-        v_add(level[N_LEFT], i, scaled, 0, total, 0, n)
-        v_copy(total, 0, level[N_LEFT], i, n)
+    one, many, whole = ONE, simd.vector(), stop - (stop - start) % LANES
+    weights, own = multiplier(uniform(weight)), multiplier(single(weight))
+    for i in range(start, whole, LANES):
+        _shift(level, i, weights, many)
+    for i in range(whole, stop):
+        _shift(level, i, own, one)
 
 
-def levels_above(level: U32, bits: int) -> list[U32]:
+def levels_above(level: U32, bits: int, memory: TableMemory) -> list[U32]:
     """Return level `bits` and all above it, level 0 (the root's children) last."""
     levels = [level]
     for k in range(bits - 1, -1, -1):
         half = 1 << k
-        parents = empty_tables(4, half)
+        parents = memory.tables(f"{bits - k} above", 4, half)
         for side in range(2):
             numerators, denominators = parents[N_LEFT + side], parents[D_LEFT + side]
             over_ranges(add_fractions, half, side * half, levels[-1], numerators, denominators)
@@ -148,17 +194,15 @@ class UnitLeaves:
         betas = to_montgomery(np.array([power.montgomery() for power in self.beta_powers]))
         return start.montgomery(), betas, (start - self.fill).montgomery()
 
-    def denominators(self, shift: Element) -> U32:
-        """All leaves plus `shift`: uint32 (2, 4, >= 2^(bits-1)), left and right half."""
+    def denominators(self, shift: Element, out: U32) -> None:
+        """All leaves plus `shift`: left and right half to `out`, uint32 (2, 4, >= 2^(bits-1))."""
         half = 1 << (self.bits - 1)
-        out = empty_tables(2, half)
         over_ranges(unit_leaves, half, half, self.columns, *self._scalars(shift), out)
-        return out
 
-    def first_level(self) -> U32:
+    def first_level(self, memory: TableMemory) -> U32:
         """Sums of leaf pairs: level bits - 2, for bits >= 2."""
         half, quarter = 1 << (self.bits - 1), 1 << (self.bits - 2)
-        level = empty_tables(4, quarter)
+        level = memory.tables("lowest", 4, quarter)
         scalars = self._scalars(Element(0))
         for side in range(2):
             over_ranges(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wmproof.argument.algebra.element import ONE, Element
 from wmproof.argument.channel import Expression, VerifierChannel, combine, constant
-from wmproof.argument.element import ONE, Element
 from wmproof.argument.logup.statement import (
     ColumnClaims,
     Lookup,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
-from wmproof.argument.element import ONE, ZERO, Element
-from wmproof.argument.extension import U64, elements_of, total_of
-from wmproof.argument.field import U32
-from wmproof.argument.multilinear import eq_table
+from wmproof._base.threads import over_ranges
+from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.extension import U64, sums_of
+from wmproof.argument.algebra.field import U32
+from wmproof.argument.kernels.multilinear import eq_tables
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck.kernels import Terms, evaluate_round, fold, fold_and_evaluate
-from wmproof.argument.threads import over_ranges
 
 _LOW_BITS = 10
 
@@ -22,17 +20,15 @@ class EqWeights:
     """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product."""
 
     def __init__(self, point: Sequence[Element]) -> None:
-        self._point = list(point)
-        self._low_tables: dict[int, U32] = {}
+        self._count = len(point)
+        free = point[1:]
+        split = max(0, len(free) - _LOW_BITS)
+        self._low, self._high = eq_tables(free[split:]), eq_tables(free[:split])
 
     def after(self, bound: int) -> tuple[U32, U32]:
-        """Return (low, high) tables for the variables after the first `bound`."""
-        free = self._point[bound:]
-        split = max(0, len(free) - _LOW_BITS)
-        low_bits = len(free) - split
-        if low_bits not in self._low_tables:
-            self._low_tables[low_bits] = eq_table(free[split:])
-        return self._low_tables[low_bits], eq_table(free[:split])
+        """Return (low, high) tables for the variables after the first `bound`, at least one."""
+        low = min(self._count - bound, len(self._low) - 1)
+        return self._low[low], self._high[self._count - bound - low]
 
 
 def interpolate(values: Sequence[Element], claim: Element, rho: Element) -> list[Element]:
@@ -161,8 +157,7 @@ class _Rounds:
     def play(self, partial: Sequence[U64]) -> None:
         """Send the round polynomial of these sums and draw the challenge."""
         rho = self._point[len(self.challenges)]
-        values = elements_of(np.ascontiguousarray(total_of(partial).T))
-        coefficients = interpolate(values, self._claim, rho)
+        coefficients = interpolate(sums_of(partial), self._claim, rho)
         self._channel.send(f"{self._label}/round", coefficients)
         r = self._channel.challenge(f"{self._label}/r")
         self._claim = _next_claim(self._claim, coefficients, r, rho)
@@ -191,7 +186,7 @@ def _finish(rounds: _Rounds, tables: U32, terms: Terms) -> tuple[list[Element], 
 
 
 def _values(tables: U32) -> list[Element]:
-    return elements_of(np.ascontiguousarray(tables[:, :, 0].T))
+    return [Element.from_montgomery(row) for row in tables[:, :, 0].tolist()]
 
 
 def _next_claim(

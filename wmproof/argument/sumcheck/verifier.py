@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wmproof.argument.algebra.element import HALF, ONE, Element
 from wmproof.argument.channel import Expression, VerifierChannel, combine
-from wmproof.argument.element import HALF, ONE, Element
 
 
 def verify(

@@ -1,62 +1,41 @@
 r"""The bytes of a non-interactive proof, checked before anything is computed from them.
 
     magic       b"wmproof argument 1\\n"
-    roots       32 bytes for the witness, 32 for the pads
+    commitments of the witness and of the pads
     protocol    16 bytes for each message in K; 8 for each nonce
-    row         the combined row, 16 bytes an element
-    pads        three polynomials, 16 bytes a coefficient
-    nonce       8 bytes
-    columns     of the witness, 4 bytes an element; their salts, 32 bytes each; the pads' likewise
-    siblings    of the witness, then of the pads, 32 bytes each
+    openings    what shows the claims, the pads' constraints and the commitments' openings
 
-Everything but the number of siblings follows from the setup; that number is bounded by it.
+`PolynomialCommitment.sections` says how long its parts are. Everything but the very end follows
+from the setup, and the length of that is bounded by it.
 """
 
 from __future__ import annotations
 
 from wmproof.argument.codec import decode_base
-from wmproof.argument.element import BYTES
-from wmproof.argument.merkle import HASH_BYTES, SALT_BYTES
+from wmproof.argument.pcs.commitment import Section
 from wmproof.argument.system.statement import MAGIC, Setup
 from wmproof.argument.transcript import NONCE_BYTES
 from wmproof.errors import ProofError
 
-Section = tuple[str, int, bool]
-
 
 def sections(setup: Setup) -> list[Section]:
-    """Name, length in bytes and whether made of field elements, for all but the siblings."""
-    parameters, layout = setup.parameters, setup.pad_layout
-    nonce = NONCE_BYTES if parameters.grinding_bits else 0
-    polynomials = layout.code.dimension + layout.linear_degree + layout.quotient_degree
-    witness_bytes = 4 * parameters.witness_queries * setup.shape.rows
-    pad_bytes = 4 * parameters.pad_queries * layout.column_height
+    """Every part whose length is known."""
+    commitment = setup.commitment.sections()
+    nonce = NONCE_BYTES if setup.commitment.grinding_bits else 0
+    # Thousands of messages have few lengths.
+    said = {size: Section("protocol", size or nonce, size > 0) for size in set(setup.message_sizes)}
     return [
-        ("magic", len(MAGIC), False),
-        ("roots", 2 * HASH_BYTES, False),
-        *(("protocol", size or nonce, size > 0) for size in setup.message_sizes),
-        ("evaluation/row", BYTES * parameters.witness_code.dimension, True),
-        ("pads/polynomials", BYTES * polynomials, True),
-        ("positions/work", nonce, False),
-        ("witness/columns", witness_bytes, True),
-        ("witness/salts", SALT_BYTES * parameters.witness_queries, False),
-        ("pads/columns", pad_bytes, True),
-        ("pads/salts", SALT_BYTES * parameters.pad_queries, False),
+        Section("magic", len(MAGIC), False),
+        *commitment.first,
+        *(said[size] for size in setup.message_sizes),
+        *commitment.last,
     ]
 
 
 def length_bounds(setup: Setup) -> tuple[int, int]:
     """Least and greatest length of a proof in bytes."""
-    parameters = setup.parameters
-    fixed = sum(size for _, size, _ in sections(setup))
-    siblings = sum(
-        queries * (code.length.bit_length() - 1)
-        for code, queries in (
-            (parameters.witness_code, parameters.witness_queries),
-            (parameters.pad_code, parameters.pad_queries),
-        )
-    )
-    return fixed, fixed + HASH_BYTES * siblings
+    fixed, commitment = sum(part.size for part in sections(setup)), setup.commitment.sections()
+    return fixed, fixed + commitment.unit * commitment.most_units
 
 
 def check_encoding(setup: Setup, proof: bytes) -> None:
@@ -64,7 +43,8 @@ def check_encoding(setup: Setup, proof: bytes) -> None:
     least, greatest = length_bounds(setup)
     if not proof.startswith(MAGIC):
         raise ProofError("encoding", "this is no wmproof argument, or one of another version")
-    if not least <= len(proof) <= greatest or (len(proof) - least) % HASH_BYTES:
+    unit = setup.commitment.sections().unit
+    if not least <= len(proof) <= greatest or (len(proof) - least) % unit:
         raise ProofError(
             "encoding",
             "the proof has a length that no proof of this statement has",

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from wmproof._base.threads import thread_count
+from wmproof.argument.algebra.element import Element
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel
-from wmproof.argument.codec import encode_base
-from wmproof.argument.field import random_elements
-from wmproof.argument.ligero.claims import BLINDING_ROWS
-from wmproof.argument.ligero.evaluation_prover import prove_evaluations
-from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
-from wmproof.argument.ligero.pad_prover import PadMatrix, draw_pads
-from wmproof.argument.matrix import FASTEST, MessageMatrix, Storage
+from wmproof.argument.pcs.provers import prover_of
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.system.statement import (
     MAGIC,
@@ -24,7 +22,6 @@ from wmproof.argument.system.statement import (
     Security,
     Setup,
     Statement,
-    padded_rows,
     prepare,
 )
 from wmproof.argument.transcript import (
@@ -34,14 +31,16 @@ from wmproof.argument.transcript import (
     Sink,
     VerifierTranscript,
 )
+from wmproof.errors import InputError, ProofError
+
+T = TypeVar("T")
 
 
 def prove(
     statement: ProvableStatement,
     witness: Sequence[NDArray[Any]],
     security: Security | None = None,
-    *,
-    storage: Storage = FASTEST,
+    largest: Sequence[int] | None = None,
 ) -> bytes:
     """Make a non-interactive proof.
 
@@ -50,13 +49,14 @@ def prove(
     statement : ProvableStatement
     witness : sequence of uint8, uint16 or uint32 arrays (rows, 2^message_bits)
         Canonical, ``statement.rows`` rows in all.
-    storage : Storage
-        How much of the code matrix is held; nobody learns it.
+    largest : sequence of int, optional
+        For each array a number that none in it is above. Public: how long the proof takes tells
+        it. By default that of its type.
     """
     buffer = io.BytesIO(MAGIC)
     buffer.seek(len(MAGIC))
     setup = prepare(statement, security or Security())
-    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL), storage=storage)
+    prove_to(statement, setup, witness, buffer, FiatShamirCoins(PROTOCOL), largest)
     return buffer.getvalue()
 
 
@@ -66,54 +66,64 @@ def prove_to(
     witness: Sequence[NDArray[Any]],
     sink: Sink,
     coins: Coins,
-    *,
-    storage: Storage = FASTEST,
+    largest: Sequence[int] | None = None,
 ) -> None:
     """Run the prover against any source of challenges."""
     record = _Record(coins)
     transcript = ProverTranscript(_Tee(sink, record), record)
     transcript.bind("statement", statement.digest)
     transcript.bind("setup", setup.encode())
-    matrix = witness_matrix(statement, setup, witness)
-    committed = matrix.commit(storage)
-    transcript.send("witness/root", committed.root)
-    pads = draw_pads(setup.shape.pads)
-    pad_matrix = PadMatrix(setup.pad_layout, pads, setup.products)
-    transcript.send("pads/root", pad_matrix.root)
-
+    rows = sum(len(block) for block in witness)
+    if rows != statement.rows:
+        raise InputError(f"a witness of {rows} rows, for a statement of {statement.rows}")
+    side = prover_of(setup.commitment)
+    side.commit(transcript, witness, largest)
     record.start()
-    parameters = setup.parameters
-    channel = ProverChannel(transcript, pads, grinding_bits=parameters.grinding_bits)
-    points = statement.prove(channel)
-    prove_evaluations(channel, matrix, points, blinding=BLINDING_ROWS)
-    pad_matrix.prove(transcript, _replay(statement, setup, record))
-
-    transcript.grind("positions/work", parameters.grinding_bits)
-    witness_positions = transcript.positions(
-        "witness/positions", parameters.witness_code.length, parameters.witness_queries
-    )
-    pad_positions = transcript.positions(
-        "pads/positions", parameters.pad_code.length, parameters.pad_queries
-    )
-    openings = {
-        "witness": committed.open_columns(witness_positions),
-        "pads": pad_matrix.open_columns(pad_positions),
-    }
-    for label, opening in openings.items():
-        transcript.send(f"{label}/columns", encode_base(opening.columns))
-        transcript.send(f"{label}/salts", opening.salts)
-    for label, opening in openings.items():
-        transcript.send(f"{label}/siblings", b"".join(opening.siblings))
+    grinding_bits = setup.commitment.grinding_bits
+    channel = ProverChannel(transcript, side.pads, grinding_bits=grinding_bits)
+    points = _prove(statement, channel)
+    walk = record.replay()
+    replay = _beside(lambda: _Replay(statement, setup, walk, channel.known))
+    record.start()
+    try:
+        side.prove_evaluations(channel, points)
+    except BaseException:  # a peer that hung up, or the user's interrupt: nobody waits any more
+        record.end_replays()
+        raise
+    system = replay().end(record.replay())
+    side.prove_constraints(transcript, system)
+    side.open(transcript)
 
 
-def witness_matrix(
-    statement: Statement, setup: Setup, witness: Sequence[NDArray[Any]]
-) -> MessageMatrix:
-    """The witness with its blinding rows and tails."""
-    code = setup.parameters.witness_code
-    blinding = random_elements((padded_rows(statement.rows) - statement.rows, code.message_length))
-    tails = random_elements((setup.shape.rows, code.tail))
-    return MessageMatrix([*witness, blinding], tails, code)
+def _beside(work: Callable[[], T]) -> Callable[[], T]:
+    """Begin work, which is Python, beside kernels, if there may be two threads; return its result.
+
+    The thread does not keep the process alive.
+    """
+    if thread_count() == 1:
+        return work
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # raised again where the result is wanted
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="wmproof-replay", daemon=True).start()
+    return future.result
+
+
+def _prove(statement: ProvableStatement, channel: ProverChannel) -> Sequence[Sequence[Element]]:
+    """Chosen coins can make a denominator of a lookup zero, and an honest prover stops there.
+
+    That tells nothing of the witness: whatever is looked up is an entry of the public table, and
+    its denominator is zero in the table as well.
+    """
+    try:
+        return statement.prove(channel)
+    except ZeroDivisionError:
+        raise ProofError("challenge", "these challenges make the prover divide by zero") from None
 
 
 class _Record:
@@ -123,6 +133,7 @@ class _Record:
         self._coins = coins
         self.sent = io.BytesIO()
         self._draws: list[bytes] = []
+        self._replayed: list[bytes] = []
 
     def start(self) -> None:
         """Forget what came before the protocol."""
@@ -145,7 +156,12 @@ class _Record:
 
     def replay(self) -> VerifierTranscript:
         """A verifier's transcript over the recorded messages and challenges."""
+        self._replayed = self._draws
         return VerifierTranscript(io.BytesIO(self.sent.getvalue()), ReplayedCoins(self._draws))
+
+    def end_replays(self) -> None:
+        """The last one fails at its next challenge."""
+        self._replayed.clear()
 
 
 class _Tee:
@@ -182,9 +198,43 @@ class ReplayedCoins:
         return True
 
 
-def _replay(statement: Statement, setup: Setup, record: _Record) -> ConstraintSystem:
-    transcript = record.replay()
-    channel = VerifierChannel(transcript, grinding_bits=setup.parameters.grinding_bits)
-    claims = statement.verify(channel)
-    EvaluationTest(channel, setup.parameters.witness_code, setup.shape.rows, claims)
-    return channel.system
+class _KnowingChannel(VerifierChannel):
+    """A verifier's that computes nothing which the prover knows; whoever judges has none."""
+
+    def __init__(
+        self, transcript: VerifierTranscript, known: Mapping[str, Element], grinding_bits: int
+    ) -> None:
+        super().__init__(transcript, grinding_bits=grinding_bits)
+        self._known = known
+
+    def public(self, compute: Callable[[], Element], label: str = "") -> Element:
+        return self._known[label] if label in self._known else compute()
+
+
+class _Replay:
+    """What the verifier will demand of the pads: its walk through the statement's protocol.
+
+    Parameters
+    ----------
+    transcript : VerifierTranscript
+        All that was said until the claims about the witness were left.
+    known : mapping of str to Element
+        Public numbers that were computed already.
+    """
+
+    def __init__(
+        self,
+        statement: Statement,
+        setup: Setup,
+        transcript: VerifierTranscript,
+        known: Mapping[str, Element],
+    ) -> None:
+        self._commitment = setup.commitment
+        self._channel = _KnowingChannel(transcript, known, setup.commitment.grinding_bits)
+        self._claims = statement.verify(self._channel)
+
+    def end(self, transcript: VerifierTranscript) -> ConstraintSystem:
+        """Walk on through the proof of the claims."""
+        self._channel.transcript = transcript
+        self._commitment.verifier().receive_evaluations(self._channel, self._claims)
+        return self._channel.system

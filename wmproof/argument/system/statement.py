@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
+from wmproof.argument.algebra.element import ZERO, Element
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import element_bytes
-from wmproof.argument.element import ZERO, Element
-from wmproof.argument.ligero.claims import BLINDING_ROWS, PointClaim
-from wmproof.argument.ligero.evaluation_verifier import EvaluationTest
-from wmproof.argument.ligero.pad_layout import PadLayout
-from wmproof.argument.reed_solomon import Code
-from wmproof.argument.soundness import Parameters, Shape, argument_errors, choose_parameters
+from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.commitment import PolynomialCommitment, Shape
+from wmproof.argument.pcs.schemes import SCHEME
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ class Statement(Protocol):
     def verify(self, channel: VerifierChannel) -> list[PointClaim]:
         """Run the verifier; return what has to hold of the witness, at least one claim.
 
-        Points have (row bits + message_bits) elements, row bits from `padded_rows`. The sequence of
+        Points have (`row_bits` + message_bits) elements. The sequence of
         calls must not depend on what is received.
         """
         ...
@@ -83,14 +81,9 @@ class Security:
     grinding_bits: int = 16
 
 
-def padded_rows(rows: int) -> int:
-    """Rows with blinding: a whole aligned block of `BLINDING_ROWS` random rows comes last."""
-    return rows + -rows % BLINDING_ROWS + BLINDING_ROWS
-
-
 def row_bits(rows: int) -> int:
     """Variables that index the rows of a statement's witness, blinding included."""
-    return (padded_rows(rows) - 1).bit_length()
+    return (SCHEME.padded_rows(rows) - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -100,27 +93,20 @@ class Setup:
     Attributes
     ----------
     shape : Shape
-    parameters : Parameters
-    products : sequence of (int, int)
-        The pairs of pads whose products are committed.
+    commitment : PolynomialCommitment
+        At its parameters.
     message_sizes : sequence of int
         Bytes of each message of the protocol and of the claims' sumcheck; all of them field
-        elements, but for nonces, which count as 0.
+        elements, except nonces, which count as 0.
     """
 
     shape: Shape
-    parameters: Parameters
-    products: Sequence[tuple[int, int]]
+    commitment: PolynomialCommitment
     message_sizes: Sequence[int]
-
-    @property
-    def pad_layout(self) -> PadLayout:
-        """Where pads lie."""
-        return PadLayout(self.parameters.pad_code, self.shape.pads, self.shape.products)
 
     def encode(self) -> bytes:
         """Canonical bytes of everything chosen, for the transcript."""
-        chosen = {"shape": asdict(self.shape), "parameters": asdict(self.parameters)}
+        chosen = {"shape": asdict(self.shape), "parameters": self.commitment.chosen()}
         return json.dumps(chosen, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -155,9 +141,9 @@ def prepare(statement: Statement, security: Security) -> Setup:
     """Derive sizes and parameters, by running the statement's verifier on zeros."""
     transcript = _Rehearsal()
     channel = VerifierChannel(transcript, rehearsal=True)
-    rows = padded_rows(statement.rows)
+    rows = SCHEME.padded_rows(statement.rows)
     claims = statement.verify(channel)
-    EvaluationTest(channel, Code(statement.message_bits, 0), rows, claims)
+    SCHEME.rehearse(channel, rows, statement.message_bits, claims)
     system = channel.system
     shape = Shape(
         rows,
@@ -167,16 +153,16 @@ def prepare(statement: Statement, security: Security) -> Setup:
         len(system.products),
         len(system.zeros),
     )
-    parameters = choose_parameters(
+    commitment = SCHEME.choose(
         shape,
+        system.products,
         statement.errors(),
         security_bits=security.bits,
         grinding_bits=security.grinding_bits,
     )
-    # The last message is the combined row, whose tail was not known yet.
-    return Setup(shape, parameters, system.products, transcript.sizes[:-1])
+    return Setup(shape, commitment, transcript.sizes)
 
 
 def error_table(statement: Statement, setup: Setup) -> dict[str, Fraction]:
     """Soundness error of each part for the actual sizes."""
-    return argument_errors(setup.shape, setup.parameters, statement.errors())
+    return setup.commitment.errors(statement.errors())

@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 
-from wmproof.circuit.frontend.arguments import Arguments
+from wmproof.circuit.frontend.arguments import Arguments, not_widened
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.linear_operators import scaled, shifted
+from wmproof.circuit.frontend.linear_operators import add_tensors, scaled, shifted
 from wmproof.circuit.frontend.values import Bytes, Tensor
 from wmproof.circuit.network import Clamp, Leaky, Smooth
 from wmproof.errors import InputError
 
 
-def relu(builder: Builder, arguments: Arguments) -> Tensor:
+def _relu(builder: Builder, arguments: Arguments) -> Tensor:
     """Relu; free on bytes that cannot be negative."""
     value = arguments.tensor()
     if isinstance(value, Bytes) and builder.nonnegative(value.node):
@@ -22,7 +22,7 @@ def relu(builder: Builder, arguments: Arguments) -> Tensor:
     return builder.activation(value, Clamp(0.0))
 
 
-def clip(builder: Builder, arguments: Arguments) -> Tensor:
+def _clip(builder: Builder, arguments: Arguments) -> Tensor:
     """Clip to constants: ReLU6, Hardtanh."""
     low = arguments.number("min", -math.inf)
     high = arguments.number("max", math.inf)
@@ -40,12 +40,14 @@ def leaky_relu(builder: Builder, arguments: Arguments) -> Tensor:
     return _leaky(builder, arguments.tensor(), arguments.number("alpha", 0.01))
 
 
-def prelu(builder: Builder, arguments: Arguments) -> Tensor:
+def _prelu(builder: Builder, arguments: Arguments) -> Tensor:
     """PRelu with one slope for the whole tensor."""
-    slopes = np.unique(arguments.constant(1))
+    value, given = arguments.tensor(), arguments.constant(1)
+    not_widened(given, value.shape)
+    slopes = np.unique(given)
     if len(slopes) != 1:
         raise InputError(f"has {len(slopes)} slopes; one for the whole layer is handled")
-    return _leaky(builder, arguments.tensor(), float(slopes[0]))
+    return _leaky(builder, value, float(slopes[0]))
 
 
 def _leaky(builder: Builder, value: Tensor, slope: float) -> Tensor:
@@ -54,7 +56,7 @@ def _leaky(builder: Builder, value: Tensor, slope: float) -> Tensor:
     return builder.activation(value, Leaky(slope) if slope else Clamp(0.0))
 
 
-def hard_sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
+def _hard_sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
     """HardSigmoid: alpha x + beta clipped to [0, 1]."""
     gain = np.array(arguments.number("alpha", 0.2))
     start = np.array(arguments.number("beta", 0.5))
@@ -62,18 +64,50 @@ def hard_sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
     return builder.activation(line, Clamp(0.0, 1.0))
 
 
-def gelu(builder: Builder, arguments: Arguments) -> Tensor:
+def _gelu(builder: Builder, arguments: Arguments) -> Tensor:
     """Gelu, exact or by its tanh approximation."""
     form = arguments.attributes.get("approximate", b"none")
     kind = "gelu_tanh" if form in (b"tanh", "tanh") else "gelu"
     return builder.activation(arguments.tensor(), Smooth(kind))
 
 
-def elu(builder: Builder, arguments: Arguments) -> Tensor:
-    """Elu with alpha = 1."""
-    if arguments.number("alpha", 1.0) != 1.0:
-        raise InputError(f"has alpha = {arguments.number('alpha', 1.0)}; 1 is handled")
-    return builder.activation(arguments.tensor(), Smooth("elu"))
+def _elu(builder: Builder, arguments: Arguments) -> Tensor:
+    """Elu; one lookup where alpha is 1."""
+    alpha = arguments.number("alpha", 1.0)
+    if alpha == 1.0:
+        return builder.activation(arguments.tensor(), Smooth("elu"))
+    return _bent(builder, arguments.tensor(), 1.0, alpha)
+
+
+def _selu(builder: Builder, arguments: Arguments) -> Tensor:
+    """Selu: an Elu times gamma."""
+    alpha = arguments.number("alpha", 1.6732631921768188)
+    gamma = arguments.number("gamma", 1.0507010221481323)
+    return _bent(builder, arguments.tensor(), gamma, gamma * alpha)
+
+
+def _celu(builder: Builder, arguments: Arguments) -> Tensor:
+    """Celu: alpha times the Elu of x / alpha."""
+    alpha = arguments.number("alpha", 1.0)
+    if not 2.0**-6 <= alpha <= 2.0**6:
+        raise InputError(f"has alpha = {alpha}")
+    shrunk = scaled(builder.affine(arguments.tensor()), np.array(1 / alpha))
+    return scaled(builder.affine(builder.activation(shrunk, Smooth("elu"))), np.array(alpha))
+
+
+def _bent(builder: Builder, value: Tensor, gain: float, depth: float) -> Tensor:
+    """Gain * x above zero, and depth * (exp(x) - 1) below: two lookups and their sum."""
+    if not (2.0**-6 <= gain <= 2.0**6 and 2.0**-6 <= depth <= 2.0**6):
+        raise InputError(f"has a slope of {gain} above zero and reaches {-depth} below")
+    line = builder.committed(value)
+    above = scaled(builder.affine(builder.activation(line, Clamp(0.0))), np.array(gain))
+    below = builder.affine(builder.activation(line, Smooth("exp_of_negative")))
+    return add_tensors(builder, above, shifted(scaled(below, np.array(depth)), np.array(-depth)))
+
+
+def _mish(builder: Builder, arguments: Arguments) -> Tensor:
+    """X tanh(softplus(x))."""
+    return builder.activation(arguments.tensor(), Smooth("mish"))
 
 
 def sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
@@ -81,39 +115,42 @@ def sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
     return builder.activation(arguments.tensor(), Smooth("sigmoid"))
 
 
-def tanh(builder: Builder, arguments: Arguments) -> Tensor:
+def _tanh(builder: Builder, arguments: Arguments) -> Tensor:
     """Tanh."""
     return builder.activation(arguments.tensor(), Smooth("tanh"))
 
 
-def hard_swish(builder: Builder, arguments: Arguments) -> Tensor:
+def _hard_swish(builder: Builder, arguments: Arguments) -> Tensor:
     """HardSwish."""
     return builder.activation(arguments.tensor(), Smooth("hard_swish"))
 
 
-def silu(builder: Builder, arguments: Arguments) -> Tensor:
+def _silu(builder: Builder, arguments: Arguments) -> Tensor:
     """X sigmoid(x), also called Swish."""
     if arguments.number("alpha", 1.0) != 1.0:
         raise InputError("has a slope other than 1")
     return builder.activation(arguments.tensor(), Smooth("silu"))
 
 
-def softplus(builder: Builder, arguments: Arguments) -> Tensor:
+def _softplus(builder: Builder, arguments: Arguments) -> Tensor:
     """Softplus."""
     return builder.activation(arguments.tensor(), Smooth("softplus"))
 
 
 ACTIVATION_OPERATORS = {
-    "Relu": relu,
-    "Clip": clip,
+    "Relu": _relu,
+    "Clip": _clip,
     "LeakyRelu": leaky_relu,
-    "PRelu": prelu,
-    "HardSigmoid": hard_sigmoid,
-    "HardSwish": hard_swish,
+    "PRelu": _prelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
     "Sigmoid": sigmoid,
-    "Tanh": tanh,
-    "Gelu": gelu,
-    "Swish": silu,
-    "Elu": elu,
-    "Softplus": softplus,
+    "Tanh": _tanh,
+    "Gelu": _gelu,
+    "Swish": _silu,
+    "Elu": _elu,
+    "Selu": _selu,
+    "Celu": _celu,
+    "Mish": _mish,
+    "Softplus": _softplus,
 }

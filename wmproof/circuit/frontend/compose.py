@@ -16,6 +16,7 @@ import numpy as np
 from wmproof.circuit import ir
 from wmproof.circuit.network import FloatConv, FloatLinear, Floats
 from wmproof.circuit.quantise import source_channels
+from wmproof.circuit.rounding import after_layer, passed
 
 
 def as_linear_source(node: int, shape: ir.Shape) -> FloatLinear:
@@ -29,7 +30,24 @@ def as_linear_source(node: int, shape: ir.Shape) -> FloatLinear:
 def compose(
     layer: FloatConv, bias: Floats, inner: FloatLinear, shapes: list[ir.Shape]
 ) -> FloatLinear | None:
-    """`layer` (its source and offset ignored) after `inner`, or None where no rule applies."""
+    """`layer` (its source and offset ignored) after `inner`, or None where no rule applies.
+
+    Parameters
+    ----------
+    layer : FloatConv
+        Its source and offset are ignored.
+    bias : float64 array
+        Of the layer.
+    inner : FloatLinear
+        The map that the layer reads.
+    shapes : list of tuple of int
+        Of the nodes.
+
+    Returns
+    -------
+    FloatLinear, or None
+        None where no rule makes one map of the two.
+    """
     if len(inner.terms) != 1 or inner.bias.shape[1:] != (1, 1):
         return None
     term = inner.terms[0]
@@ -44,7 +62,8 @@ def compose(
         return None
     merged, extra = result
     shape = ir.conv_shape(merged, merged.weight.shape, shapes[merged.source])
-    return FloatLinear((bias + extra)[:, None, None], (merged,), shape)
+    way = after_layer(layer, bias, passed(inner))
+    return FloatLinear((bias + extra)[:, None, None], (merged,), shape, way)
 
 
 def _is_box(term: FloatConv) -> bool:
@@ -74,8 +93,10 @@ def _after_box(
     offset = term.offset + inner.bias[:, 0, 0] / (gain * (qh * qw))
     if not np.isfinite(offset).all():
         return None
-    weight = layer.weight * source_channels(layer, gain)
-    if layer.kernel != (1, 1) and weight.shape[2:] == layer.kernel:
+    weight = layer.weight
+    if (gain != 1).any():
+        weight = weight * source_channels(layer, gain)
+    if not plain and layer.kernel != (1, 1) and weight.shape[2:] == layer.kernel:
         weight = weight.repeat(qh, axis=2).repeat(qw, axis=3)
     top, left, bottom, right = layer.pads
     merged = replace(
@@ -96,7 +117,7 @@ def _pointwise_after_depthwise(
     """A 1x1 convolution of an (overlapping, padded) average pool or depthwise convolution."""
     weight = layer.weight * term.weight[:, 0][None]
     merged = replace(term, weight=weight, groups=1)
-    return merged, row_products(layer.weight[:, :, 0, 0], inner.bias[:, 0, 0])
+    return merged, _row_products(layer.weight[:, :, 0, 0], inner.bias[:, 0, 0])
 
 
 def _averages_freely(layer: FloatConv) -> bool:
@@ -125,7 +146,7 @@ def _average_after_pointwise(
     return merged, inner.bias[:, 0, 0] * gain * math.prod(layer.kernel)
 
 
-def row_products(matrix: Floats, vector: Floats) -> Floats:
+def _row_products(matrix: Floats, vector: Floats) -> Floats:
     """Matrix @ vector, each entry the correctly rounded sum of its rounded products."""
     if not vector.any():
         return np.zeros(len(matrix))

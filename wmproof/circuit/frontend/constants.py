@@ -7,6 +7,8 @@ reference implementation: constants are the same on every machine.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,67 +17,49 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from wmproof.circuit.frontend.arguments import Arguments, batch_dependent
+from wmproof.circuit.frontend.rounded_constants import SUMMED, summed
+from wmproof.circuit.frontend.values import Constant
 from wmproof.circuit.ir import TENSOR_LIMIT
 from wmproof.errors import InputError
 
-FOLDABLE = frozenset(
-    {
-        "Add",
-        "And",
-        "Cast",
-        "Ceil",
-        "Clip",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Div",
-        "Equal",
-        "Expand",
-        "Flatten",
-        "Floor",
-        "Gather",
-        "GatherND",
-        "Greater",
-        "GreaterOrEqual",
-        "Identity",
-        "Less",
-        "LessOrEqual",
-        "Max",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Not",
-        "Or",
-        "Pad",
-        "Range",
-        "Reciprocal",
-        "Relu",
-        "Reshape",
-        "Shape",
-        "Size",
-        "Slice",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    }
-)
+_EXACT = """
+Abs Add And Cast Ceil Clip Concat Constant ConstantOfShape DepthToSpace Div Equal Expand EyeLike
+Flatten Floor Gather GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max
+Min Mod Mul Neg NonZero Not Or Pad Range Reciprocal ReduceMax ReduceMin Relu Reshape Round
+ScatterElements ScatterND Shape Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub Tile Transpose
+Trilu Unsqueeze Where Xor
+"""
+FOLDABLE = frozenset(_EXACT.split())
 _SMALL = 64  # elements of a constant that is itself a shape
 
 
 def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) -> list[NDArray[Any]]:
-    """Outputs of a node all of whose inputs are constants; raises `InputError` if it cannot."""
+    """Outputs of a node all of whose inputs are constants.
+
+    Parameters
+    ----------
+    inputs : list of array or None
+        None where an input is left out.
+
+    Returns
+    -------
+    list of array
+
+    Raises
+    ------
+    InputError
+        The operator is not one that is folded, or fails on these inputs.
+    """
+    if node.op_type in SUMMED:
+        return summed(node, inputs)
     if node.op_type not in FOLDABLE:
         raise InputError("is computed from constants by an operator that is not folded")
     names = [
         name if value is not None else "" for name, value in zip(node.input, inputs, strict=True)
     ]
     feeds = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
+    _check_integers(node, inputs)
     graph = helper.make_graph(
         [node],
         "constant",
@@ -92,6 +76,198 @@ def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) ->
     except Exception as error:
         # onnx's evaluator raises whatever its operator raises.
         raise InputError(f"cannot be folded ({error})") from None
+
+
+# Which inputs these move; the number of images may pass through them on its way to a shape.
+_MOVED = {
+    "Cast": (0,),
+    "Gather": (0,),
+    "Slice": (0,),
+    "Squeeze": (0,),
+    "Unsqueeze": (0,),
+    "Identity": (0,),
+    "Reshape": (0,),
+    "Where": (1, 2),
+}
+
+
+def fold_counts(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -> list[Constant]:
+    """As `fold`, for constants some of whose elements count images: offsets + counts * N.
+
+    Parameters
+    ----------
+    inputs : list of Constant or None
+
+    Raises
+    ------
+    InputError
+        An output depends on the number of images in another way.
+    """
+    kind = node.op_type
+    given = [v for v in inputs if v is not None]
+    moved = range(len(inputs)) if kind == "Concat" else _MOVED.get(kind, ())
+    counting = [i for i, v in enumerate(inputs) if v is not None and v.counts is not None]
+    whole = kind != "Cast" or _cast_target(node) in {6, 7}
+    if whole and set(counting) <= set(moved):
+        return _linear(node, inputs, opset, moved)
+    if kind in {"Add", "Sub"}:
+        return _linear(node, inputs, opset, range(2))
+    if kind in {"Mul", "Div"} and len(counting) == 1 and (kind == "Mul" or counting == [0]):
+        result = _linear(node, inputs, opset, counting)
+        other = given[1 - counting[0]].array
+        parts = (given[0].array, _counts(given[0]))
+        if kind == "Div" and any((part % other).any() for part in parts):
+            raise batch_dependent()
+        return result
+    if kind == "Equal":
+        return [Constant(_never_equal(*given))]
+    if kind in {"Shape", "Size"}:
+        return [Constant(array) for array in fold(node, [given[0].array], opset)]
+    if kind == "Range" and counting == [1]:
+        start, end, step = (v.array.reshape(()) for v in given)
+        if start == 0 == end and step == 1 and (_counts(given[1]) == 1).all():
+            return [Constant(np.zeros(1, np.int64), None, 0, 1)]
+    if kind in {"ConstantOfShape", "Expand"}:
+        return [_repeated(node, inputs, opset)]
+    raise batch_dependent()
+
+
+_BY_ELEMENT = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Equal", "Not", "And", "Or", "Cast"})
+
+
+def fold_repeated(
+    node: onnx.NodeProto, inputs: list[Constant | None], opset: int
+) -> list[Constant]:
+    """As `fold`, where an input has a copy, or a step of a ramp, for each image.
+
+    Parameters
+    ----------
+    inputs : list of Constant or None
+
+    Raises
+    ------
+    InputError
+        An output would not consist of one copy for each image.
+    """
+    given = [v for v in inputs if v is not None]
+    sides = [i for i, v in enumerate(given) if v.batch is not None]
+    value = given[sides[0]]
+    batch, array = value.batch or 0, value.array
+    if node.op_type == "Reshape" and sides == [0]:
+        return [_reshaped(node, value, given[1], opset)]
+    if any(v.counts is not None for v in given):
+        raise batch_dependent()
+    result = fold(node, [None if v is None else v.array for v in inputs], opset)[0]
+    if node.op_type == "Identity":
+        return [value]
+    if node.op_type == "Unsqueeze" and sides == [0]:
+        axes = sorted(int(a) % result.ndim for a in _axes(node, given))
+        rest = [axis for axis in range(result.ndim) if axis not in axes]
+        return [replace(value, array=result, batch=rest[batch])]
+    place = batch + result.ndim - array.ndim
+    alike = all(_same_copies(v, value, place - result.ndim) for v in given)
+    if not alike or node.op_type not in _BY_ELEMENT:
+        raise batch_dependent()
+    if not value.ramp:
+        return [Constant(result, None, place)]
+    ramps = {
+        "Add": lambda other: value.ramp,
+        "Mul": lambda other: value.ramp * int(other.array.max()),
+    }
+    other = given[1 - sides[0]] if len(given) == 2 and len(sides) == 1 else value
+    single = node.op_type == "Add" or other.array.size == 1
+    if array.dtype.kind != "i" or other is value or node.op_type not in ramps or not single:
+        raise batch_dependent()
+    return [Constant(result, None, place, ramps[node.op_type](other))]
+
+
+def _same_copies(one: Constant, value: Constant, place: int) -> bool:
+    """Whether an operand is the same for each image along axis `place`, counted from the end."""
+    shape = one.array.shape
+    if one.batch is None:
+        return len(shape) < -place or shape[place] == 1
+    same = one.batch - one.array.ndim == place and one.ramp == value.ramp
+    return same and shape[place] == value.array.shape[place]
+
+
+def _reshaped(node: onnx.NodeProto, value: Constant, shape: Constant, opset: int) -> Constant:
+    """Reshape of copies: what is one image's part stays together."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    arguments = Arguments((value, shape), attributes, opset)
+    new, axis, outer = arguments.moved_shape(value.shape, value.batch or 0)
+    if outer != 1 or value.ramp:
+        raise batch_dependent()
+    return Constant(value.array.reshape(new), None, axis)
+
+
+def _cast_target(node: onnx.NodeProto) -> int:
+    return int(next(a.i for a in node.attribute if a.name == "to"))
+
+
+def _axes(node: onnx.NodeProto, given: list[Constant]) -> list[int]:
+    numbers = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return list(numbers.get("axes", given[1].array.reshape(-1) if len(given) > 1 else []))
+
+
+def _counts(value: Constant) -> NDArray[np.int64]:
+    return np.zeros(value.array.shape, np.int64) if value.counts is None else value.counts
+
+
+def _linear(
+    node: onnx.NodeProto, inputs: list[Constant | None], opset: int, moved: Iterable[int]
+) -> list[Constant]:
+    """Fold offsets and counts on their own: what the operator does to both is linear."""
+    plain = [None if v is None else v.array for v in inputs]
+    slopes = [
+        v if v is None or i not in set(moved) else _counts(v).astype(v.array.dtype)
+        for i, v in enumerate(inputs)
+    ]
+    counts = [v.array if isinstance(v, Constant) else v for v in slopes]
+    results = zip(fold(node, plain, opset), fold(node, counts, opset), strict=True)
+    return [Constant(a, b.astype(np.int64) if b.any() else None) for a, b in results]
+
+
+def _never_equal(a: Constant, b: Constant) -> NDArray[np.bool_]:
+    """Which elements are equal, if that is the same for every number of images."""
+    offset, slope = a.array - b.array, _counts(a) - _counts(b)
+    number = np.where(slope != 0, -offset // np.where(slope, slope, 1), 0)
+    if ((slope != 0) & (number >= 1) & (number * slope == -offset)).any():
+        raise batch_dependent()
+    return np.asarray((slope == 0) & (offset == 0))
+
+
+def _repeated(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -> Constant:
+    """A constant with a copy for each image along one axis."""
+    place = 0 if node.op_type == "ConstantOfShape" else 1
+    shape = inputs[place]
+    if shape is None or shape.counts is None or np.count_nonzero(shape.counts) != 1:
+        raise batch_dependent()
+    axis = int(np.flatnonzero(shape.counts)[0])
+    if shape.array[axis] != 0 or shape.counts[axis] != 1:
+        raise batch_dependent()
+    arrays = [None if v is None else v.array for v in inputs]
+    single = shape.array.copy()
+    single[axis] = 1
+    arrays[place] = single
+    made = fold(node, arrays, opset)[0]
+    # Expand aligns axes from the right; the source must have one element there.
+    batch = axis + made.ndim - len(single)
+    if made.shape[batch] != 1:
+        raise batch_dependent()
+    return Constant(made, None, batch)
+
+
+def _check_integers(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -> None:
+    """Refuse what NumPy and ONNX Runtime round or wrap differently."""
+    arrays = [v for v in inputs if v is not None and v.size]
+    whole = node.op_type in {"Div", "Mod"} and arrays[0].dtype.kind in "iu"
+    if whole and (any((v < 0).any() for v in arrays) or not arrays[-1].all()):
+        raise InputError("divides negative integers, or by zero")
+    if node.op_type == "Cast" and arrays and arrays[0].dtype.kind == "f":
+        target = helper.tensor_dtype_to_np_dtype(_cast_target(node))
+        limits = np.iinfo(target) if target.kind in "iu" else None
+        if limits and not ((arrays[0] > limits.min - 1) & (arrays[0] < limits.max)).all():
+            raise InputError(f"casts a number beyond the range of {target}")
 
 
 def _check_size(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]]) -> None:

@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 from wmproof.circuit.frontend.arguments import Arguments, floats, normal_axis
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.linear_operators import dense
-from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Gathered
+from wmproof.circuit.frontend.shape_operators import gathers_slices
+from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Folded, Gathered
 from wmproof.circuit.network import Floats
 from wmproof.errors import InputError
 
 _LARGEST = 2**26
+_CANCELLING = 2.0**10
+_SENSIBLE = 2.0**20
 
 
 def starts_gathering(operator: str, arguments: Arguments) -> bool:
     """Whether an operator leaves what wiring and convolutions can express."""
-    if operator == "Transpose":
-        return bool(arguments.ints("perm", (1,))[0] != 0)
-    return operator in {"Gather", "GatherND", "Where"}
+    if operator == "Gather":
+        return not gathers_slices(arguments)
+    return operator in {"GatherND", "Where"}
 
 
 def gathered(builder: Builder, arguments: Arguments) -> Arguments:
@@ -37,6 +40,8 @@ def gathered(builder: Builder, arguments: Arguments) -> Arguments:
     inputs = [
         value
         if value is None or isinstance(value, Constant | Gathered)
+        else _of_folded(builder, value)
+        if isinstance(value, Folded)
         else _start(builder, builder.bytes(arguments.tensor(index)))
         for index, value in enumerate(arguments.inputs)
     ]
@@ -46,6 +51,14 @@ def gathered(builder: Builder, arguments: Arguments) -> Arguments:
 def _start(builder: Builder, value: Bytes) -> Gathered:
     index = np.arange(math.prod(value.shape)).reshape(1, *value.shape)
     return Gathered(value.node, index, np.ones(index.shape), np.zeros(value.shape), 0)
+
+
+def _of_folded(builder: Builder, value: Folded) -> Gathered:
+    if value.shape[value.axis] != 1:
+        raise InputError("gathers elements of a tensor whose batch is joined with another axis")
+    source = builder.bytes(value.inner)
+    index = np.arange(math.prod(value.shape)).reshape(1, *value.shape)
+    return Gathered(source.node, index, np.ones(index.shape), np.zeros(value.shape), value.axis)
 
 
 def _only(arguments: Arguments) -> Gathered:
@@ -124,7 +137,7 @@ def _where(arguments: Arguments) -> Gathered:
     """Where with a constant condition between a tensor and a constant."""
     condition = arguments.constant(0).astype(bool)
     tensor_first = isinstance(arguments.inputs[1], Gathered)
-    other = floats(arguments.constant(2 if tensor_first else 1))
+    other = _sensible(arguments.constant(2 if tensor_first else 1))
     shape = np.broadcast_shapes(condition.shape, other.shape)
     value = _widened(_only(arguments), shape)
     keep = np.broadcast_to(condition if tensor_first else ~condition, value.shape)
@@ -139,7 +152,7 @@ def _add(arguments: Arguments) -> Gathered:
     left, right = arguments.inputs[:2]
     if not isinstance(left, Gathered) or not isinstance(right, Gathered):
         value = _only(arguments)
-        constant = floats(arguments.constant(0 if value is right else 1))
+        constant = _sensible(arguments.constant(0 if value is right else 1))
         value = _widened(value, constant.shape)
         return replace(value, bias=value.bias + constant)
     if left.node != right.node or left.shape != right.shape:
@@ -152,6 +165,14 @@ def _add(arguments: Arguments) -> Gathered:
     )
 
 
+def _sensible(array: NDArray[Any]) -> Floats:
+    """A constant that float32 adds to gathered elements, or multiplies them by, without harm."""
+    wide, sizes = floats(array), np.abs(array)
+    if (sizes > _SENSIBLE).any() or ((sizes > 0) & (sizes < 1 / _SENSIBLE)).any():
+        raise InputError("has a constant beside which float32 loses what is gathered")
+    return wide
+
+
 def _scale(value: Gathered, factor: Floats) -> Gathered:
     value = _widened(value, factor.shape)
     return replace(value, weight=value.weight * factor, bias=value.bias * factor)
@@ -160,14 +181,14 @@ def _scale(value: Gathered, factor: Floats) -> Gathered:
 def _multiply(arguments: Arguments) -> Gathered:
     value = _only(arguments)
     side = 0 if value is arguments.inputs[1] else 1
-    return _scale(value, floats(arguments.constant(side)))
+    return _scale(value, _sensible(arguments.constant(side)))
 
 
 def _divide(arguments: Arguments) -> Gathered:
     divisor = floats(arguments.constant(1))
     if not np.all(divisor):
         raise InputError("divides by zero")
-    return _scale(_only(arguments), 1.0 / divisor)
+    return _scale(_only(arguments), _sensible(1.0 / divisor))
 
 
 def _reduce_mean(arguments: Arguments) -> Gathered:
@@ -203,9 +224,7 @@ def _reshape(arguments: Arguments) -> Gathered:
     value = _only(arguments)
     if value.batch:
         raise InputError("reshapes while the batch is not the first axis")
-    shape = np.empty(value.shape, np.bool_).reshape(arguments.constant(1).tolist()).shape
-    if shape[0] != 1:
-        raise InputError(f"reshapes {value.shape} to {shape}: the batch must stay the first axis")
+    shape = arguments.new_shape(value.shape)
     return _Move(lambda array: array.reshape(shape), 0)(value)
 
 
@@ -232,12 +251,17 @@ GATHERED_OPERATORS: dict[str, Callable[[Arguments], Gathered]] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Identity": _identity,
-    "Dropout": _identity,
 }
 
 
 def absorb(builder: Builder, arguments: Arguments) -> Affine:
-    """Gemm on a gathered tensor: its matrix in terms of the bytes themselves."""
+    """Gemm on a gathered tensor: its matrix in terms of the bytes themselves.
+
+    Raises
+    ------
+    InputError
+        The matrix is no constant, does not fit, or its sums cancel.
+    """
     value = arguments.inputs[0]
     matrix = arguments.constant(1)
     if not isinstance(value, Gathered) or matrix.ndim != 2:
@@ -249,14 +273,18 @@ def absorb(builder: Builder, arguments: Arguments) -> Affine:
         raise InputError(f"a matrix of shape {matrix.shape} on a tensor {value.shape}")
     source = math.prod(builder.shapes[value.node])
     folded = np.zeros((source, columns.shape[1]))
+    sizes = np.zeros_like(folded)
     constant = np.zeros(columns.shape[1])
     # One element after the other: a fixed order of the float additions.
     for place, column in enumerate(columns):
         for index, weight in zip(value.index[:, 0, place], value.weight[:, 0, place], strict=True):
             if weight:
                 folded[index] += weight * column
+                sizes[index] += np.abs(weight * column)
         if value.bias[0, place]:
             constant += value.bias[0, place] * column
+    if sizes.max(initial=0) > _CANCELLING * np.abs(folded).max(initial=0):
+        raise InputError("gathers elements whose sums cancel, which float32 would round away")
     folded *= arguments.number("alpha", 1.0)
     bias = constant * arguments.number("alpha", 1.0)
     if arguments.has(2):

@@ -6,18 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 
-from wmproof.circuit.frontend.arguments import Arguments, floats, planar
+from wmproof.circuit.frontend.arguments import (
+    Arguments,
+    distinct,
+    floats,
+    normal_axis,
+    not_widened,
+    planar,
+)
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Padded, Rearrange, Tensor
+from wmproof.circuit.frontend.values import Affine, Constant, Padded, Rearrange, Tensor
 from wmproof.circuit.network import FloatConv, FloatLinear, Floats
+from wmproof.circuit.rounding import after_scaling, after_shift, after_sum, passed
 from wmproof.errors import InputError
 
 _MOST_TERMS = 2**10
 
 
 def conv(builder: Builder, arguments: Arguments) -> Affine:
-    """Conv in two dimensions, any stride, padding, dilation and groups."""
+    """Conv in one or two dimensions, any stride, padding, dilation and groups.
+
+    Raises
+    ------
+    InputError
+        The weight is no constant of as many axes, or does not fit the input.
+    """
     value, weight = arguments.tensor(), floats(arguments.constant(1))
+    if len(value.shape) == weight.ndim == 3:
+        return _conv_of_rows(builder, arguments)
     _, height, width = planar(value.shape)
     if weight.ndim != 4:
         raise InputError(f"its weight has shape {weight.shape}, not (O, I, kh, kw)")
@@ -32,8 +48,30 @@ def conv(builder: Builder, arguments: Arguments) -> Affine:
     return Affine(linear, (), (1, *linear.shape))
 
 
+def _conv_of_rows(builder: Builder, arguments: Arguments) -> Affine:
+    """Conv along one axis: the rows stand on end as pictures one pixel wide."""
+    value, weight = builder.bytes(arguments.tensor()), arguments.constant(1)
+    tall = builder.reshape(value, (*value.shape[1:], 1))
+    ones = {
+        name: (*arguments.ints(name), 1)
+        for name in ("strides", "dilations")
+        if name in arguments.attributes
+    }
+    pads = tuple(size for low in arguments.ints("pads", (0, 0)) for size in (low, 0))
+    attributes = arguments.attributes | ones | {"pads": pads}
+    inputs = (tall, Constant(weight[..., None]), *arguments.inputs[2:])
+    found = conv(builder, replace(arguments, inputs=inputs, attributes=attributes))
+    return found.then(Rearrange(None, found.shape[1:-1]), found.shape[:-1])
+
+
 def pair(values: tuple[int, ...]) -> tuple[int, int]:
-    """Two numbers, one for each spatial axis."""
+    """Two numbers, one for each spatial axis.
+
+    Raises
+    ------
+    InputError
+        There are not two.
+    """
     if len(values) != 2:
         raise InputError(f"works on {len(values)} spatial axes; only images, with two, are handled")
     return values[0], values[1]
@@ -46,7 +84,18 @@ def window_pads(
     strides: tuple[int, int],
     dilations: tuple[int, int],
 ) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) from `pads` or `auto_pad`."""
+    """(top, left, bottom, right) from `pads` or `auto_pad`.
+
+    Parameters
+    ----------
+    size, kernel, strides, dilations : tuple of int
+        Of the two spatial axes.
+
+    Raises
+    ------
+    InputError
+        The padding is not two-dimensional, or would have to be negative.
+    """
     mode = arguments.attributes.get("auto_pad", b"NOTSET")
     mode = mode.decode() if isinstance(mode, bytes) else mode
     if mode == "NOTSET":
@@ -60,7 +109,14 @@ def window_pads(
     for axis in (0, 1):
         outputs = -(-size[axis] // strides[axis])
         span = dilations[axis] * (kernel[axis] - 1) + 1
-        total = max(0, (outputs - 1) * strides[axis] + span - size[axis])
+        total = (outputs - 1) * strides[axis] + span - size[axis]
+        if total < -1:  # at -1 they all leave out the last element
+            raise InputError(
+                f"has auto_pad {mode} with windows of {span} elements, {strides[axis]} apart, that "
+                f"end before an axis of {size[axis]} does, which runtimes read differently",
+                remedy="Export the model with pads",
+            )
+        total = max(total, 0)
         small, large = total // 2, total - total // 2
         low.append(small if mode == "SAME_UPPER" else large)
         high.append(large if mode == "SAME_UPPER" else small)
@@ -68,7 +124,13 @@ def window_pads(
 
 
 def gemm(builder: Builder, arguments: Arguments) -> Affine:
-    """Gemm with a constant matrix: alpha * A B + beta * C."""
+    """Gemm with a constant matrix: alpha * A B + beta * C.
+
+    Raises
+    ------
+    InputError
+        `transA` is set, or the matrix is no constant that fits.
+    """
     if arguments.integer("transA", 0):
         raise InputError("transA would mix the images of a batch")
     matrix = floats(arguments.constant(1))
@@ -83,8 +145,14 @@ def gemm(builder: Builder, arguments: Arguments) -> Affine:
     return dense(builder, arguments.tensor(), matrix, bias)
 
 
-def matmul(builder: Builder, arguments: Arguments) -> Affine:
-    """MatMul with a constant matrix on the right, on the last axis of its input."""
+def matmul_by_constant(builder: Builder, arguments: Arguments) -> Affine:
+    """MatMul with a constant matrix on the right, on the last axis of its input.
+
+    Raises
+    ------
+    InputError
+        The constant has not two axes, or does not fit.
+    """
     matrix = floats(arguments.constant(1))
     if matrix.ndim != 2:
         raise InputError(f"its constant has shape {matrix.shape}, not (D, M)")
@@ -92,13 +160,28 @@ def matmul(builder: Builder, arguments: Arguments) -> Affine:
 
 
 def dense(builder: Builder, value: Tensor, matrix: Floats, bias: Floats) -> Affine:
-    """A matrix (O, D) on the last axis of (1, D) or (1, L, D)."""
+    """A matrix (O, D) on the last axis of (1, ..., D).
+
+    Parameters
+    ----------
+    value : Tensor
+    matrix : float64 array (O, D)
+    bias : float64 array (O,)
+
+    Returns
+    -------
+    Affine
+        (1, ..., O).
+
+    Raises
+    ------
+    InputError
+        The last axis has not D elements.
+    """
     if value.shape[-1] != matrix.shape[1]:
         raise InputError(f"a matrix of shape {matrix.shape} on a tensor {value.shape}")
-    if len(value.shape) == 3:
-        return _dense_rows(builder, builder.bytes(value), matrix, bias)
     if len(value.shape) != 2:
-        raise InputError(f"a matrix product on a tensor {value.shape}; (N, D) or (N, L, D) only")
+        return along_axis(builder, value, len(value.shape) - 2, matrix, bias)
     inner, kernel = _unflattened(builder, value)
     weight = np.ascontiguousarray(matrix).reshape(len(matrix), -1, *kernel)
     linear = builder.convolve(inner, FloatConv(-1, weight, kernel, np.zeros(0)), bias)
@@ -114,18 +197,31 @@ def _unflattened(builder: Builder, value: Tensor) -> tuple[Tensor, tuple[int, in
     return builder.reshape(value, (value.shape[1], 1, 1)), (1, 1)
 
 
-def _dense_rows(builder: Builder, value: Bytes, matrix: Floats, bias: Floats) -> Affine:
-    rows, columns = value.shape[1:]
-    steps = (Rearrange((1, 0), (columns, rows)), Rearrange(None, (columns, rows, 1)))
+def along_axis(builder: Builder, value: Tensor, axis: int, matrix: Floats, bias: Floats) -> Affine:
+    """A matrix (O, D) on one axis, of D elements; the batch is not counted.
+
+    It is a 1x1 convolution whose channels are that axis, and moves of the other axes wait.
+
+    Parameters
+    ----------
+    axis : int
+        Without the batch.
+    matrix : float64 array (O, D)
+    bias : float64 array (O,)
+    """
+    steps = value.rewidened(len(matrix), axis) if isinstance(value, Affine) else None
+    waits = isinstance(value, Affine) and steps is not None
+    found = builder.affine(value) if waits else builder.along(value, (axis,))
+    plain = Affine(found.linear, (), (1, *found.linear.shape))
     weight = np.ascontiguousarray(matrix)[:, :, None, None]
-    layer = FloatConv(-1, weight, (1, 1), np.zeros(0))
-    linear = builder.convolve(builder.rearrange(value, steps), layer, bias)
-    outputs = len(matrix)
-    back = (Rearrange(None, (outputs, rows)), Rearrange((1, 0), (rows, outputs)))
-    return Affine(linear, back, (1, rows, outputs))
+    linear = builder.convolve(plain, FloatConv(-1, weight, (1, 1), np.zeros(0)), bias)
+    shape = (*value.shape[: axis + 1], len(matrix), *value.shape[axis + 2 :])
+    if steps is not None:
+        return Affine(linear, steps, shape)
+    return builder.along_again(linear, (axis,), shape[1:])
 
 
-def batch_normalization(builder: Builder, arguments: Arguments) -> Affine:
+def _batch_normalization(builder: Builder, arguments: Arguments) -> Affine:
     """BatchNormalization with its running statistics."""
     scale, shift, mean, variance = (floats(arguments.constant(i)) for i in (1, 2, 3, 4))
     if arguments.integer("training_mode", 0):
@@ -134,44 +230,82 @@ def batch_normalization(builder: Builder, arguments: Arguments) -> Affine:
         raise InputError("has a negative running variance")
     gain = scale / np.sqrt(variance + arguments.number("epsilon", 1e-5))
     value = arguments.tensor()
-    shape = (-1, *(1 for _ in value.shape[2:]))
-    result = scaled(builder.affine(value), gain.reshape(shape))
+    axis = arguments.integer("axis", 1)  # of channels: another one in a part of one image
+    shape = (-1, *(1 for _ in value.shape[axis + 1 :]))
+    result = scaled(_arranged(builder, value, gain.reshape(shape)), gain.reshape(shape))
     return shifted(result, (shift - mean * gain).reshape(shape))
 
 
+def _arranged(builder: Builder, value: Tensor, constant: Floats) -> Affine:
+    """The value as a linear map within whose channels a constant that broadcasts is the same."""
+    wide = np.broadcast_to(constant, value.shape[1:])
+    if isinstance(value, Affine) and _is_by_channel(value.undo(wide)):
+        return value
+    varying = tuple(
+        axis for axis in range(wide.ndim) if not (wide == wide.take([0], axis=axis)).all()
+    )
+    plain = builder.affine(value)
+    return plain if _is_by_channel(plain.undo(wide)) else builder.along(value, varying)
+
+
+def _is_by_channel(full: Floats) -> bool:
+    return np.array_equal(np.broadcast_to(full[:, :1, :1], full.shape), full)
+
+
 def scaled(value: Affine, factor: Floats) -> Affine:
-    """Product with a constant that broadcasts to the shape (without batch)."""
+    """Product with a constant that broadcasts to the shape (without batch).
+
+    Parameters
+    ----------
+    factor : float64 array
+
+    Raises
+    ------
+    InputError
+        The constant differs within a channel.
+    """
     full = value.undo(np.broadcast_to(factor, value.shape[1:]))
     gain = full[:, 0, 0]
-    if not np.array_equal(np.broadcast_to(full[:, :1, :1], full.shape), full):
+    if not _is_by_channel(full):
         raise InputError("multiplies by a constant that differs within a channel")
     linear = value.linear
     terms = tuple(
         replace(term, weight=term.weight * gain[:, None, None, None]) for term in linear.terms
     )
-    new = FloatLinear(linear.bias * gain[:, None, None], terms, linear.shape)
+    way = after_scaling(passed(linear), gain)
+    new = FloatLinear(linear.bias * gain[:, None, None], terms, linear.shape, way)
     return replace(value, linear=new)
 
 
 def shifted(value: Affine, constant: Floats) -> Affine:
-    """Sum with a constant that broadcasts to the shape (without batch)."""
+    """Sum with a constant that broadcasts to the shape (without batch).
+
+    Parameters
+    ----------
+    constant : float64 array
+    """
     full = value.undo(np.broadcast_to(constant, value.shape[1:]))
-    if np.array_equal(np.broadcast_to(full[:, :1, :1], full.shape), full):
+    if _is_by_channel(full):
         full = full[:, :1, :1]
     linear = value.linear
-    return replace(value, linear=replace(linear, bias=linear.bias + full))
+    way = after_shift(passed(linear), full)
+    return replace(value, linear=replace(linear, bias=linear.bias + full, passed=way))
 
 
 def _constant_operand(array: Floats, value: Tensor) -> Floats:
     """A constant operand without its batch axis; it must not widen the tensor."""
-    wide = np.broadcast_shapes(array.shape, value.shape)
-    if wide != value.shape:
-        raise InputError(f"a constant of shape {array.shape} would widen a tensor {value.shape}")
+    not_widened(array, value.shape)
     return array[0] if array.ndim == len(value.shape) else array
 
 
-def _constant_side(arguments: Arguments) -> int | None:
-    """Which of the two inputs is a constant, if one is."""
+def constant_side(arguments: Arguments) -> int | None:
+    """Which of the two inputs is a constant, if one is.
+
+    Returns
+    -------
+    int or None
+        0 or 1.
+    """
     for side in (0, 1):
         if isinstance(arguments.inputs[side], Constant):
             return side
@@ -181,55 +315,85 @@ def _constant_side(arguments: Arguments) -> int | None:
 def _with_constant(builder: Builder, arguments: Arguments, side: int) -> tuple[Affine, Floats]:
     """The tensor as a linear map, and the constant on `side`."""
     value = arguments.tensor(1 - side)
-    constant = _constant_operand(floats(arguments.constant(side)), value)
-    return builder.affine(value), constant
+    constant = _constant_operand(floats(arguments.constant(side, len(value.shape))), value)
+    return _arranged(builder, value, constant), constant
+
+
+def _to_shift(builder: Builder, arguments: Arguments, side: int) -> tuple[Affine, Floats]:
+    """The same for a sum, which each element of a map may have a constant of its own in."""
+    value = arguments.tensor(1 - side)
+    constant = _constant_operand(floats(arguments.constant(side, len(value.shape))), value)
+    ready = isinstance(value, Affine)
+    return (builder.affine(value) if ready else _arranged(builder, value, constant)), constant
 
 
 def add(builder: Builder, arguments: Arguments) -> Affine:
     """Sum with a constant or of two tensors (a residual connection)."""
-    side = _constant_side(arguments)
+    side = constant_side(arguments)
     if side is None:
-        return _sum(builder, arguments.tensor(0), arguments.tensor(1))
-    return shifted(*_with_constant(builder, arguments, side))
+        return add_tensors(builder, arguments.tensor(0), arguments.tensor(1))
+    return shifted(*_to_shift(builder, arguments, side))
 
 
-def subtract(builder: Builder, arguments: Arguments) -> Affine:
+def _subtract(builder: Builder, arguments: Arguments) -> Affine:
     """Difference with a constant or of two tensors."""
-    side = _constant_side(arguments)
+    side = constant_side(arguments)
     minus = np.array(-1.0)
     if side is None:
         right = scaled(builder.affine(arguments.tensor(1)), minus)
-        return _sum(builder, arguments.tensor(0), right)
-    affine, constant = _with_constant(builder, arguments, side)
+        return add_tensors(builder, arguments.tensor(0), right)
+    affine, constant = _to_shift(builder, arguments, side)
     return shifted(scaled(affine, minus), constant) if side == 0 else shifted(affine, -constant)
 
 
-def multiply(builder: Builder, arguments: Arguments) -> Affine:
+def multiply_by_constant(builder: Builder, arguments: Arguments) -> Affine:
     """Product with a constant."""
-    side = _constant_side(arguments)
-    if side is None:
-        raise InputError("multiplies two tensors that both depend on the image")
-    return scaled(*_with_constant(builder, arguments, side))
+    side = constant_side(arguments)
+    return scaled(*_with_constant(builder, arguments, int(side or 0)))
 
 
-def divide(builder: Builder, arguments: Arguments) -> Affine:
-    """Quotient by a constant."""
-    if _constant_side(arguments) != 1:
-        raise InputError("divides by something that depends on the image")
+def divide_by_constant(builder: Builder, arguments: Arguments) -> Affine:
+    """Quotient by a constant.
+
+    Raises
+    ------
+    InputError
+        The constant has a zero.
+    """
     affine, constant = _with_constant(builder, arguments, 1)
     if not np.all(constant):
         raise InputError("divides by zero")
     return scaled(affine, 1.0 / constant)
 
 
-def negate(builder: Builder, arguments: Arguments) -> Affine:
+def _negate(builder: Builder, arguments: Arguments) -> Affine:
     """Neg."""
     return scaled(builder.affine(arguments.tensor()), np.array(-1.0))
 
 
-def _sum(builder: Builder, left: Tensor, right: Tensor) -> Affine:
-    if left.shape != right.shape:
-        raise InputError(f"adds tensors of different shapes {left.shape} and {right.shape}")
+def _widened(builder: Builder, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The tensor repeated along axes of length 1, which is a matrix of ones on each of them."""
+    if len(shape) != len(value.shape):
+        raise InputError(f"widens a tensor {value.shape} to {shape}")
+    for axis, (own, size) in enumerate(zip(value.shape, shape, strict=True)):
+        if own not in (1, size) or (axis == 0 and size != own):
+            raise InputError(f"widens a tensor {value.shape} to {shape}")
+        if own != size:
+            value = along_axis(builder, value, axis - 1, np.ones((size, 1)), np.zeros(size))
+    return value
+
+
+def add_tensors(builder: Builder, left: Tensor, right: Tensor) -> Affine:
+    """The sum of two tensors as a linear map.
+
+    Raises
+    ------
+    InputError
+        The sum has more than 2^10 terms.
+    """
+    left, right = builder.committed(left), builder.committed(right)
+    shape = np.broadcast_shapes(left.shape, right.shape)
+    left, right = _widened(builder, left, shape), _widened(builder, right, shape)
     a, b = builder.affine(left), builder.affine(right)
     if a.steps != b.steps or a.linear.shape != b.linear.shape:
         # Different arrangements of their elements: meet in the arrangement of plain bytes.
@@ -238,10 +402,26 @@ def _sum(builder: Builder, left: Tensor, right: Tensor) -> Affine:
     terms = (*a.linear.terms, *b.linear.terms)
     if len(terms) > _MOST_TERMS:  # sums of sums double them with every node
         raise InputError(f"adds {len(terms)} terms; {_MOST_TERMS} are the most")
-    return replace(a, linear=FloatLinear(bias, terms, a.linear.shape))
+    way = after_sum(passed(a.linear), passed(b.linear))
+    return replace(a, linear=FloatLinear(bias, terms, a.linear.shape, way))
 
 
-def pad(builder: Builder, arguments: Arguments) -> Tensor:
+def _total(builder: Builder, arguments: Arguments) -> Tensor:
+    """Sum of any number of tensors and constants."""
+    order = sorted(arguments.inputs, key=lambda value: isinstance(value, Constant))
+    result = order[0]
+    for other in order[1:]:
+        result = add(builder, replace(arguments, inputs=(result, other)))
+    return replace(arguments, inputs=(result,)).tensor()
+
+
+def _expand(builder: Builder, arguments: Arguments) -> Tensor:
+    """Expand along axes of length 1."""
+    value = arguments.tensor()
+    return _widened(builder, value, arguments.wide_shape(value.shape))
+
+
+def _pad(builder: Builder, arguments: Arguments) -> Tensor:
     """Pad by a constant; a zero border of an image waits for the convolution that follows."""
     mode = arguments.attributes.get("mode", b"constant")
     if mode not in (b"constant", "constant"):
@@ -269,7 +449,8 @@ def _pad_widths(arguments: Arguments, rank: int) -> tuple[tuple[int, ...], tuple
         given = list(arguments.ints("pads"))
     axes = list(range(rank))
     if arguments.has(3):
-        axes = [int(axis) % rank for axis in arguments.constant(3).reshape(-1)]
+        axes = [normal_axis(int(axis), rank) for axis in arguments.constant(3).reshape(-1)]
+        distinct(axes)
     if len(given) != 2 * len(axes):
         raise InputError(f"{len(given)} padding widths for {len(axes)} axes")
     before, after = [0] * rank, [0] * rank
@@ -281,12 +462,11 @@ def _pad_widths(arguments: Arguments, rank: int) -> tuple[tuple[int, ...], tuple
 LINEAR_OPERATORS = {
     "Conv": conv,
     "Gemm": gemm,
-    "MatMul": matmul,
-    "BatchNormalization": batch_normalization,
+    "BatchNormalization": _batch_normalization,
     "Add": add,
-    "Sub": subtract,
-    "Mul": multiply,
-    "Div": divide,
-    "Neg": negate,
-    "Pad": pad,
+    "Sub": _subtract,
+    "Neg": _negate,
+    "Pad": _pad,
+    "Sum": _total,
+    "Expand": _expand,
 }

@@ -2,8 +2,8 @@
 
 Exporters write GELU as Div, Erf, Add, Mul, Mul (in several orders), SiLU as a product with a
 sigmoid, HardSwish with a clip. Instead of one template for each spelling, a part of the graph that
-computes an elementwise function of one tensor is tried out on a grid of numbers and compared with
-the functions that have tables.
+computes an elementwise function of one tensor is brought to a normal form (see `elementwise`) and
+compared with those of the functions that have tables.
 """
 
 from __future__ import annotations
@@ -17,60 +17,79 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from wmproof.circuit.frontend import elementwise as ew
 from wmproof.circuit.frontend.load import OnnxGraph
 
-Floats = NDArray[np.float64]
-_GRID = np.arange(-320, 321) / 32.0
-_TOLERANCE = 1e-4
 _DEEPEST = 14
 
 
-def _erf(x: Floats) -> Floats:
-    return np.array([math.erf(v) for v in x])
+def _clip(x: ew.Elementwise, *limits: ew.Elementwise | None, **numbers: float) -> ew.Elementwise:
+    """Clip, its limits given as inputs (None where left out) or as attributes."""
+    low, high = (*limits, None, None)[:2]
+    low = ew.constant(numbers["min"]) if "min" in numbers else low
+    high = ew.constant(numbers["max"]) if "max" in numbers else high
+    x = x if low is None else ew.maximum(x, low)
+    return x if high is None else ew.minimum(x, high)
 
 
-def _sigmoid(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-x))
+def _hard_sigmoid(x: ew.Elementwise, alpha: float = 0.2, beta: float = 0.5) -> ew.Elementwise:
+    line = ew.add(ew.multiply(ew.constant(alpha), x), ew.constant(beta))
+    return _clip(line, ew.constant(0.0), ew.constant(1.0))
 
 
-_ELEMENTARY: dict[str, Callable[..., Floats]] = {
-    "Add": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "Div": np.divide,
-    "Pow": np.power,
-    "Neg": np.negative,
-    "Exp": np.exp,
-    "Log": np.log,
-    "Sqrt": np.sqrt,
-    "Reciprocal": np.reciprocal,
-    "Erf": _erf,
-    "Tanh": np.tanh,
+def _sigmoid(x: ew.Elementwise) -> ew.Elementwise:
+    return ew.atom("sigmoid")(x)
+
+
+_ELEMENTARY: dict[str, Callable[..., ew.Elementwise]] = {
+    "Add": ew.add,
+    "Sub": ew.subtract,
+    "Mul": ew.multiply,
+    "Div": ew.divide,
+    "Pow": ew.power,
+    "Neg": lambda x: ew.multiply(ew.constant(-1.0), x),
+    "Exp": ew.atom("exp"),
+    "Reciprocal": lambda x: ew.divide(ew.constant(1.0), x),
+    "Erf": ew.atom("erf"),
+    "Tanh": ew.atom("tanh"),
     "Sigmoid": _sigmoid,
-    "Softplus": lambda x: np.logaddexp(x, 0),
-    "Relu": lambda x: np.maximum(x, 0),
+    "Relu": lambda x: ew.maximum(x, ew.constant(0.0)),
     "Identity": lambda x: x,
-    "Min": lambda *x: np.minimum.reduce(np.broadcast_arrays(*x)),
-    "Max": lambda *x: np.maximum.reduce(np.broadcast_arrays(*x)),
-    "Clip": lambda x, low=-np.inf, high=np.inf: np.clip(x, low, high),
-    "HardSigmoid": lambda x, alpha=0.2, beta=0.5: np.clip(alpha * x + beta, 0, 1),
+    "Min": ew.minimum,
+    "Max": ew.maximum,
+    "Clip": _clip,
+    "HardSigmoid": _hard_sigmoid,
 }
-_KNOWN: dict[str, tuple[Callable[[Floats], Floats], dict[str, Any]]] = {
-    "Relu": (lambda x: np.maximum(x, 0), {}),
-    "Clip": (lambda x: np.clip(x, 0, 6), {"min": 0.0, "max": 6.0}),
-    "Gelu": (lambda x: x * (1 + _erf(x / math.sqrt(2))) / 2, {}),
+
+
+def _product(*factors: ew.Elementwise | float) -> ew.Elementwise:
+    total = ew.constant(1.0)
+    for factor in factors:
+        total = ew.multiply(total, ew.constant(factor) if isinstance(factor, float) else factor)
+    return total
+
+
+def _halved(inner: ew.Elementwise) -> ew.Elementwise:
+    """Half of x, times 1 + inner."""
+    return _product(0.5, ew.VARIABLE, ew.add(ew.constant(1.0), inner))
+
+
+_CUBE = _product(0.044715, ew.VARIABLE, ew.VARIABLE, ew.VARIABLE)
+_SMOOTH: dict[str, tuple[ew.Elementwise, dict[str, Any]]] = {
+    "Gelu": (_halved(ew.atom("erf")(_product(math.sqrt(0.5), ew.VARIABLE))), {}),
     "GeluTanh": (
-        lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+        _halved(ew.atom("tanh")(_product(math.sqrt(2 / math.pi), ew.add(ew.VARIABLE, _CUBE)))),
         {"approximate": "tanh"},
     ),
-    "Swish": (lambda x: x * _sigmoid(x), {}),
-    "HardSwish": (lambda x: x * np.clip(x / 6 + 0.5, 0, 1), {}),
-    "Softplus": (lambda x: np.logaddexp(x, 0), {}),
-    "Tanh": (np.tanh, {}),
-    "Sigmoid": (_sigmoid, {}),
+    "Swish": (_product(ew.VARIABLE, _sigmoid(ew.VARIABLE)), {}),
+    "HardSwish": (_product(ew.VARIABLE, _hard_sigmoid(ew.VARIABLE, 1 / 6)), {}),
+    "Tanh": (ew.atom("tanh")(ew.VARIABLE), {}),
+    "Sigmoid": (_sigmoid(ew.VARIABLE), {}),
 }
+# What a spelled function computes on the way, as attributes of the node that replaces it.
+WAY = ("_peak", "_low", "_high")
 # Operators that have no integer form of their own: they start the search.
-_SEEDS = frozenset({"Erf", "Pow", "Exp", "Log", "Min", "Max", "Reciprocal"})
+_SEEDS = frozenset({"Erf", "Pow", "Exp", "Min", "Max", "Reciprocal"})
 
 
 def recognise(graph: OnnxGraph) -> list[onnx.NodeProto]:
@@ -133,7 +152,7 @@ class _Recogniser:
                     continue
                 kind = self._identify(root, source)
                 if kind is not None:
-                    best = (_node(kind, source, root.output[0]), cone)
+                    best = (_node(*kind, source, root.output[0]), cone)
         return best
 
     def _forward(self, seed: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
@@ -179,43 +198,55 @@ class _Recogniser:
         return list(cone.values())
 
     def _closed(self, cone: list[onnx.NodeProto], root: onnx.NodeProto) -> bool:
-        """Whether nothing outside reads what is inside, but for the result."""
+        """Whether nothing outside reads what is inside, except the result."""
         members = {id(node) for node in cone}
         inner = [node.output[0] for node in cone if node is not root]
         return self._output not in inner and all(
             id(user) in members for name in inner for user in self._users.get(name, [])
         )
 
-    def _identify(self, root: onnx.NodeProto, source: str) -> str | None:
+    def _identify(self, root: onnx.NodeProto, source: str) -> tuple[str, dict[str, Any]] | None:
+        """Operator and attributes of the function of `source` that `root` is."""
+        steps = {source: ew.VARIABLE}
         try:
-            with np.errstate(all="ignore"):
-                values = self._evaluate(root.output[0], {source: _GRID})
-        except (TypeError, ValueError):
+            function = self._function(root.output[0], steps)
+        except (ew.NoNormalFormError, TypeError, ValueError, ArithmeticError):
             return None
-        for kind, (function, _) in _KNOWN.items():
-            if np.allclose(values, function(_GRID), rtol=_TOLERANCE, atol=_TOLERANCE):
-                return kind
-        return None
+        found = _known(function)
+        way = ew.way(steps.values())
+        if found is None or way == ew.NOTHING_ON_THE_WAY:
+            return found
+        return found[0], found[1] | dict(zip(WAY, way, strict=True))
 
-    def _evaluate(self, name: str, known: dict[str, Floats]) -> Floats:
+    def _function(self, name: str, known: dict[str, ew.Elementwise]) -> ew.Elementwise:
         if name not in known:
             if name in self._scalars:
-                known[name] = self._scalars[name].astype(np.float64).reshape(())
+                known[name] = ew.constant(float(self._scalars[name].reshape(())))
             else:
                 node = self._producer[name]
-                inputs = [self._evaluate(n, known) for n in node.input if n]
-                numbers = {
-                    {"min": "low", "max": "high"}.get(a.name, a.name): a.f for a in node.attribute
-                }
+                inputs = [self._function(n, known) if n else None for n in node.input]
+                numbers = {a.name: helper.get_attribute_value(a) for a in node.attribute}
                 known[name] = _ELEMENTARY[node.op_type](*inputs, **numbers)
         return known[name]
 
 
+def _known(function: ew.Elementwise) -> tuple[str, dict[str, Any]] | None:
+    limits, slope = ew.as_clip(function), ew.as_leaky(function)
+    if limits is not None:
+        low, high = limits
+        return ("Relu", {}) if limits == (0, math.inf) else ("Clip", {"min": low, "max": high})
+    if slope is not None:
+        return "LeakyRelu", {"alpha": slope}
+    for kind, (known, attributes) in _SMOOTH.items():
+        if ew.same(function, known):
+            return ("Gelu" if kind == "GeluTanh" else kind), attributes
+    return None
+
+
 def _is_scalar(array: NDArray[Any]) -> bool:
-    return array.size == 1 and array.dtype.kind in "fiu"
+    """One number that broadcasts to a tensor of two or more axes without adding any."""
+    return array.size == 1 and array.ndim <= 2 and array.dtype.kind in "fiu"
 
 
-def _node(kind: str, source: str, output: str) -> onnx.NodeProto:
-    operator = "Gelu" if kind == "GeluTanh" else kind
-    attributes = _KNOWN[kind][1]
-    return helper.make_node(operator, [source], [output], name=output, **attributes)
+def _node(kind: str, attributes: dict[str, Any], source: str, output: str) -> onnx.NodeProto:
+    return helper.make_node(kind, [source], [output], name=output, **attributes)

@@ -11,20 +11,27 @@ import numpy as np
 from wmproof.circuit import ir
 from wmproof.circuit.frontend.arguments import Arguments, not_batch, planar
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.linear_operators import pair, window_pads
+from wmproof.circuit.frontend.linear_operators import add_tensors, pair, scaled, window_pads
 from wmproof.circuit.frontend.shape_operators import reshaped, sliced
 from wmproof.circuit.frontend.values import Affine, Bytes, Rearrange, Tensor
 from wmproof.circuit.network import Clamp, FloatConv
 from wmproof.errors import InputError
 
+_FEW = 4  # parts that are stacked along an axis of their own
+
 
 def average_pool(builder: Builder, arguments: Arguments) -> Tensor:
-    """AveragePool; windows that count fewer elements at the border are made region by region."""
+    """AveragePool; windows that count fewer elements at the border are made region by region.
+
+    What `ceil_mode` adds beyond the border is never counted.
+    """
     value = arguments.tensor()
     window = _Window.read(arguments, planar(value.shape)[1:])
     counts_border = bool(arguments.integer("count_include_pad", 0))
-    if counts_border and any(window.extra):
-        raise InputError("averages in ceil_mode while counting its border")
+    if counts_border and any(window.extra) and any(window.pads):
+        top, left, bottom, right = window.pads
+        value = builder.pad(builder.operand(value), (0, top, left), (0, bottom, right), 0.0)
+        window = replace(window, pads=(0, 0, 0, 0))
     if (any(window.pads) and not counts_border) or any(window.extra):
         return _average_regions(builder, builder.bytes(value), window)
     return _average(builder, value, window)
@@ -47,9 +54,29 @@ class _Window:
         dilations = pair(arguments.ints("dilations", (1, 1)))
         pads = window_pads(arguments, size, kernel, strides, dilations)
         plain = cls(kernel, strides, dilations, pads)
-        if not arguments.integer("ceil_mode", 0):
-            return plain
-        return replace(plain, extra=(plain._ceil(0, size[0]), plain._ceil(1, size[1])))
+        ceil = bool(arguments.integer("ceil_mode", 0))
+        mode = arguments.attributes.get("auto_pad", b"NOTSET")
+        if mode not in (b"NOTSET", "NOTSET") and (ceil or dilations != (1, 1)):
+            raise InputError(
+                "has auto_pad with dilations or ceil_mode, which runtimes read differently",
+                remedy="Export the model with pads",
+            )
+        window = plain
+        if ceil:
+            window = replace(plain, extra=(plain._ceil(0, size[0]), plain._ceil(1, size[1])))
+        window._check_windows(size)
+        return window
+
+    def _check_windows(self, size: tuple[int, int]) -> None:
+        """Every window must contain an element: what a pool of nothing is, is not said."""
+        for axis in (0, 1):
+            if max(self.pads[axis], self.pads[axis + 2]) >= self.kernel[axis]:
+                raise InputError(f"pads {self.pads} as far as its kernel {self.kernel} reaches")
+            taps = np.arange(self.kernel[axis]) * self.dilations[axis] - self.pads[axis]
+            starts = np.arange(self.outputs(axis, size[axis])) * self.strides[axis]
+            places = starts[:, None] + taps
+            if not ((places >= 0) & (places < size[axis])).any(axis=1).all():
+                raise InputError("has a window with nothing but padding in it")
 
     def _ceil(self, axis: int, size: int) -> int:
         """Border that ceil_mode adds; no window may start beyond the data and its left border."""
@@ -125,8 +152,12 @@ def _regions(window: _Window, axis: int, size: int) -> list[tuple[int, int, int]
 
 
 def global_average_pool(builder: Builder, arguments: Arguments) -> Tensor:
-    """GlobalAveragePool."""
+    """GlobalAveragePool: the mean over all axes but those of images and channels."""
     value = arguments.tensor()
+    rank = len(value.shape)
+    if rank in {3, 5}:
+        axes = {"axes": tuple(range(2, rank))}
+        return _reduce_mean(builder, replace(arguments, attributes=axes))
     return _global_average(builder, value)
 
 
@@ -135,13 +166,15 @@ def _global_average(builder: Builder, value: Tensor) -> Affine:
     return _average(builder, value, _Window((height, width), (height, width), (1, 1), (0, 0, 0, 0)))
 
 
-def reduce_mean(builder: Builder, arguments: Arguments) -> Tensor:
+def _reduce_mean(builder: Builder, arguments: Arguments) -> Tensor:
     """ReduceMean over any axes but the batch."""
     value = arguments.tensor()
     rank = len(value.shape)
     axes = arguments.axes(1, rank)
     if axes is None:
         raise InputError("averages over all axes, the batch too")
+    if len(axes) == 1 and value.shape[not_batch(axes[0])] <= _FEW < rank:
+        return scaled(_sum_of_few(builder, arguments, axes[0]), 1 / np.array(value.shape[axes[0]]))
     kept = [axis for axis in range(1, rank) if axis not in axes]
     shape = tuple(
         1 if axis in axes else size
@@ -151,6 +184,34 @@ def reduce_mean(builder: Builder, arguments: Arguments) -> Tensor:
     if any(not_batch(axis) == 1 for axis in axes) or rank != 4 or len(axes) != 2:
         value = _kept_first(builder, builder.bytes(value), kept, axes)
     return reshaped(builder, _global_average(builder, value), shape)
+
+
+def _reduce_sum(builder: Builder, arguments: Arguments) -> Tensor:
+    """ReduceSum over any axes but the batch: so many means."""
+    value = arguments.tensor()
+    axes = arguments.axes(1, len(value.shape))
+    if not axes:
+        raise InputError("sums over all axes, the batch too, or over none")
+    mean = builder.affine(_reduce_mean(builder, arguments))
+    return scaled(mean, np.array(float(math.prod(value.shape[axis] for axis in axes))))
+
+
+def _sum_of_few(builder: Builder, arguments: Arguments, axis: int) -> Affine:
+    """The sum along an axis of few parts, such as branches that were stacked: of slices.
+
+    Each of them keeps its scales.
+    """
+    value = builder.bytes(arguments.tensor())
+    shape = value.shape[1:]
+    keep = arguments.integer("keepdims", 1)
+    own = (*shape[: axis - 1], *([1] if keep else []), *shape[axis:])
+    total: Tensor | None = None
+    for place in range(shape[axis - 1]):
+        ranges = [slice(0, size, 1) for size in shape]
+        ranges[axis - 1] = slice(place, place + 1, 1)
+        part = builder.reshape(sliced(builder, value.node, ranges), own)
+        total = part if total is None else add_tensors(builder, total, part)
+    return builder.affine(value if total is None else total)
 
 
 def _kept_first(builder: Builder, value: Bytes, kept: list[int], axes: tuple[int, ...]) -> Bytes:
@@ -164,7 +225,7 @@ def _kept_first(builder: Builder, value: Bytes, kept: list[int], axes: tuple[int
     return builder.rearrange(value, (Rearrange(order, permuted), Rearrange(None, flat)))
 
 
-def max_pool(builder: Builder, arguments: Arguments) -> Bytes:
+def _max_pool(builder: Builder, arguments: Arguments) -> Bytes:
     """MaxPool: first along the axis that leaves fewer comparisons for the other."""
     if len(arguments.inputs) > 1 and arguments.integer("storage_order", 0):
         raise InputError("returns indices")
@@ -197,7 +258,7 @@ def _maximum_along(
     return reduce(builder.maximum, seen)
 
 
-def global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
+def _global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
     """GlobalMaxPool."""
     value = builder.bytes(arguments.tensor())
     _, height, width = planar(value.shape)
@@ -208,7 +269,8 @@ def global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
 POOL_OPERATORS = {
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average_pool,
-    "ReduceMean": reduce_mean,
-    "MaxPool": max_pool,
-    "GlobalMaxPool": global_max_pool,
+    "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
+    "MaxPool": _max_pool,
+    "GlobalMaxPool": _global_max_pool,
 }

@@ -5,16 +5,27 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from wmproof.circuit.frontend.activation_operators import ACTIVATION_OPERATORS
-from wmproof.circuit.frontend.arguments import Arguments, normal_axis
+from wmproof.circuit.frontend.arguments import Arguments
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.constants import fold
+from wmproof.circuit.frontend.constants import fold, fold_counts, fold_repeated
+from wmproof.circuit.frontend.einsum import einsum
+from wmproof.circuit.frontend.endings import (
+    ENDINGS,
+    after_answer,
+    answer,
+    check_ending,
+)
+from wmproof.circuit.frontend.entrance import enter, first_scale
+from wmproof.circuit.frontend.folded import fold_out, starts_folding
 from wmproof.circuit.frontend.gathered import (
     GATHERED_OPERATORS,
     absorb,
@@ -23,69 +34,101 @@ from wmproof.circuit.frontend.gathered import (
 )
 from wmproof.circuit.frontend.linear_operators import LINEAR_OPERATORS
 from wmproof.circuit.frontend.load import OnnxGraph, check_finite
-from wmproof.circuit.frontend.patterns import recognise
+from wmproof.circuit.frontend.normalisations import spelled_normalisations
+from wmproof.circuit.frontend.patterns import WAY, recognise
 from wmproof.circuit.frontend.pool_operators import POOL_OPERATORS
-from wmproof.circuit.frontend.shape_operators import SHAPE_OPERATORS
+from wmproof.circuit.frontend.product_operators import PRODUCT_OPERATORS
+from wmproof.circuit.frontend.quantisation import PIXELS
+from wmproof.circuit.frontend.quantised_operators import (
+    QUANTISED_OPERATORS,
+    find_operator,
+    fold_linear,
+    is_quantised,
+    moves,
+    unwrapped,
+)
+from wmproof.circuit.frontend.resize import resize
+from wmproof.circuit.frontend.rounded_constants import values_asked
+from wmproof.circuit.frontend.shape_operators import FLOATING, SHAPE_OPERATORS, split
+from wmproof.circuit.frontend.unread import without_unread
 from wmproof.circuit.frontend.values import (
+    TENSORS,
     Answer,
     Constant,
+    Dynamic,
+    Folded,
     Gathered,
-    Padded,
-    Tensor,
+    Quantised,
     Value,
 )
-from wmproof.circuit.network import FloatLinear, Network
+from wmproof.circuit.network import FloatLinear, Network, Passed
+from wmproof.circuit.rounding import before_function, passed
 from wmproof.errors import InputError
+from wmproof.models.ending import doubtful_score, is_move
+from wmproof.models.strict import MAIN_DOMAINS
 
-Operator = Callable[[Builder, Arguments], Value]
+Operator = Callable[[Builder, Arguments], Value | list[Value]]
 OPERATORS: dict[str, Operator] = {
     **LINEAR_OPERATORS,
     **SHAPE_OPERATORS,
     **ACTIVATION_OPERATORS,
     **POOL_OPERATORS,
+    **PRODUCT_OPERATORS,
+    "Split": split,
+    "Einsum": einsum,
+    "Resize": resize,
 }
-# These do not change which class is largest, so a graph that ends in them has its logits before.
-_ENDINGS = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh", "ArgMax"})
+# These work on bytes and floats alike; all others compute, and need floats.
+_MOVING = frozenset(SHAPE_OPERATORS) - {"Tile"} | {
+    "GatherND",
+    "GlobalMaxPool",
+    "MaxPool",
+    "Pad",
+    "Split",
+}
 
 _FOLDED_LIMIT = 2**29
+# A few bytes can ask for the sum of a large constant, or a function of it, again and again.
+_READ_LIMIT, _ASKED_LIMIT = 2**31, 2**19
 # What NumPy and onnx raise at shapes, lengths and types of attributes that ONNX's checks let pass.
 _MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError)
 
 
-def translate(graph: OnnxGraph, pixel_scale: float) -> Network:
+def translate(graph: OnnxGraph) -> Network:
     """The float network of an ONNX graph.
-
-    Parameters
-    ----------
-    graph : OnnxGraph
-    pixel_scale : float
-        Value that the model expects for a pixel of 1: 1, or 1/255.
 
     Raises
     ------
     InputError
         If an operator, or its use, has no integer form; it names the node and its shapes.
     """
-    return _Translation(graph, pixel_scale).run()
+    return _Translation(graph).run()
 
 
 class _Translation:
-    def __init__(self, graph: OnnxGraph, pixel_scale: float) -> None:
+    def __init__(self, graph: OnnxGraph) -> None:
         self._graph = graph
-        self._builder = Builder(graph.input_shape, pixel_scale)
+        self._batch = graph.interface.batch
+        self._builder = Builder(graph.interface.shape, first_scale(graph.reading))
         self._values: dict[str, Value] = {k: Constant(v) for k, v in graph.constants.items()}
-        self._values[graph.input_name] = self._builder.input
+        self._values[graph.input_name] = enter(self._builder, graph.interface, graph.reading)
+        self._elements = {graph.input_name: graph.element}
         self._uses = Counter(name for node in graph.nodes for name in node.input)
         self._uses[graph.output_name] += 1
-        self._folded = 0
+        self._tail = _tail(graph)
+        self._folded = self._read = self._asked = 0
+        self._digits = 24
 
     def run(self) -> Network:
-        for node in recognise(self._graph):
+        for node in recognise(spelled_normalisations(self._graph)):
             self._visit(node)
         if self._graph.output_name not in self._values:
             raise InputError(f"output {self._graph.output_name} is never computed", where="ONNX")
-        logits = self._logits(self._values[self._graph.output_name])
-        return Network(tuple(self._builder.nodes), tuple(self._builder.shapes), logits)
+        value = self._values[self._graph.output_name]
+        squashed = value.squashed if isinstance(value, Answer) else ""
+        logits = self._logits(value)
+        nodes, shapes = tuple(self._builder.nodes), tuple(self._builder.shapes)
+        return without_unread(Network(nodes, shapes, logits, squashed, self._digits))
 
     def _visit(self, node: onnx.NodeProto) -> None:
         inputs = [self._values.get(name) if name else None for name in node.input]
@@ -108,35 +151,126 @@ class _Translation:
             self._values[name] = value
 
     def _outputs(self, node: onnx.NodeProto, inputs: list[Value | None]) -> list[Value]:
-        if node.op_type == "Shape" and not isinstance(inputs[0], Constant) and inputs[0]:
-            return [Constant(_shape(node, inputs[0]))]
-        constants = [v.array if isinstance(v, Constant) else None for v in inputs]
         if all(v is None or isinstance(v, Constant) for v in inputs):
-            folded = fold(node, constants, self._graph.opset)
-            for array in folded:
-                check_finite(array, f"constant {node.output[0]}")
-            self._folded += sum(array.size for array in folded)
-            if self._folded > _FOLDED_LIMIT:
-                raise InputError("makes more constants than fit, over 2^29 elements in all")
-            return [Constant(array) for array in folded]
-        ending = node.op_type in _ENDINGS
+            return [
+                *self._constants(node, [v if isinstance(v, Constant) else None for v in inputs])
+            ]
+        domain = "" if node.domain in MAIN_DOMAINS else node.domain
+        if is_quantised(domain, node.op_type, inputs) and node.op_type not in {"ArgMax", "Shape"}:
+            return self._quantised(node, domain, inputs)
+        if node.op_type != "Split" and self._uses_other_outputs(node):
+            raise InputError("has a second output that is used")
+        if node.op_type == "Shape" and inputs[0] and node.domain in MAIN_DOMAINS:
+            return [_shape(node, inputs[0], self._batch)]
+        self._check_element(node)
+        if node.op_type == "ArgMax":  # the largest integer is the largest number
+            inputs = [v.inner if isinstance(v, Quantised) else v for v in inputs]
+        ending = node.op_type in ENDINGS
         known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
-        if node.domain not in {"", "ai.onnx"} or not known:
+        if node.domain not in MAIN_DOMAINS or not known:
             raise InputError("this operator has no integer form here")
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        arguments = Arguments(tuple(inputs), attributes, self._graph.opset)
+        arguments = Arguments(
+            tuple(inputs), attributes, self._graph.opset, self._batch, len(node.output)
+        )
         if any(isinstance(v, Answer) for v in inputs):
-            return [_after_answer(node, arguments)]
+            return [after_answer(node.op_type, arguments)]
+        if self._folds(node, arguments):
+            function = OPERATORS.get(node.op_type)
+            return _listed(fold_out(self._builder, node.op_type, arguments, function))
         gathers = starts_gathering(node.op_type, arguments)
         if gathers or any(isinstance(v, Gathered) for v in inputs):
             return [self._gathered(node, arguments)]
-        if ending and self._ends(node):
-            return [_answer(node, arguments)]
+        if (ending or self._moves_one_score(node, inputs)) and self._ends(node):
+            return [answer(node.op_type, arguments)]
         if node.op_type not in OPERATORS:
             raise InputError("has an integer form only as the last operator")
-        if self._uses_other_outputs(node):
+        if WAY[0] in attributes:
+            arguments = self._spelled(arguments)
+        return _listed(OPERATORS[node.op_type](self._builder, arguments))
+
+    def _folds(self, node: onnx.NodeProto, arguments: Arguments) -> bool:
+        """Whether the batch is not alone on the first axis before or after the node."""
+        folded = any(isinstance(v, Folded) for v in arguments.inputs)
+        if folded and node.op_type in {"GatherND", "Where"}:
+            return False  # `Gathered` has the batch in any axis
+        one_score = self._moves_one_score(node, list(arguments.inputs)) and self._ends(node)
+        return folded or (not one_score and starts_folding(node.op_type, arguments))
+
+    def _quantised(
+        self, node: onnx.NodeProto, domain: str, inputs: list[Value | None]
+    ) -> list[Value]:
+        """A node of a quantised model; pixels are integers of scale 1."""
+        if (domain, node.op_type) in QUANTISED_OPERATORS:
+            pixels = {n for n in node.input if self._elements.get(n) == TensorProto.UINT8}
+            inputs = [
+                Quantised(v, PIXELS) if n in pixels and isinstance(v, TENSORS) else v
+                for n, v in zip(node.input, inputs, strict=True)
+            ]
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        arguments = Arguments(
+            tuple(inputs), attributes, self._graph.opset, self._batch, len(node.output)
+        )
+        if not moves(domain, node.op_type, inputs):
+            return find_operator(domain, node.op_type, inputs)(self._builder, arguments)
+        if node.op_type != "Split" and self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
-        return [OPERATORS[node.op_type](self._builder, arguments)]
+        inner, scale = unwrapped(node.op_type, arguments)
+        moved = _listed(OPERATORS[node.op_type](self._builder, inner))
+        return [Quantised(v, scale) if isinstance(v, TENSORS) else v for v in moved]
+
+    def _spelled(self, arguments: Arguments) -> Arguments:
+        """The arguments of a function that the file spells out, its steps remembered."""
+        affine = self._builder.affine(arguments.tensor())
+        steps = (float(arguments.attributes[name]) for name in WAY)
+        way = before_function(passed(affine.linear), *steps)
+        value = replace(affine, linear=replace(affine.linear, passed=way))
+        return replace(arguments, inputs=(value, *arguments.inputs[1:]))
+
+    def _constants(self, node: onnx.NodeProto, inputs: list[Constant | None]) -> list[Constant]:
+        if node.domain not in MAIN_DOMAINS:
+            raise InputError("this operator has no integer form here")
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
+            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+            return [fold_linear(node.op_type, Arguments(tuple(inputs), attributes, 0))]
+        self._count(node, [v.array for v in inputs if v is not None])
+        if any(v is not None and v.batch is not None for v in inputs):
+            folded = fold_repeated(node, inputs, self._graph.opset)
+        elif any(v is not None and v.counts is not None for v in inputs):
+            folded = fold_counts(node, inputs, self._graph.opset)
+        else:
+            arrays = [None if v is None else v.array for v in inputs]
+            folded = [Constant(array) for array in fold(node, arrays, self._graph.opset)]
+        for constant in folded:
+            check_finite(constant.array, f"constant {node.output[0]}")
+        self._folded += sum(constant.array.size for constant in folded)
+        if self._folded > _FOLDED_LIMIT:
+            raise InputError("makes more constants than fit, over 2^29 elements in all")
+        return folded
+
+    def _count(self, node: onnx.NodeProto, arrays: list[NDArray[Any]]) -> None:
+        """Bound the work on constants, whose results may be small."""
+        self._read += sum(array.size for array in arrays)
+        if self._read > _READ_LIMIT:
+            raise InputError("computes with more constants than fit, over 2^31 elements in all")
+        self._asked += values_asked(node.op_type, arrays)
+        if self._asked > _ASKED_LIMIT:
+            raise InputError("asks for functions of more constants than fit, over 2^19 in all")
+
+    def _check_element(self, node: onnx.NodeProto) -> None:
+        """Numbers are computed with in floats: others wrap or round to nothing."""
+        known = [self._elements[name] for name in node.input if name in self._elements]
+        element = known[0] if known else TensorProto.FLOAT
+        if node.op_type not in _MOVING | ENDINGS and element not in FLOATING:
+            raise InputError(
+                f"computes in ONNX type {element}, which wraps or rounds",
+                remedy="Export the model with its pixels cast to float32 first",
+            )
+        if element == TensorProto.FLOAT16:
+            self._digits = 11
+        if node.op_type == "Cast":
+            element = next((a.i for a in node.attribute if a.name == "to"), element)
+        self._elements[node.output[0]] = element
 
     def _gathered(self, node: onnx.NodeProto, arguments: Arguments) -> Value:
         if node.op_type == "Gemm":
@@ -148,39 +282,79 @@ class _Translation:
     def _uses_other_outputs(self, node: onnx.NodeProto) -> bool:
         return any(self._uses[name] for name in node.output[1:])
 
+    def _moves_one_score(self, node: onnx.NodeProto, inputs: list[Value | None]) -> bool:
+        """The one score of a picture may lose its axis on its way out."""
+        return is_move(node) and inputs[0] is not None and math.prod(inputs[0].shape) == 1
+
     def _ends(self, node: onnx.NodeProto) -> bool:
-        """Whether only the answer depends on this node."""
-        name = node.output[0]
-        while True:
-            if self._uses[name] != 1:
-                return False
-            if name == self._graph.output_name:
-                return True
-            following = next(n for n in self._graph.nodes if name in n.input)
-            if following.op_type not in {"Identity", "ArgMax", "Squeeze", "Cast", "Reshape"}:
-                return False
-            name = following.output[0]
+        """Whether nothing but the answer is made of what this node gives."""
+        return node.output[0] in self._tail
 
     def _logits(self, value: Value) -> FloatLinear:
+        probability = isinstance(value, Answer) and value.is_probability
+        one = math.prod(value.shape) == 1 and not (isinstance(value, Answer) and value.is_class)
+        ending = self._graph.ending
+        if one and (ending.doubtful or probability != ending.is_probability):
+            raise doubtful_score()
         if isinstance(value, Answer):
             value = value.inner
+        if isinstance(value, Folded):
+            raise InputError("the batch is not the output's first axis", where="ONNX model")
+        if isinstance(value, Quantised) and not one:
+            value = value.inner
+        if isinstance(value, Quantised | Dynamic):
+            raise InputError("ends in integers of no scale, or in one score that is an integer")
         if isinstance(value, Constant | Gathered):
             raise InputError("the output does not depend on the image", where="ONNX model")
         classes = math.prod(value.shape)
-        if classes < 2 or max(value.shape) != classes:
+        if max(value.shape) != classes:
             raise InputError(
                 f"the output has shape {value.shape}, not (N, classes)", where="ONNX model"
             )
         self._builder.name = "logits"
         affine = self._builder.affine(value)
+        if classes > 1:
+            check_ending(affine.linear, self._builder.nodes)
         if affine.linear.shape != (classes, 1, 1):
             flat = self._builder.reshape(self._builder.bytes(affine), (classes,))
             affine = self._builder.affine(flat)
-        return affine.linear
+        return affine.linear if classes > 1 else _against_zero(affine.linear)
+
+
+def _tail(graph: OnnxGraph) -> set[str]:
+    """The tensors of which nothing but the answer is made."""
+    producers = {name: node for node in graph.nodes for name in node.output}
+    name, tail = graph.output_name, {graph.output_name}
+    while name in producers:
+        node = producers[name]
+        ending = node.op_type in {"ArgMax", "Sigmoid"} and node.domain in MAIN_DOMAINS
+        if not (ending or is_move(node)) or node.input[0] in tail:
+            break
+        name = node.input[0]
+        tail.add(name)
+    return tail
+
+
+def _against_zero(score: FloatLinear) -> FloatLinear:
+    """One score of two classes as two: the second wins where it is above 0."""
+    terms = tuple(
+        replace(term, weight=np.concatenate([np.zeros_like(term.weight), term.weight]))
+        for term in score.terms
+    )
+    bias = np.concatenate([np.zeros_like(score.bias), score.bias])
+    before = passed(score)
+    way = Passed(
+        np.append(0.0, before.peak), np.append(1.0, before.low), np.append(1.0, before.high)
+    )
+    return FloatLinear(bias, terms, (2, 1, 1), way)
+
+
+def _listed(result: Value | list[Value]) -> list[Value]:
+    return result if isinstance(result, list) else [result]
 
 
 def _label(node: onnx.NodeProto) -> str:
-    name = str(node.name or (*node.output, "")[0])  # bytes where they are not UTF-8
+    name = node.name or (*node.output, "")[0]
     return "".join(c if c.isprintable() else "?" for c in name)[:200]
 
 
@@ -190,35 +364,17 @@ def _describe(node: onnx.NodeProto, inputs: list[Value | None]) -> str:
     return f"node {_label(node)} ({operator}, inputs {shapes})"
 
 
-def _shape(node: onnx.NodeProto, value: Value) -> Any:
+def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:
+    """The shape of a tensor; where the batch is open, its length stays unknown."""
+    if isinstance(value, Answer):
+        raise InputError("asks for the shape of the answer")
+    axis = value.batch if isinstance(value, Gathered) else 0
+    axis = value.axis if isinstance(value, Folded) else axis
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    shape = value.shape[attributes.get("start", 0) : attributes.get("end", len(value.shape))]
-    return np.array(shape, np.int64)
-
-
-def _answer(node: onnx.NodeProto, arguments: Arguments) -> Answer:
-    """The logits before a final Softmax, Sigmoid or ArgMax."""
-    value: Tensor = arguments.tensor()
-    rank = len(value.shape)
-    default = 0 if node.op_type == "ArgMax" else (-1 if arguments.opset >= 13 else 1)
-    axis = normal_axis(arguments.integer("axis", default), rank)
-    if node.op_type not in {"Sigmoid", "Tanh"} and value.shape[axis] != math.prod(value.shape):
-        raise InputError(f"works along axis {axis}, which is not the classes' axis")
-    if arguments.integer("select_last_index", 0):
-        raise InputError("gives ties to the last class; the lowest index wins here")
-    if isinstance(value, Padded):
-        raise InputError("answers with padded logits")
-    return Answer(value, value.shape)
-
-
-def _after_answer(node: onnx.NodeProto, arguments: Arguments) -> Answer:
-    value = arguments.inputs[0]
-    if not isinstance(value, Answer) or node.op_type not in {
-        "Identity",
-        "ArgMax",
-        "Squeeze",
-        "Cast",
-        "Reshape",
-    }:
-        raise InputError("works on the answer; only the answer itself may be the output")
-    return value
+    part = slice(attributes.get("start", 0), attributes.get("end", len(value.shape)))
+    shape, counts = np.array(value.shape, np.int64), np.zeros(len(value.shape), np.int64)
+    if batch is None:
+        shape[axis], counts[axis] = 0, shape[axis]
+    else:
+        shape[axis] *= batch
+    return Constant(shape[part], counts[part] if counts[part].any() else None)

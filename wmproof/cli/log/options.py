@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from wmproof._files import read_file
-from wmproof.cli.options import FILE, read_signing_key, signing_passphrase
+from wmproof._base.files import read_file, read_text
+from wmproof.cli.options import FILE, read_private_key, read_signing_key, signing_passphrase
 from wmproof.errors import InputError
-from wmproof.keys import load_public_key, new_seed, public_key, save_signing_key, verification_key
-from wmproof.keys.files import FILE_LIMIT, load_verification_key
+from wmproof.keys import new_seed, public_key, save_signing_key, verification_key
+from wmproof.keys.files import FILE_LIMIT
+from wmproof.keys.signature import ed25519_seed, save_private_key
+from wmproof.publication.log import ml_dsa
 from wmproof.publication.log.entry import digest_entry, key_entry
-from wmproof.publication.log.note import SignatureKind, VerifierKey, parse_verifier_key
+from wmproof.publication.log.note import (
+    VKEY_LIMIT,
+    SignatureKind,
+    VerifierKey,
+    parse_verifier_key,
+)
 from wmproof.publication.log.signing import NoteSigner
 
-_VKEY_LIMIT = 4096
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -29,8 +36,9 @@ class _VerifierKeyType(click.ParamType[VerifierKey]):
             return value
         text = str(value)
         try:
-            if text.count("+") < 2 or Path(text).is_file():
-                text = read_file(text, limit=_VKEY_LIMIT).decode(errors="replace")
+            # os.path: a key of ML-DSA-44 is longer than the name of any file, which is no error.
+            if text.count("+") < 2 or os.path.isfile(text):  # noqa: PTH113
+                text = read_text(text, limit=VKEY_LIMIT)
             return parse_verifier_key(text.removesuffix("\n"), str(value))
         except InputError as error:
             self.fail(str(error), param, ctx)
@@ -70,32 +78,43 @@ def witness_option(command: _Command) -> _Command:
     )(command)
 
 
-def note_key_option(command: _Command) -> _Command:
+def note_key_option(algorithms: str) -> Callable[[_Command], _Command]:
     """Add --sign-with, required."""
     return click.option(
         "--sign-with",
         type=FILE,
         required=True,
         metavar="KEY.pem",
-        help="Ed25519 private key (PEM or OpenSSH); "
+        help=f"{algorithms} private key (PEM); "
         "its passphrase comes from $WMPROOF_SIGNING_PASSPHRASE or by asking.",
-    )(command)
+    )
 
 
-def note_signer(path: Path, name: str, kind: SignatureKind) -> NoteSigner:
-    """Read the private key of a log or a witness."""
+def log_signer(path: Path, name: str) -> NoteSigner:
+    """Read the private key of a log."""
     seed = read_signing_key(path)
     assert seed is not None  # noqa: S101 - the option is required
-    return NoteSigner(name, kind, seed)
+    return NoteSigner(name, SignatureKind.ED25519, seed)
 
 
-def new_note_signer(path: Path, name: str, kind: SignatureKind) -> NoteSigner:
-    """Read the private key of a log or a witness, or make it where there is none."""
-    if path.exists():
-        return note_signer(path, name, kind)
+def witness_signer(path: Path, name: str) -> NoteSigner:
+    """Read the private key of a witness, of either algorithm."""
+    key = read_private_key(path)
+    seed = ml_dsa.seed_of(key)
+    if seed is not None:
+        return NoteSigner(name, SignatureKind.ML_DSA_COSIGNATURE, seed)
+    return NoteSigner(name, SignatureKind.COSIGNATURE, ed25519_seed(key, str(path)))
+
+
+def new_signer(path: Path, name: str, kind: SignatureKind) -> NoteSigner:
+    """Make the private key of a log or a witness."""
     signer = NoteSigner(name, kind, new_seed())
     _ = signer.verifier_key  # a bad name is found before the file is made
-    save_signing_key(path, signer.seed, signing_passphrase())
+    passphrase = signing_passphrase()
+    if kind is SignatureKind.ML_DSA_COSIGNATURE:
+        save_private_key(path, ml_dsa.private_key(signer.seed), passphrase)
+    else:
+        save_signing_key(path, signer.seed, passphrase)
     return signer
 
 
@@ -105,9 +124,9 @@ def entry_of(text: str) -> bytes:
         return digest_entry(bytes.fromhex(text))
     data = read_file(text, limit=FILE_LIMIT)
     if data.startswith(public_key.MAGIC):
-        return key_entry(load_public_key(text))
+        return key_entry(public_key.parse_public_key(data, text))
     if data.startswith(verification_key.MAGIC):
-        return key_entry(load_verification_key(text))
+        return key_entry(verification_key.parse_verification_key(data, text))
     raise InputError(
         "is neither a public key nor a verification key nor a digest",
         where=text,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from wmproof._files import read_file, write_file
+from wmproof._base.files import read_file, write_file
 from wmproof.cli.log.options import entry_of, log_key_option
-from wmproof.cli.log.write import checkpoint_fields
 from wmproof.cli.options import FILE, force_option, json_option
 from wmproof.cli.output import print_fields, print_json
 from wmproof.errors import InputError
@@ -52,7 +51,7 @@ def prove_inclusion(
     proof = log.prove_inclusion(index)
     target = Path(f"{key}.tlog-proof") if out is None else out
     write_file(target, proof.to_bytes(), overwrite=force)
-    fields = {"index": index, **checkpoint_fields(log.checkpoint), "proof": str(target)}
+    fields = {"index": index, **log.checkpoint.to_dict(), "proof": str(target)}
     print_json(fields) if as_json else print_fields(fields)
 
 
@@ -92,5 +91,5 @@ def prove_consistency(
     else:
         proof = log.consistency_request(since_size or 0)
     write_file(out, proof.to_bytes(), overwrite=force)
-    fields = {"from": proof.old_size, **checkpoint_fields(log.checkpoint), "proof": str(out)}
+    fields = {"from": proof.old_size, **log.checkpoint.to_dict(), "proof": str(out)}
     print_json(fields) if as_json else print_fields(fields)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import click
 
 from wmproof.cli.log.options import VKEY, witness_option
-from wmproof.cli.options import FILE, json_option, minimum_security_option
+from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_json
+from wmproof.cli.policy_options import PolicyFor, policy_options
 from wmproof.publication.log.note import VerifierKey
 from wmproof.publication.web.settings import LOOPBACK_NAMES, Settings
 
 _MIB = 2**20
+
+
+class _Network(click.ParamType[str]):
+    name = "network"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        try:
+            return str(ip_network(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -26,9 +39,18 @@ _MIB = 2**20
     metavar="HOST",
     help="A host name that visitors may ask for besides the loopback's; may be repeated.",
 )
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    type=_Network(),
+    multiple=True,
+    metavar="ADDRESS",
+    help="Believe what this web server (an address or a network) says of its visitors' addresses; "
+    "may be repeated.  [default: nobody]",
+)
 @click.option("--log-key", type=VKEY, metavar="VKEY", help="Serve this log and no other.")
 @witness_option
-@minimum_security_option
+@policy_options("security", "strength")
 @click.option(
     "--upload-limit", type=click.IntRange(1), default=256, show_default=True, metavar="MIB"
 )
@@ -54,9 +76,10 @@ def serve(
     host: str,
     port: int,
     names: tuple[str, ...],
+    trusted_proxies: tuple[str, ...],
     log_key: VerifierKey | None,
     witnesses: tuple[VerifierKey, ...],
-    minimum_security: int,
+    policy_for: PolicyFor,
     upload_limit: int,
     memory_limit: int,
     time_limit: int,
@@ -74,7 +97,7 @@ def serve(
         log_key=log_key,
         witnesses=witnesses,
         names=(*LOOPBACK_NAMES, *names),
-        minimum_security=minimum_security,
+        policy=policy_for(()),
         upload_bytes=upload_limit * _MIB,
         claim_bytes=memory_limit * _MIB,
         claim_seconds=time_limit,
@@ -87,4 +110,10 @@ def serve(
             print_json({"address": address})
         else:
             console().print(f"serving {folder} at {address}", markup=False)
-        run(app, listener)
+        if not ip_address(listener.getsockname()[0]).is_loopback:
+            click.echo(
+                "warning: this is not the loopback, and the server has no TLS and waits for silent "
+                "connections. For the world put a web server before it: docs/nginx.conf",
+                err=True,
+            )
+        run(app, listener, trusted_proxies)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file
 from wmproof.cli.log.options import entry_of, log_key_option, witness_option
-from wmproof.cli.log.write import checkpoint_fields
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.publication.log.checkpoint import Checkpoint, open_checkpoint
@@ -69,7 +67,7 @@ def verify(
             quorum=quorum,
             where=str(proof),
         )
-        fields = {"index": report.index, **_fields(report.checkpoint, report.cosignatures)}
+        fields = report.to_dict()
         said = "the key is in the log"
     else:
         assert since is not None and proof is not None  # noqa: S101, PT018 - see above
@@ -105,17 +103,4 @@ def _verify_folder(
 
 
 def _fields(checkpoint: Checkpoint, cosignatures: tuple[Cosignature, ...]) -> dict[str, Any]:
-    return checkpoint_fields(checkpoint) | {
-        "cosignatures": [
-            {"witness": c.witness.name, "timestamp": c.timestamp, "time": _spell(c.timestamp)}
-            for c in cosignatures
-        ]
-    }
-
-
-def _spell(timestamp: int) -> str:
-    """Spell a time for people; one after the year 9999 stays a number."""
-    try:
-        return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return str(timestamp)
+    return checkpoint.to_dict() | {"cosignatures": [item.to_dict() for item in cosignatures]}

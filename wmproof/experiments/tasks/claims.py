@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from wmproof.experiments.bench import Bench, claim
+from wmproof.experiments.bench import Bench
 from wmproof.experiments.measure import count_triggers
-from wmproof.experiments.tasks import Outcome, Task
+from wmproof.experiments.tasks.outcome import Outcome, Task
 from wmproof.experiments.unit import Unit
+from wmproof.experiments.worth import claim
 from wmproof.keys.verification_key import LabelMode
 from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.embedding import mark

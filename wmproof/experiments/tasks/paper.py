@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from wmproof.experiments.bench import Bench
 from wmproof.experiments.setting import DataSpec, KeySpec
-from wmproof.experiments.tasks import Outcome, Task
+from wmproof.experiments.tasks.outcome import Outcome, Task
 from wmproof.experiments.unit import Unit
 from wmproof.training.attacks.finetuning import fine_tune
 from wmproof.training.attacks.piracy import embed_another
@@ -26,7 +25,7 @@ def make_key(unit: Unit, bench: Bench) -> Outcome:
 def train_unmarked(unit: Unit, bench: Bench) -> Outcome:
     """Train No-WM, from the seed in the options."""
     options = bench.training_options(unit.name) | {"seed": unit.options["seed"]}
-    recipe = bench.recipe(asdict(bench.setting.recipe))
+    recipe = bench.recipe(bench.setting.recipe.fields())
     result = train(bench.network(), bench.data.training, recipe=recipe, **options)
     return _trained(bench, result, ["TS-Orig"], recipe)
 
@@ -101,7 +100,7 @@ def _trained(bench: Bench, result: TrainingResult, keys: list[str], recipe: Reci
 
 def cost_of(bench: Bench, images: int) -> dict[str, Any]:
     """Express a number of trained images as a share of the owner's training."""
-    owner = bench.recipe(asdict(bench.setting.recipe)).epochs * length(bench.data.training)
+    owner = bench.recipe(bench.setting.recipe.fields()).epochs * length(bench.data.training)
     return {"cost": images / owner}
 
 

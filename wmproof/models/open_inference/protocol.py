@@ -16,13 +16,15 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof.core.reading import Reading
+from wmproof.core.triggers import MAX_IMAGE_BYTES, Shape, format_shape
 from wmproof.errors import InputError
+from wmproof.models.interface import Interface, find_interface
 from wmproof.models.open_inference.strict_json import integers, objects, read_object, text
-from wmproof.triggers import MAX_IMAGE_BYTES, Shape, check_shape, format_shape
 
 _BYTES = frozenset(range(256))
 _LONGEST_NAME = 1000
-PIXEL_TYPES = ("UINT8", "FP32")
+PIXEL_TYPES = {"UINT8": np.uint8, "FP32": np.float32}
 _ANSWER_TYPES = {
     "UINT8": np.uint8,
     "UINT16": np.uint16,
@@ -45,7 +47,7 @@ class ModelMetadata:
     Parameters
     ----------
     input_name, datatype : str
-        Of the pixels; the datatype is UINT8 or FP32 (raw pixels 0 to 255, not divided).
+        Of the pixels; the datatype is UINT8 or FP32.
     input_dims : tuple of int
         Without the batch; -1 where the model leaves a dimension open.
     batch : int or None
@@ -63,25 +65,28 @@ class ModelMetadata:
     output_name: str
     classes: int | None
 
-    def image_shape(self, given: Shape | None, where: str) -> Shape:
-        """Fill dimensions that the model leaves open.
+    def check_batch(self, known: Shape | None, where: str) -> None:
+        """Refuse batches that nobody can fill.
 
         Raises
         ------
         InputError
-            One is open and `given` does not say it, or a request would be too large.
+            Pictures of the shape `known`, or of the model's own, would be too much.
         """
-        dims = self.input_dims
-        if given is not None and len(given) == len(dims):
-            dims = tuple(w if d == -1 else d for d, w in zip(dims, given, strict=True))
-        if min(dims) < 1:
+        one = max(math.prod(known or ()), math.prod(max(size, 1) for size in self.input_dims))
+        if (self.batch or 1) * one > MAX_IMAGE_BYTES:
             raise InputError(
-                "leaves the shape of its images open", where=where, remedy="Give their shape"
+                f"takes {self.batch or 1} images at once of {one} bytes, which is more than "
+                f"{MAX_IMAGE_BYTES} together",
+                where=where,
             )
-        check_shape(dims)
-        if (self.batch or 1) * math.prod(dims) > MAX_IMAGE_BYTES:
-            raise InputError(f"takes {self.batch} images at once, which is too much", where=where)
-        return dims
+
+    def interface(self, reading: Reading, known: Shape | None, where: str) -> Interface:
+        """Return how pictures enter, see `find_interface`; a reading that cannot be is refused."""
+        sizes = [self.batch, *(None if size == -1 else size for size in self.input_dims)]
+        found = find_interface(sizes, reading, known, where)
+        found.check(reading, PIXEL_TYPES[self.datatype], where)
+        return found
 
 
 def model_path(name: str, version: str | None) -> str:
@@ -99,13 +104,19 @@ def model_path(name: str, version: str | None) -> str:
     return f"{path}/versions/{quote(version, safe='')}" if version else path
 
 
-def read_metadata(data: bytes, name: str, where: str) -> ModelMetadata:
+def read_metadata(data: bytes, name: str, where: str, output: str | None = None) -> ModelMetadata:
     """Parse the reply to a request for a model's metadata.
+
+    Parameters
+    ----------
+    output : str, optional
+        Name of the output that answers; the first without one.
 
     Raises
     ------
     InputError
-        It is no such reply, it is another model's, or the model takes no single tensor of pixels.
+        It is no such reply, it is another model's, the model takes no single tensor of pixels, or
+        has no such output.
     """
     fields = read_object(data, where)
     _same(text(fields, "name", where), name, "model", where)
@@ -120,43 +131,53 @@ def read_metadata(data: bytes, name: str, where: str) -> ModelMetadata:
         raise InputError(f"takes {datatype}, not UINT8 or FP32 pixels", where=where)
     batch, *dims = integers(inputs[0], "shape", where) or [0]
     if len(dims) not in (2, 3) or any(size == 0 or size < -1 for size in (batch, *dims)):
-        raise InputError("takes no images (N, H, W) or (N, C, H, W)", where=where)
-    answer = integers(outputs[0], "shape", where)
+        raise InputError("takes no images (N, H, W), (N, C, H, W) or (N, H, W, C)", where=where)
+    names = [text(item, "name", where) for item in outputs]
+    if output is not None and output not in names:
+        raise InputError(f"has no output {output!r}, but {', '.join(names)}", where=where)
+    answers = outputs[names.index(output) if output is not None else 0]
+    answer = integers(answers, "shape", where)
     classes = answer[1] if len(answer) == 2 and answer[1] > 1 else None
     return ModelMetadata(
         text(inputs[0], "name", where),
         datatype,
         tuple(dims),
         batch if batch > 0 else None,
-        text(outputs[0], "name", where),
+        text(answers, "name", where),
         classes,
     )
 
 
-def encode_request(metadata: ModelMetadata, images: NDArray[np.uint8], number: int) -> bytes:
+def encode_request(metadata: ModelMetadata, inputs: NDArray[Any], number: int) -> bytes:
     """Return the one canonical body of an inference request.
 
     Parameters
     ----------
     metadata : ModelMetadata
-    images : ndarray of uint8, shape (n, *image_shape)
+    inputs : ndarray of uint8, shape (n, *sizes)
+        As the model takes them; of float32 where it takes no raw pixels.
     number : int
         The request's id.
     """
     pixels = {
         "name": metadata.input_name,
-        "shape": list(images.shape),
+        "shape": list(inputs.shape),
         "datatype": metadata.datatype,
-        "data": images.reshape(-1).tolist(),
+        "data": inputs.reshape(-1).tolist(),
     }
     body = {"id": str(number), "inputs": [pixels], "outputs": [{"name": metadata.output_name}]}
     return json.dumps(body, separators=(",", ":")).encode()
 
 
 def read_request(
-    data: bytes, metadata: ModelMetadata, number: int, where: str
-) -> NDArray[np.uint8]:
-    """Return the images of a request; it must be what `encode_request` writes for them.
+    data: bytes, metadata: ModelMetadata, number: int, where: str, *, raw: bool = True
+) -> NDArray[Any]:
+    """Return the inputs of a request; it must be what `encode_request` writes for them.
+
+    Parameters
+    ----------
+    raw : bool
+        Whether they are uint8 pixels; otherwise they are float32.
 
     Raises
     ------
@@ -168,13 +189,17 @@ def read_request(
     if len(inputs) != 1:
         raise wrong
     shape = integers(inputs[0], "shape", where)
-    pixels = integers(inputs[0], "data", where)
-    if not set(pixels) <= _BYTES:
+    if raw:
+        pixels = integers(inputs[0], "data", where)
+        if not set(pixels) <= _BYTES:
+            raise wrong
+        values: NDArray[Any] = np.array(pixels, dtype=np.uint8)
+    else:
+        values = _cast(_numbers(inputs[0].get("data"), where), "FP32", where)
+    made = _shaped(values, shape)
+    if made is None or encode_request(metadata, made, number) != data:
         raise wrong
-    images = _shaped(np.array(pixels, dtype=np.uint8), shape)
-    if images is None or encode_request(metadata, images, number) != data:
-        raise wrong
-    return images
+    return made
 
 
 def read_reply(

@@ -9,27 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
-from wmproof._files import read_file
-from wmproof._reader import Reader
+from wmproof._base.files import read_file
+from wmproof._base.reader import Reader
 from wmproof.errors import InputError, VerificationError
-from wmproof.keys.signature import (
-    Signature,
-    check_signature,
-    encode_signature,
-    read_signature,
-    sign,
-)
+from wmproof.keys.signature import Signature, SignedFile, read_signature
 
 MAGIC = b"wmpf-qt\0"
 VERSION = 1
 TRANSCRIPT_LIMIT = 2**30
 _MOST_ATTEMPTS = 2**20
 _CHAIN_TAG = b"wmproof/query-chain/v1".ljust(32, b"\0")
-_SIGNATURE_TAG = b"wmproof/query-transcript/v1".ljust(32, b"\0")
 
 
 class AttemptKind(IntEnum):
@@ -79,7 +72,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
-class QueryTranscript:
+class QueryTranscript(SignedFile):
     """All that was asked of one model at one endpoint, in order.
 
     Parameters
@@ -93,6 +86,8 @@ class QueryTranscript:
     signature : Signature, optional
         A file always has one.
     """
+
+    SIGNATURE_TAG = b"wmproof/query-transcript/v1".ljust(32, b"\0")
 
     endpoint: str
     model_name: str
@@ -133,16 +128,7 @@ class QueryTranscript:
         """
         if self.signature is None:
             raise InputError("a transcript is signed before it is written")
-        return self.body + encode_signature(self.signature)
-
-    @cached_property
-    def digest(self) -> bytes:
-        """SHA-256 of the file, 32 bytes."""
-        return hashlib.sha256(self.to_bytes()).digest()
-
-    def signed(self, seed: bytes) -> QueryTranscript:
-        """Return the same transcript signed with an Ed25519 private key (32 bytes)."""
-        return replace(self, signature=sign(seed, _SIGNATURE_TAG, self.body))
+        return super().to_bytes()
 
     def check_signature(self, signer: bytes | None = None) -> None:
         """Check the signature; with `signer`, require it to be by that key.
@@ -154,7 +140,7 @@ class QueryTranscript:
         """
         if self.signature is None:
             raise VerificationError("signature", "the transcript is not signed")
-        check_signature(self.signature, _SIGNATURE_TAG, self.body, signer=signer)
+        super().check_signature(signer)
 
 
 def next_link(link: bytes, attempt: bytes) -> bytes:

@@ -6,14 +6,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import Any
 from urllib.parse import urlsplit
 
 from wmproof.errors import InputError
 from wmproof.models.open_inference.transcript import Attempt, AttemptKind
-
-if TYPE_CHECKING:
-    import httpx
 
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -82,7 +80,7 @@ class Transport:
         self._limits = limits
         self._record = record
         self._next = time.monotonic()
-        self._options = _client_options(limits, token)
+        self._headers = _headers(token)
 
     def ask(self, kind: AttemptKind, path: str, body: bytes = b"") -> bytes:
         """Send one request until it is answered; GET without a body, POST with one.
@@ -120,65 +118,30 @@ class Transport:
 
     def _attempt(self, kind: AttemptKind, path: str, body: bytes) -> tuple[int, bytes, float]:
         """Return status (0 where no reply came), reply and the wait that the endpoint asks for."""
-        import httpx
-        from anyio.from_thread import start_blocking_portal
+        from wmproof._base import http
 
-        sent, wait = _now(), 0.0
+        limits, sent, wait = self._limits, _now(), 0.0
+        kinds = {"Content-Type": "application/json"} if body else {}
         try:
-            # A loop of its own in a thread of its own: callers may be inside an event loop already.
-            with start_blocking_portal() as portal:
-                status, reply, wait = portal.call(self._exchange, path, body)
-        except (httpx.HTTPError, TimeoutError) as error:
-            status, reply = 0, type(error).__name__.encode()
-        except (httpx.InvalidURL, UnicodeError):
-            raise InputError("is not an address", where=self._endpoint) from None
-        except _RefusedError as error:
+            answer = http.exchange(
+                "POST" if body else "GET",
+                f"{self._endpoint}/{path}",
+                headers={**self._headers, **kinds},
+                body=body or None,
+                limit=limits.reply_bytes,
+                seconds=limits.request_s,
+                connect_seconds=limits.connect_s,
+            )
+            status, reply, wait = answer.status, answer.body, _asked_wait(answer.headers)
+        except http.ReplyError as error:
             self._record(Attempt(kind, sent, _now(), 0, body, error.what.encode()))
             raise InputError(error.what, where=self._endpoint) from None
+        except http.NO_ADDRESS:
+            raise InputError("is not an address", where=self._endpoint) from None
+        except http.NO_REPLY as error:
+            status, reply = 0, type(error).__name__.encode()
         self._record(Attempt(kind, sent, _now(), status, body, reply))
         return status, reply, wait
-
-    async def _exchange(self, path: str, body: bytes) -> tuple[int, bytes, float]:
-        """Make one exchange; the reply is read piece by piece against both of its limits."""
-        import anyio
-        import httpx
-
-        url = f"{self._endpoint}/{path}"
-        headers = {"Content-Type": "application/json"} if body else {}
-        method, content = ("POST", body) if body else ("GET", None)
-        begun = False
-        try:
-            # Around all of it: a timeout of the client's starts anew with every byte.
-            with anyio.fail_after(self._limits.request_s):
-                async with (
-                    httpx.AsyncClient(**self._options) as client,
-                    client.stream(method, url, content=content, headers=headers) as response,
-                ):
-                    begun = True
-                    return response.status_code, *await self._read(response)
-        except TimeoutError:
-            if not begun:
-                raise
-            seconds = f"{self._limits.request_s:g} s"
-            raise _RefusedError(f"takes longer than {seconds} to answer") from None
-
-    async def _read(self, response: httpx.Response) -> tuple[bytes, float]:
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise _RefusedError("sends a compressed reply, which was not asked for")
-        reply = bytearray()
-        async for piece in response.aiter_raw():
-            reply += piece
-            if len(reply) > self._limits.reply_bytes:
-                raise _RefusedError(f"sends more than {self._limits.reply_bytes} bytes")
-        return bytes(reply), _asked_wait(response.headers)
-
-
-class _RefusedError(Exception):
-    """A reply that no further attempt makes better."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        super().__init__(what)
 
 
 def check_endpoint(endpoint: str, *, with_token: bool = False) -> str:
@@ -209,22 +172,19 @@ def check_endpoint(endpoint: str, *, with_token: bool = False) -> str:
     return endpoint.rstrip("/")
 
 
-def _client_options(limits: Limits, token: str | None) -> dict[str, Any]:
-    try:
-        import httpx
-    except ModuleNotFoundError:
+def _headers(token: str | None) -> dict[str, str]:
+    """Headers of every request."""
+    if find_spec("httpx") is None:
         raise InputError(
             "asking an endpoint needs the package httpx, which is not installed",
             remedy="Install the extra: pip install 'wmproof[remote]'",
-        ) from None
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        )
+    headers = {"Accept": "application/json"}
     if token is not None:
         if not token.isascii() or not token.isprintable():
             raise InputError("the token has characters that no token has")
         headers["Authorization"] = f"Bearer {token}"
-    # Proxies of the environment would see the pictures, and nobody asked for them here.
-    timeout = httpx.Timeout(limits.request_s, connect=limits.connect_s)
-    return {"headers": headers, "timeout": timeout, "trust_env": False}
+    return headers
 
 
 def _asked_wait(headers: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.bundle.format import Bundle, Part, PartKind, Subject
@@ -42,6 +43,16 @@ class Attestation:
         """In words."""
         verb = "published" if self.public else "existed"
         return f"{self.subject.name.lower()} {verb}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it."""
+        return {
+            "what": self.what,
+            "earliest": self.moment.earliest.isoformat(),
+            "latest": self.moment.latest.isoformat(),
+            "by": self.by,
+            "public": self.public,
+        }
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,14 @@ def verify_stamp(
 def _verify_token(part: Part, digest: bytes, trust: Trust, where: str) -> Attestation:
     from wmproof.publication.timestamps.rfc3161 import verify_token
 
-    stamp = verify_token(part.content, digest, trust.tsa_roots, now=trust.now, where=where)
+    stamp = verify_token(
+        part.content,
+        digest,
+        trust.tsa_roots,
+        intermediates=trust.tsa_intermediates,
+        now=trust.now,
+        where=where,
+    )
     moment = around(stamp.gen_time, stamp.accuracy)
     return Attestation(part.subject, moment, f"the timestamp authority {stamp.authority}")
 

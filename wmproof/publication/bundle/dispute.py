@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
+from wmproof.core.checks import Outcome
+from wmproof.core.shown import Report
+from wmproof.models.file import ModelSource, model_file
 from wmproof.publication.bundle.attestations import Attestation
 from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
 from wmproof.publication.bundle.format import Bundle
@@ -38,7 +41,7 @@ class Precedence:
 
 
 @dataclass(frozen=True)
-class Dispute:
+class Dispute(Report):
     """What two bundles say about one model.
 
     Parameters
@@ -52,10 +55,19 @@ class Dispute:
     precedence: Precedence
 
     @property
+    def first(self) -> EvidenceReport | None:
+        """The evidence of whoever published first, where that is told."""
+        return {Party.A: self.a, Party.B: self.b, None: None}[self.precedence.first]
+
+    @property
     def prevails(self) -> Party | None:
-        """The only party whose evidence holds; of two, the one who published first."""
+        """The only party whose evidence holds; of two, the one who published first.
+
+        The latter only if that key is older than the model: a key that is not is worth nothing,
+        however much older than the other one.
+        """
         if self.a.holds and self.b.holds:
-            return self.precedence.first
+            return self.precedence.first if self.first and before_model(self.first) else None
         return Party.A if self.a.holds else Party.B if self.b.holds else None
 
     @property
@@ -65,17 +77,35 @@ class Dispute:
             return "neither bundle holds, so neither party has shown anything"
         if not (self.a.holds and self.b.holds):
             return f"only the evidence of {self.prevails} holds"
-        why = self.precedence.why
+        why, first = self.precedence.why, self.precedence.first
+        if first is None:
+            return f"undecided: both claims hold, and nothing tells who was first: {why}"
         if self.prevails is None:
-            return f"both claims hold, and the evidence does not tell who was first: {why}"
-        return f"both claims hold, and {self.prevails} was first: {why}"
+            return (
+                f"undecided: both claims hold, and {first} was first ({why}), but that counts only "
+                f"if the key of {first} was published before the model: bring a timestamp of the "
+                "model, or say --model-seen"
+            )
+        return f"both claims hold, and {first} was first, and before the model: {why}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it."""
+        return {
+            "decided": self.prevails is not None,
+            "prevails": self.prevails and str(self.prevails),
+            "published_first": self.precedence.first and str(self.precedence.first),
+            "why": self.precedence.why,
+            "conclusion": self.conclusion,
+            "a": self.a.to_dict(),
+            "b": self.b.to_dict(),
+        }
 
 
-def settle(a: Bundle, b: Bundle, model: Path | bytes, trust: Trust) -> Dispute:
+def settle(a: Bundle, b: Bundle, model: ModelSource, trust: Trust) -> Dispute:
     """Check both bundles against the same trust and compare when their keys were published.
 
-    When the model was seen need not be shown, as it is the same for both; where it is shown, a key
-    that came later loses.
+    A bundle need not show that its key is older than the model, but where it shows the contrary the
+    key loses, and of two that hold none wins without.
 
     Raises
     ------
@@ -85,7 +115,8 @@ def settle(a: Bundle, b: Bundle, model: Path | bytes, trust: Trust) -> Dispute:
         The model cannot be compiled, or trust and a bundle do not fit each other.
     """
     trust = replace(trust, without=trust.without | {Required.ORDER})
-    first, second = (examine_bundle(bundle, trust, model) for bundle in (a, b))
+    file = model_file(model)
+    first, second = (examine_bundle(bundle, trust, file) for bundle in (a, b))
     return Dispute(first, second, compare(first, second))
 
 
@@ -93,16 +124,31 @@ def compare(a: EvidenceReport, b: EvidenceReport) -> Precedence:
     """Say whose key was published first.
 
     A common log orders its entries, so whoever is later in it can only win by having been public
-    elsewhere before. Without a common log the attested times count, like with like: publication
-    with publication, or existence with existence.
+    elsewhere before. All common logs count, not the first that the parties happened to pack: where
+    they conflict nothing is told. Without a common log the attested times count, like with like:
+    publication with publication, or existence with existence.
     """
     if a.bundle.public_key.digest == b.bundle.public_key.digest:
         return Precedence(None, "both bundles are about the same key")
-    for one in a.logged:
-        for other in b.logged:
-            if _one_history(one, other):
-                return _by_log(a, b, one, other)
-    return _by_time(a, b)
+    told = [
+        _by_log(a, b, one, other)
+        for one in a.logged
+        for other in b.logged
+        if _one_history(one, other)
+    ]
+    if not told:
+        return _by_time(a, b)
+    why = "; ".join(dict.fromkeys(item.why for item in told))
+    if len({item.first for item in told}) > 1:
+        return Precedence(None, f"the logs conflict: {why}")
+    return Precedence(told[0].first, why)
+
+
+def before_model(report: EvidenceReport) -> bool:
+    """Whether it is shown that the key was there before the model."""
+    return any(
+        item.name == Required.ORDER and item.outcome is Outcome.PASSED for item in report.checks
+    )
 
 
 def _one_history(one: Logged, other: Logged) -> bool:

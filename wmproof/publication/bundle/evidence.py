@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from wmproof.checks import Check, Outcome
-from wmproof.key_check import KeyReport
+from wmproof.core.checks import Check, Verdict, judge
+from wmproof.core.shown import Report
+from wmproof.keys.check import KeyReport
 from wmproof.publication.bundle.attestations import Attestation, NotShown
 from wmproof.publication.bundle.format import Bundle, Subject
 from wmproof.publication.bundle.logged import Logged
@@ -14,7 +16,7 @@ from wmproof.pverify.report import ClaimReport
 
 
 @dataclass(frozen=True, eq=False)
-class EvidenceReport:
+class EvidenceReport(Report):
     """What a bundle shows, and what it does not.
 
     Parameters
@@ -30,6 +32,8 @@ class EvidenceReport:
         Earliest first.
     logged : tuple of Logged
     not_shown : tuple of NotShown
+    given_digest : bytes or None
+        SHA-256 of the model file that the verifier gave: the one that the verdict is about.
     """
 
     bundle: Bundle
@@ -39,11 +43,22 @@ class EvidenceReport:
     attestations: tuple[Attestation, ...]
     logged: tuple[Logged, ...]
     not_shown: tuple[NotShown, ...]
+    given_digest: bytes | None = None
 
     @property
     def holds(self) -> bool:
         """Whether no check failed."""
-        return all(item.outcome is not Outcome.FAILED for item in self.checks)
+        return judge(self.checks)[0] is Verdict.HOLDS
+
+    @property
+    def verdict(self) -> Verdict:
+        """Holds, incomplete (something that must be shown is not) or refuted."""
+        return judge(self.checks)[0]
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence without a final full stop."""
+        return judge(self.checks)[1]
 
     @property
     def key_there(self) -> Attestation | None:
@@ -60,6 +75,26 @@ class EvidenceReport:
         """T2: the earliest evidence of the model."""
         found = [item for item in self.attestations if item.subject is Subject.MODEL]
         return min(found, key=lambda item: item.moment.earliest, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it."""
+        key = self.bundle.public_key
+        return {
+            "holds": self.holds,
+            "verdict": str(self.verdict),
+            "reason": self.reason,
+            "bundle_sha256": self.bundle.digest.hex(),
+            "public_key_sha256": key.digest.hex(),
+            "verification_key_sha256": key.verification_key.digest.hex(),
+            "model_sha256": self.bundle.model_digest.hex(),
+            "given_model_sha256": self.given_digest.hex() if self.given_digest else None,
+            "checks": [item.to_dict() for item in self.checks],
+            "timeline": [item.to_dict() for item in self.attestations],
+            "key_published": self.key_published.to_dict() if self.key_published else None,
+            "model_seen": self.model_seen.to_dict() if self.model_seen else None,
+            "claim": self.claim.to_dict() if self.claim else None,
+            "not_shown": [asdict(item) for item in self.not_shown],
+        }
 
 
 def published(report: EvidenceReport) -> list[Attestation]:

@@ -9,7 +9,8 @@ from enum import IntEnum
 from functools import cached_property
 from itertools import pairwise
 
-from wmproof._reader import Reader
+from wmproof._base.files import Source, read_source
+from wmproof._base.reader import Reader
 from wmproof.errors import FormatError
 from wmproof.keys import PublicKey, parse_public_key
 from wmproof.keys.files import FILE_LIMIT
@@ -50,6 +51,18 @@ class Pixels(IntEnum):
 
 
 _STAMPS = (PartKind.RFC3161, PartKind.OPENTIMESTAMPS)
+_STEMS = {
+    PartKind.PUBLIC_KEY: "key",
+    PartKind.CLAIM: "claim",
+    PartKind.INCLUSION_PROOF: "key",
+}
+_SUFFIXES = {
+    PartKind.PUBLIC_KEY: ".pvk",
+    PartKind.CLAIM: ".proof",
+    PartKind.INCLUSION_PROOF: ".tlog-proof",
+    PartKind.RFC3161: ".tsr",
+    PartKind.OPENTIMESTAMPS: ".ots",
+}
 _LIMITS = {PartKind.PUBLIC_KEY: FILE_LIMIT, PartKind.CLAIM: CLAIM_LIMIT}
 
 
@@ -130,6 +143,18 @@ class Bundle:
         """The timestamps, not verified."""
         return self.of_kind(*_STAMPS)
 
+    def files(self) -> dict[str, bytes]:
+        """Return each part's content under a name such as a file of its kind has."""
+        found: dict[str, bytes] = {}
+        for part in self.parts:
+            stem = part.subject.name.lower() if part.subject else _STEMS[part.kind]
+            name, number = stem + _SUFFIXES[part.kind], 1
+            while name in found:
+                number += 1
+                name = f"{stem}-{number}{_SUFFIXES[part.kind]}"
+            found[name] = part.content
+        return found
+
     def to_bytes(self) -> bytes:
         """Return the one canonical encoding."""
         head = MAGIC + VERSION.to_bytes(2, "big") + self.model_digest
@@ -164,6 +189,11 @@ def parse_bundle(data: bytes, where: str = "bundle") -> Bundle:
     parts = tuple(_read_part(reader) for _ in range(count))
     reader.end()
     return Bundle(digest, pixels, parts, where)
+
+
+def load_bundle(source: Source) -> Bundle:
+    """Read a bundle's file, or its content; errors as `parse_bundle`, or it cannot be read."""
+    return parse_bundle(*read_source(source, limit=BUNDLE_LIMIT, name="bundle"))
 
 
 def _read_part(reader: Reader) -> Part:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wmproof.checks import Outcome
+from wmproof.core.checks import Outcome
+from wmproof.core.triggers import name_coins
 from wmproof.publication.bundle.attestations import NotShown
 from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
 from wmproof.publication.bundle.format import PartKind, Subject
@@ -22,7 +23,11 @@ def _missing(report: EvidenceReport) -> Iterator[NotShown]:
             yield NotShown(item.name, item.what)
     stamped = {item.subject for item in report.attestations}
     if Subject.MODEL not in stamped:
-        yield NotShown("model-seen", "nobody who is trusted attests when the model was seen")
+        yield NotShown(
+            "model-seen",
+            "nobody who is trusted attests when the model was seen: a timestamp of its file does "
+            "(--tsa-roots), or your own knowledge (--model-seen)",
+        )
     public = surest(published(report))
     if public is None:
         yield NotShown("public", "that anybody could see the key")
@@ -50,17 +55,18 @@ def _log_gaps(report: EvidenceReport) -> Iterator[NotShown]:
 
 
 def _key_gaps(report: EvidenceReport, trust: Trust) -> Iterator[NotShown]:
-    if trust.signer is None:
+    if trust.policy.signer is None:
         yield NotShown("owner", "whose key it is: no signer was expected")
-    if trust.reference is None:
+    if trust.policy.reference is None:
         yield NotShown(
             "labels",
             "that the opened labels are wrong for their pictures: look at the contact sheet",
         )
     bad = report.key.soundness.hidden_bad_at_most
+    coins = name_coins(report.bundle.public_key.verification_key.group)
     if bad:
         yield NotShown(
-            "hidden-triggers", f"that all hidden triggers are good: up to {bad} may be bad ones"
+            "hidden-triggers", f"that all hidden {coins} are good: up to {bad} may be bad ones"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wmproof.checks import Check, check, skipped
+from wmproof.core.checks import Check, Outcome, check
 from wmproof.publication.bundle.evidence import EvidenceReport
 from wmproof.publication.bundle.trust import Required, Trust
 
@@ -43,5 +43,6 @@ def check_order(report: EvidenceReport, trust: Trust) -> Check:
 
 
 def lacking(part: Required, what: str, trust: Trust, **numbers: int | float | str) -> Check:
-    """Return the check of something that is not shown: failed, unless the verifier goes without."""
-    return skipped(part, what) if part in trust.without else check(part, False, what, **numbers)
+    """Return the check of what is not shown: missing, unless the verifier goes without."""
+    outcome = Outcome.SKIPPED if part in trust.without else Outcome.MISSING
+    return Check(part, outcome, what, numbers)

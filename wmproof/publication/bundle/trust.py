@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from wmproof.keygen import DEFAULT_SECURITY
-from wmproof.models.base import Classifier
+from wmproof.core.policy import Policy
+from wmproof.errors import InputError
 from wmproof.publication.log.note import VerifierKey
-from wmproof.strength import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -43,24 +41,25 @@ class Trust:
         Fresh from the logs: checkpoints, or consistency proofs from the bundle's checkpoints.
     tsa_roots : tuple of Certificate
         Roots of RFC 3161 authorities.
+    tsa_intermediates : tuple of Certificate
+        What tokens may fail to carry below the roots; not trusted.
     block_headers : mapping of int to bytes
         Headers of Bitcoin's best chain, 80 bytes each, by height.
     minimum_difficulty : float, optional
         Of those headers; mainnet's bound if not given.
     model_seen : datetime, optional
         When this verifier knows the model to have been seen, aware.
-    signer : bytes, optional
-        Ed25519 public key, 32 bytes, that must have signed the public key.
-    reference : Classifier, optional
-        Stands in for the ground truth.
-    minimum_security : int
-        The n below which a public key is refused.
-    tolerance : Fraction
-        The largest share of misses that is accepted.
+    policy : Policy
+        What is demanded of the key and the claim.
     without : frozenset of Required
         What need not be shown.
     now : datetime, optional
         The verifier's time, aware; the system's if not given.
+
+    Raises
+    ------
+    InputError
+        The model was seen at a time that has not come yet.
     """
 
     log_keys: tuple[VerifierKey, ...] = ()
@@ -69,12 +68,14 @@ class Trust:
     quorum: int | None = None
     log_now: tuple[bytes, ...] = ()
     tsa_roots: tuple[Certificate, ...] = ()
+    tsa_intermediates: tuple[Certificate, ...] = ()
     block_headers: Mapping[int, bytes] = field(default_factory=dict)
     minimum_difficulty: float | None = None
     model_seen: datetime | None = None
-    signer: bytes | None = None
-    reference: Classifier | None = None
-    minimum_security: int = DEFAULT_SECURITY
-    tolerance: Fraction = DEFAULT_TOLERANCE
+    policy: Policy = field(default_factory=Policy)
     without: frozenset[Required] = frozenset()
     now: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.model_seen is not None and self.model_seen > (self.now or datetime.now(UTC)):
+            raise InputError(f"the model is said to be seen in the future, at {self.model_seen}")

@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
-from wmproof._files import read_file
-from wmproof.checks import Check, Outcome, check, require
-from wmproof.errors import VerificationError
-from wmproof.key_check import KeyReport, examine_public_key
-from wmproof.models.onnx_file import MODEL_LIMIT
+from wmproof.core.checks import Check, Outcome, check, require
+from wmproof.errors import NotShownError, VerificationError
+from wmproof.keys.check import KeyReport, examine_public_key
+from wmproof.models.file import ModelFile, ModelSource, model_file
 from wmproof.publication.bundle.attestations import (
     Attestation,
     NotShown,
@@ -35,7 +33,7 @@ from wmproof.pverify.verifier import verify_claim
 _Found = TypeVar("_Found")
 
 
-def examine_bundle(bundle: Bundle, trust: Trust, model: Path | bytes | None) -> EvidenceReport:
+def examine_bundle(bundle: Bundle, trust: Trust, model: ModelSource | None) -> EvidenceReport:
     """Carry out every check of a bundle and report all of them.
 
     Parameters
@@ -43,7 +41,7 @@ def examine_bundle(bundle: Bundle, trust: Trust, model: Path | bytes | None) -> 
     bundle : Bundle
         Hostile.
     trust : Trust
-    model : Path, bytes or None
+    model : ModelFile, path, bytes or None
         The ONNX file that the claim is about; without it the claim is not checked.
 
     Raises
@@ -53,11 +51,11 @@ def examine_bundle(bundle: Bundle, trust: Trust, model: Path | bytes | None) -> 
     InputError
         The model cannot be compiled, or trust and bundle do not fit each other.
     """
-    data = read_file(model, limit=MODEL_LIMIT) if isinstance(model, Path) else model
-    return _Examination(bundle, trust).run(data)
+    file = None if model is None else model_file(model)
+    return _Examination(bundle, trust).run(file)
 
 
-def verify_bundle(bundle: Bundle, trust: Trust, model: Path | bytes | None) -> EvidenceReport:
+def verify_bundle(bundle: Bundle, trust: Trust, model: ModelSource | None) -> EvidenceReport:
     """Check a bundle; parameters and further errors as `examine_bundle`.
 
     Raises
@@ -79,7 +77,7 @@ class _Examination:
         self._attestations: list[Attestation] = []
         self._not_shown: list[NotShown] = []
 
-    def run(self, model: bytes | None) -> EvidenceReport:
+    def run(self, model: ModelFile | None) -> EvidenceReport:
         key = self._examine_key()
         logged = self._examine_logs()
         self._examine_stamps(logged)
@@ -93,19 +91,14 @@ class _Examination:
             tuple(sorted(self._attestations, key=lambda item: item.moment.latest)),
             logged,
             tuple(self._not_shown),
+            None if model is None else model.digest,
         )
         last = (check_publication(report, self._trust), check_order(report, self._trust))
         report = replace(report, checks=(*report.checks, *last))
         return replace(report, not_shown=(*report.not_shown, *gaps(report, self._trust)))
 
     def _examine_key(self) -> KeyReport:
-        report = examine_public_key(
-            self._bundle.public_key,
-            reference=self._trust.reference,
-            minimum_security=self._trust.minimum_security,
-            signer=self._trust.signer,
-            tolerance=self._trust.tolerance,
-        )
+        report = examine_public_key(self._bundle.public_key, self._trust.policy)
         self._checks += report.checks
         return report
 
@@ -148,7 +141,7 @@ class _Examination:
                 by = f"{item.by}, whose checkpoint {found.by} timestamped"
                 self._attest(Attestation(Subject.KEY, found.moment, by, item.log))
 
-    def _examine_claim(self, model: bytes | None) -> ClaimReport | None:
+    def _examine_claim(self, model: ModelFile | None) -> ClaimReport | None:
         claim, trust = self._bundle.claim, self._trust
         if model is not None and not self._is_the_model(model):
             return None
@@ -156,25 +149,29 @@ class _Examination:
             what = "the bundle has no claim" if claim is None else "no model file was given"
             self._checks.append(lacking(Required.CLAIM, f"{what}, so no claim is shown", trust))
             return None
-        verify = partial(
-            verify_claim,
-            model,
-            self._bundle.public_key,
-            claim,
-            tolerance=trust.tolerance,
-            minimum_security=trust.minimum_security,
-            reference=trust.reference,
-            signer=trust.signer,
-            pixels=self._bundle.pixels.name.lower(),
-        )
+        if not self._same_pixels(trust.policy.pixels):
+            return None
+        key = self._bundle.public_key
+        verify = partial(verify_claim, model, key, claim, trust.policy)
         report = self._attempt(Required.CLAIM, verify)
         if report is not None:
-            what = f"at least {report.header.threshold} of {report.hidden} hidden triggers are hit"
-            self._passed(Required.CLAIM, what)
+            self._passed(Required.CLAIM, f"{report.hits} are hit")
         return report
 
-    def _is_the_model(self, model: bytes) -> bool:
-        found, expected = hashlib.sha256(model).digest(), self._bundle.model_digest
+    def _same_pixels(self, pixels: str) -> bool:
+        """What pixels a model takes is the verifier's to say: the bundle's word is not used."""
+        said = self._bundle.pixels.name.lower()
+        if said == pixels:
+            return True
+        what = (
+            f"the claimant says that the model takes pixels as {said!r}, and the verifier did not; "
+            f"if you know it to be so, say --pixels {said}"
+        )
+        self._checks.append(lacking(Required.CLAIM, what, self._trust))
+        return False
+
+    def _is_the_model(self, model: ModelFile) -> bool:
+        found, expected = model.digest, self._bundle.model_digest
         same = found == expected
         what = "the file is the bundle's model" if same else "the bundle is about another model"
         numbers = {} if same else {"file": found.hex(), "bundle": expected.hex()}
@@ -194,7 +191,10 @@ class _Examination:
         except VerificationError as error:
             what = f"{error.where}: {error.what}" if error.where else error.what
             numbers = {"check": error.check, **error.numbers}
-            self._checks.append(Check(name, Outcome.FAILED, what, numbers))
+            outcome = Outcome.FAILED
+            if isinstance(error, NotShownError):
+                outcome = Outcome.SKIPPED if name in self._trust.without else Outcome.MISSING
+            self._checks.append(Check(name, outcome, what, numbers))
             return None
 
     def _passed(self, name: str, what: str) -> None:

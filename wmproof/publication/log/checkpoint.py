@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.log.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
@@ -50,6 +51,10 @@ class Checkpoint:
             raise InputError("a checkpoint has a size below 2^63 and a root of 32 bytes")
         if not self.size and self.root != EMPTY_ROOT:
             raise InputError("a checkpoint of size 0 has another root than the empty tree")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it; the root is in base64, as in the file."""
+        return {"origin": self.origin, "size": self.size, "root": encode_base64(self.root)}
 
     @property
     def text(self) -> str:

@@ -11,8 +11,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from wmproof._files import write_file
-from wmproof._reader import Reader
+from wmproof._base.files import write_file
+from wmproof._base.reader import Reader
 from wmproof.errors import FormatError, InputError
 from wmproof.publication.log.tiles import encode_bundle, parse_bundle
 
@@ -67,8 +67,8 @@ class Journal:
         """
         try:
             with self._path.open("rb") as file:
-                # The number of an inode is given again, but a journal that begins again never
-                # has the same first entry. A shorter one was restored from a copy.
+                # File systems reuse inode numbers, but a journal that was begun anew never has the
+                # same first entry. A shorter journal was restored from a copy.
                 header, status = file.read(_HEADER_BYTES), os.fstat(file.fileno())
                 known = (self._inode, self._header) == (status.st_ino, header)
                 if not known or status.st_size < self._length:

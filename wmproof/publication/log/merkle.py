@@ -123,7 +123,7 @@ def verify_consistency(
 
 
 def _up_to_right_child(position: int, last: int) -> tuple[int, int]:
-    """Skip the levels at which the node is a lonely last one, and has no sibling."""
+    """Skip the levels at which the node is the last of its level and has no sibling."""
     while position and not position & 1:
         position, last = position >> 1, last >> 1
     return position, last

@@ -1,20 +1,29 @@
-"""Signed notes (c2sp.org/signed-note): parsing, and the verification of Ed25519 signatures."""
+"""Signed notes (c2sp.org/signed-note): parsing, keys, and the verification of signatures.
+
+A note is malformed here exactly if it is for Go's `golang.org/x/mod/sumdb/note`. Lines by unknown
+keys are ignored; a line by a known key must be spelled in the one canonical way.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.keys.signature import PUBLIC_BYTES, Signature, check_signature
+from wmproof.publication.log import ml_dsa
 
 NOTE_LIMIT = 2**20
+VKEY_LIMIT = 4096
 _MOST_SIGNATURES = 100
+_LONGEST_NAME = 255
 _SIGNATURE_START = "— "
 _KEY_ID_BYTES = 4
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 class SignatureKind(IntEnum):
@@ -22,6 +31,22 @@ class SignatureKind(IntEnum):
 
     ED25519 = 1
     COSIGNATURE = 4
+    ML_DSA_COSIGNATURE = 6
+
+    @property
+    def algorithm(self) -> str:
+        """What the key is called."""
+        return "ML-DSA-44" if self is SignatureKind.ML_DSA_COSIGNATURE else "Ed25519"
+
+    @property
+    def public_bytes(self) -> int:
+        """Length of a public key."""
+        return ml_dsa.PUBLIC_BYTES if self is SignatureKind.ML_DSA_COSIGNATURE else PUBLIC_BYTES
+
+    @property
+    def cosigns(self) -> bool:
+        """Whether it is a witness's."""
+        return self is not SignatureKind.ED25519
 
 
 @dataclass(frozen=True)
@@ -34,12 +59,12 @@ class VerifierKey:
         Printable, without spaces and plus signs.
     kind : SignatureKind
     public : bytes
-        Ed25519, 32 bytes.
+        Ed25519, 32 bytes, or ML-DSA-44, 1312 bytes.
 
     Raises
     ------
     InputError
-        The name cannot be one, or the key has another length.
+        The name cannot be one, or is too long for ML-DSA-44, or the key has another length.
     """
 
     name: str
@@ -47,10 +72,13 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if not is_key_name(self.name):
+        if not (is_key_name(self.name) and self.name.isprintable()):
             raise InputError(f"{self.name!r} cannot be the name of a key")
-        if len(self.public) != PUBLIC_BYTES:
-            raise InputError(f"an Ed25519 public key has {PUBLIC_BYTES} bytes")
+        kind = self.kind
+        if len(self.public) != kind.public_bytes:
+            raise InputError(f"an {kind.algorithm} public key has {kind.public_bytes} bytes")
+        if kind is SignatureKind.ML_DSA_COSIGNATURE and len(self.name.encode()) > _LONGEST_NAME:
+            raise InputError(f"the name of an ML-DSA-44 key has at most {_LONGEST_NAME} bytes")
 
     @property
     def key_id(self) -> bytes:
@@ -61,6 +89,16 @@ class VerifierKey:
     def __str__(self) -> str:
         encoded = encode_base64(bytes([self.kind]) + self.public)
         return f"{self.name}+{self.key_id.hex()}+{encoded}"
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Return whether a signature fits; InputError if ML-DSA-44 cannot be verified here."""
+        if self.kind is SignatureKind.ML_DSA_COSIGNATURE:
+            return ml_dsa.verifies(self.public, message, signature)
+        try:
+            check_signature(Signature(self.public, signature), b"", message)
+        except VerificationError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -74,15 +112,19 @@ class NoteSignature:
         4 bytes.
     value : bytes
         What follows the key id; its form depends on the kind of key.
+    spelled : str, optional
+        The base64, where it is not the canonical one.
     """
 
     name: str
     key_id: bytes
     value: bytes
+    spelled: str | None = None
 
     def line(self) -> str:
         """Return the line with its newline."""
-        return f"{_SIGNATURE_START}{self.name} {encode_base64(self.key_id + self.value)}\n"
+        encoded = self.spelled or encode_base64(self.key_id + self.value)
+        return f"{_SIGNATURE_START}{self.name} {encoded}\n"
 
 
 @dataclass(frozen=True)
@@ -104,8 +146,17 @@ class Note:
         return (self.text + "\n" + "".join(s.line() for s in self.signatures)).encode()
 
     def by(self, key: VerifierKey) -> tuple[NoteSignature, ...]:
-        """Return the signatures that claim to be by a key, by its name and id."""
-        return tuple(s for s in self.signatures if (s.name, s.key_id) == (key.name, key.key_id))
+        """Return the signatures that claim to be by a key, by its name and id.
+
+        Raises
+        ------
+        FormatError
+            One is not in canonical base64.
+        """
+        found = tuple(s for s in self.signatures if (s.name, s.key_id) == (key.name, key.key_id))
+        if any(signature.spelled for signature in found):
+            raise FormatError(f"a signature of {key.name} is not in canonical base64")
+        return found
 
 
 def parse_note(data: bytes, where: str = "note") -> Note:
@@ -114,7 +165,7 @@ def parse_note(data: bytes, where: str = "note") -> Note:
     Raises
     ------
     FormatError
-        The bytes are not the canonical encoding of any signed note.
+        The bytes are no signed note.
     """
     text, mark, signatures = _decode(data, where).rpartition("\n\n")
     if not mark or not signatures:
@@ -128,12 +179,14 @@ def parse_note(data: bytes, where: str = "note") -> Note:
 def parse_signature_line(line: str, where: str = "signature") -> NoteSignature:
     """Parse a signature line without its newline; FormatError if it is none."""
     name, _, encoded = line.removeprefix(_SIGNATURE_START).partition(" ")
-    if not line.startswith(_SIGNATURE_START) or not is_key_name(name):
+    base64_like = _BASE64.fullmatch(encoded) and len(encoded) % 4 == 0
+    if not line.startswith(_SIGNATURE_START) or not is_key_name(name) or not base64_like:
         raise FormatError(f"has a malformed signature line: {line[:80]!r}", where=where)
-    value = decode_base64(encoded, where)
+    value = base64.b64decode(encoded)
     if len(value) <= _KEY_ID_BYTES:
         raise FormatError("has a signature that is too short", where=where)
-    return NoteSignature(name, value[:_KEY_ID_BYTES], value[_KEY_ID_BYTES:])
+    spelled = None if encode_base64(value) == encoded else encoded
+    return NoteSignature(name, value[:_KEY_ID_BYTES], value[_KEY_ID_BYTES:], spelled)
 
 
 def parse_verifier_key(text: str, where: str = "verifier key") -> VerifierKey:
@@ -149,9 +202,16 @@ def parse_verifier_key(text: str, where: str = "verifier key") -> VerifierKey:
     if not mark or not is_key_name(name):
         raise FormatError("is not of the form NAME+KEYID+KEY", where=where)
     data = decode_base64(encoded, where)
-    if len(data) != 1 + PUBLIC_BYTES or data[0] not in list(SignatureKind):
-        raise FormatError("holds no Ed25519 key of a log or a witness", where=where)
-    key = VerifierKey(name, SignatureKind(data[0]), data[1:])
+    if not data or data[0] not in list(SignatureKind):
+        raise FormatError(
+            "holds no key of a kind that is known: Ed25519 of a log (1) or a witness (4), or "
+            "ML-DSA-44 of a witness (6)",
+            where=where,
+        )
+    try:
+        key = VerifierKey(name, SignatureKind(data[0]), data[1:])
+    except InputError as error:
+        raise FormatError(error.what, where=where) from None
     if key_id != key.key_id.hex():
         raise FormatError("has a key id that does not fit its key", where=where)
     return key
@@ -167,7 +227,7 @@ def verify_note(note: Note, key: VerifierKey, where: str = "note") -> None:
     InputError
         The key is a witness's.
     """
-    if key.kind is not SignatureKind.ED25519:
+    if key.kind.cosigns:
         raise InputError(f"the key of {key.name} is a witness's and not a log's")
     found = note.by(key)
     if not found:
@@ -178,24 +238,21 @@ def verify_note(note: Note, key: VerifierKey, where: str = "note") -> None:
             remedy="Check that the log's key is the right one",
         )
     for signature in found:
-        if not verifies(key, note.text.encode(), signature.value):
+        if not key.verifies(note.text.encode(), signature.value):
+            marked = note.text.startswith("\ufeff")
             raise VerificationError(
-                "log-signature", f"the signature of {key.name} does not fit the text", where=where
+                "log-signature",
+                f"the signature of {key.name} does not fit the text",
+                where=where,
+                remedy="The file begins with a byte order mark: an editor put it there. Remove it"
+                if marked
+                else None,
             )
-
-
-def verifies(key: VerifierKey, message: bytes, signature: bytes) -> bool:
-    """Return whether an Ed25519 signature fits."""
-    try:
-        check_signature(Signature(key.public, signature), b"", message)
-    except VerificationError:
-        return False
-    return True
 
 
 def is_key_name(name: str) -> bool:
     """Return whether a text can be the name of a key."""
-    return bool(name) and name.isprintable() and not any(c.isspace() or c == "+" for c in name)
+    return bool(name) and not any(c.isspace() or c == "+" for c in name)
 
 
 def encode_base64(data: bytes) -> str:
@@ -214,6 +271,16 @@ def decode_base64(text: str, where: str) -> bytes:
     return data
 
 
+def refuse_carriage_returns(data: bytes, where: str) -> None:
+    """Name what mail and editors do to a text whose every byte is signed."""
+    if b"\r\n" in data:
+        raise FormatError(
+            "has line ends of Windows (CRLF), which mail or an editor put there",
+            where=where,
+            remedy="Get the file as it was written, or convert it: dos2unix FILE",
+        )
+
+
 def _decode(data: bytes, where: str) -> str:
     if len(data) > NOTE_LIMIT:
         raise FormatError(f"is longer than {NOTE_LIMIT} bytes", where=where)
@@ -221,6 +288,7 @@ def _decode(data: bytes, where: str) -> str:
         text = data.decode()
     except UnicodeDecodeError:
         raise FormatError("is not UTF-8 text", where=where) from None
+    refuse_carriage_returns(data, where)
     if any(c < " " and c != "\n" for c in text):
         raise FormatError("has control characters", where=where)
     if not text.endswith("\n"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wmproof._files import make_folder, read_file, write_file
+from wmproof._base.files import make_folder, read_file, write_file
 from wmproof.errors import InputError
 from wmproof.keys import PublicKey, parse_public_key
 

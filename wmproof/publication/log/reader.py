@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file, read_text
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from wmproof.publication.log.merkle import (
@@ -17,7 +17,12 @@ from wmproof.publication.log.merkle import (
     node_hash,
     verify_inclusion,
 )
-from wmproof.publication.log.note import NOTE_LIMIT, VerifierKey, parse_verifier_key
+from wmproof.publication.log.note import (
+    NOTE_LIMIT,
+    VKEY_LIMIT,
+    VerifierKey,
+    parse_verifier_key,
+)
 from wmproof.publication.log.paths import consistency_path, inclusion_path, split
 from wmproof.publication.log.tiles import (
     BUNDLE_LIMIT,
@@ -246,9 +251,4 @@ def read_verifier_key(folder: Path) -> VerifierKey:
             where=str(folder),
             remedy="Make one with `wmproof log init`",
         )
-    data = read_file(path, limit=4096)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text", where=str(path)) from None
-    return parse_verifier_key(text.removesuffix("\n"), str(path))
+    return parse_verifier_key(read_text(path, limit=VKEY_LIMIT).removesuffix("\n"), str(path))

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from wmproof._files import locked, make_folder, write_file, write_files
+from wmproof._base.files import make_folder, write_file, write_files
+from wmproof._base.locks import LOCK_TIMEOUT, locked
 from wmproof.errors import InputError, VerificationError
 from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint
 from wmproof.publication.log.cosignature import verify_cosignatures
@@ -40,6 +41,8 @@ class Log:
     ----------
     folder : path
         Made by `create_log`.
+    lock_timeout : float
+        Seconds to wait for another process that writes to the log.
 
     Raises
     ------
@@ -47,8 +50,11 @@ class Log:
         There is no log.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], *, lock_timeout: float = LOCK_TIMEOUT
+    ) -> None:
         self.folder = Path(folder)
+        self._lock_timeout = lock_timeout
         self.log_key = read_verifier_key(self.folder)
         self._journal = Journal(self.folder / STATE / JOURNAL)
         self._mutex = threading.Lock()
@@ -70,6 +76,11 @@ class Log:
         with self._exclusive():
             first = self._journal.append(list(entries)) if entries else self._journal.end
         return range(first, first + len(entries))
+
+    def pending(self) -> list[tuple[int, bytes]]:
+        """Return the entries that may be in no checkpoint yet, each with its index."""
+        with self._exclusive():
+            return list(enumerate(self._journal.entries, self._journal.base))
 
     @property
     def end(self) -> int:
@@ -130,7 +141,8 @@ class Log:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        with self._mutex, locked(self.folder / CHECKPOINT):
+        journal = self.folder / STATE / JOURNAL
+        with self._mutex, locked(journal, timeout=self._lock_timeout):
             self._journal.refresh()
             yield
 
@@ -178,7 +190,8 @@ def create_log(folder: str | os.PathLike[str], signer: NoteSigner) -> Log:
     Parameters
     ----------
     folder : path
-        Made if it does not exist; must be empty otherwise.
+        Made if it does not exist; must be empty otherwise, or have what an interrupted call left
+        there, which is then replaced.
     signer : NoteSigner
         Of the kind ED25519; its name is the log's origin.
 
@@ -188,15 +201,42 @@ def create_log(folder: str | os.PathLike[str], signer: NoteSigner) -> Log:
         The folder is not empty or cannot be made, or the key is a witness's.
     """
     folder = Path(folder)
+    _require_free(folder)
+    make_folder(folder)
+    key = signer.verifier_key
+    note = sign_checkpoint(Checkpoint(signer.name, 0, EMPTY_ROOT), signer)
+    with locked(folder / CHECKPOINT):
+        _require_free(folder)  # another process may have been here
+        make_folder(folder / STATE)
+        Journal(folder / STATE / JOURNAL).restart(0)
+        files = {folder / VERIFIER_KEY: f"{key}\n".encode(), folder / CHECKPOINT: note.to_bytes()}
+        write_files(files, overwrite=True)
+    return Log(folder)
+
+
+def _require_free(folder: Path) -> None:
     try:
-        taken = folder.exists() and any(folder.iterdir())
+        taken = folder.exists() and not _is_begun(folder)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(folder)) from error
     if taken:
         raise InputError("is not empty", where=str(folder), remedy="Choose another folder")
-    make_folder(folder / STATE)
-    key = signer.verifier_key
-    note = sign_checkpoint(Checkpoint(signer.name, 0, EMPTY_ROOT), signer)
-    Journal(folder / STATE / JOURNAL).restart(0)
-    write_files({folder / VERIFIER_KEY: f"{key}\n".encode(), folder / CHECKPOINT: note.to_bytes()})
-    return Log(folder)
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder has nothing but what `create_log` writes before the checkpoint, its last."""
+    if not all(_is_own(item, {STATE, VERIFIER_KEY}) for item in folder.iterdir()):
+        return False
+    state = folder / STATE
+    if not state.exists():
+        return True
+    if not all(_is_own(item, {JOURNAL}) for item in state.iterdir()):
+        return False
+    journal = Journal(state / JOURNAL)
+    if (state / JOURNAL).exists():
+        journal.refresh()
+    return journal.end == 0  # somebody may have appended already
+
+
+def _is_own(item: Path, names: set[str]) -> bool:
+    return item.name in names or item.name.startswith(".wmproof-")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wmproof._files import make_folder, write_file
+from wmproof._base.files import make_folder, write_file
 from wmproof.errors import InputError
 from wmproof.publication.log.merkle import leaf_hash, node_hash
 from wmproof.publication.log.reader import LogReader
@@ -45,7 +45,7 @@ def extend_tiles(log: LogReader, entries: list[bytes]) -> bytes:
 
 
 def remove_partial_tiles(folder: Path, old_size: int, size: int) -> None:
-    """Remove the partial tiles that full ones have replaced; that it fails harms nobody."""
+    """Remove the partial tiles that full ones have replaced. It does no harm if this fails."""
     for level in (None, *range(8)):
         shift = HEIGHT * (level or 0)
         first, last = (old_size >> shift) // WIDTH, (size >> shift) // WIDTH

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from wmproof._reader import Reader
+from wmproof._base.reader import Reader
 from wmproof.errors import InputError
 from wmproof.publication.log.merkle import HASH_BYTES, node_hash
 
@@ -14,6 +15,8 @@ HEIGHT = 8
 ENTRY_LIMIT = 2**16 - 1
 TILE_BYTES = WIDTH * HASH_BYTES
 BUNDLE_LIMIT = WIDTH * (2 + ENTRY_LIMIT)
+_LEVEL = r"(entries|[0-9]|[1-5][0-9]|6[0-3])"
+_PATH = re.compile(rf"tile/{_LEVEL}/((?:x[0-9]{{3}}/){{0,6}}[0-9]{{3}})(?:\.p/([0-9]{{1,3}}))?")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,19 @@ class Tile:
     def full(self) -> Tile:
         """The full tile that replaces a partial one."""
         return Tile(self.level, self.index)
+
+
+def parse_tile_path(text: str) -> Tile | None:
+    """Return the tile whose path is exactly this one, or None."""
+    found = _PATH.fullmatch(text)
+    if found is None:
+        return None
+    level, groups, width = found.groups()
+    index = int(groups.replace("x", "").replace("/", ""))
+    named = None if level == "entries" else int(level)
+    tile = Tile(named, index, int(width or WIDTH))
+    # Another spelling of the same number, or a width that none has, is no path.
+    return tile if tile.path == text else None
 
 
 def tile_of(level: int | None, index: int, size: int) -> Tile:

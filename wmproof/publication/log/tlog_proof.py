@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from wmproof.errors import FormatError
 from wmproof.publication.log.checkpoint import parse_number
 from wmproof.publication.log.merkle import HASH_BYTES
-from wmproof.publication.log.note import NOTE_LIMIT, decode_base64, encode_base64
+from wmproof.publication.log.note import (
+    NOTE_LIMIT,
+    decode_base64,
+    encode_base64,
+    refuse_carriage_returns,
+)
 
 PROOF_LIMIT = NOTE_LIMIT + 2**17
 _MOST_HASHES = 63
@@ -108,6 +113,7 @@ def _hash_lines(path: tuple[bytes, ...]) -> str:
 def _split(data: bytes, where: str) -> tuple[list[str], bytes]:
     if len(data) > PROOF_LIMIT:
         raise FormatError(f"is longer than {PROOF_LIMIT} bytes", where=where)
+    refuse_carriage_returns(data, where)
     head, mark, checkpoint = data.partition(b"\n\n")
     if not mark or not checkpoint:
         raise FormatError("is cut short: there is no checkpoint in it", where=where)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from wmproof.core.shown import Report
 from wmproof.errors import InputError, VerificationError
 from wmproof.publication.log.checkpoint import (
     Checkpoint,
@@ -21,7 +23,7 @@ from wmproof.publication.log.tlog_proof import parse_consistency_proof, parse_in
 
 
 @dataclass(frozen=True)
-class LoggedReport:
+class LoggedReport(Report):
     """An entry is in a log.
 
     Parameters
@@ -36,6 +38,11 @@ class LoggedReport:
     index: int
     checkpoint: Checkpoint
     cosignatures: tuple[Cosignature, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as `json.dumps` takes it; the root is in base64, as in the checkpoint."""
+        witnesses = [item.to_dict() for item in self.cosignatures]
+        return {"index": self.index, **self.checkpoint.to_dict(), "cosignatures": witnesses}
 
 
 def verify_logged(

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from wmproof._files import locked, make_folder, read_file, write_file
+from wmproof._base.files import make_folder, read_file, write_file
+from wmproof._base.locks import LOCK_TIMEOUT, locked
 from wmproof.errors import InputError, VerificationError
 from wmproof.publication.log.checkpoint import SignedCheckpoint, open_checkpoint
 from wmproof.publication.log.cosignature import verify_cosignatures
@@ -30,9 +31,11 @@ class Witness:
     folder : path
         Made if it does not exist. A witness that loses it can be made to cosign a fork.
     signer : NoteSigner
-        Of the kind COSIGNATURE.
+        Of a kind that cosigns.
     clock : callable
         Returns POSIX seconds.
+    lock_timeout : float
+        Seconds to wait for another process that cosigns the same log here.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class Witness:
         signer: NoteSigner,
         *,
         clock: Callable[[], int] = _now,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._folder = Path(folder)
         self._signer = signer
         self._clock = clock
+        self._lock_timeout = lock_timeout
 
     def last(self, log_key: VerifierKey, *, origin: str | None = None) -> SignedCheckpoint | None:
         """Return the last checkpoint of a log that was cosigned, or None.
@@ -96,7 +101,7 @@ class Witness:
         new = open_checkpoint(parsed.checkpoint, log_key, origin=origin, where="request")
         path = self._path(new.checkpoint.origin)
         make_folder(path.parent)
-        with locked(path):
+        with locked(path, timeout=self._lock_timeout):
             last = self.last(log_key, origin=origin)
             self._check(last, new, parsed.old_size, parsed.path)
             line = cosign(new.note.text, self._signer, self._time(last))
@@ -138,7 +143,9 @@ class Witness:
                 raise VerificationError(
                     "clock",
                     f"the clock says {now}, and the last cosignature was made at {before}",
-                    remedy="Set the witness's clock",
+                    remedy="Set the witness's clock. If it was right now and ran ahead then, wait "
+                    "until that time, or begin a witness under another name with a new key and a "
+                    "new --state: a cosignature cannot be taken back",
                     numbers={"now": now, "last": before},
                 )
         if now <= 0:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from bitcoin.core import CBlockHeader
 from bitcoin.core.serialize import uint256_from_compact
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file
 from wmproof.errors import FormatError, VerificationError
 
 HEADER_BYTES = 80

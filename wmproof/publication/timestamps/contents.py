@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from wmproof.errors import FormatError
+from wmproof.errors import FormatError, VerificationError
 from wmproof.publication.timestamps.ots import attestations, parse_ots
 from wmproof.publication.timestamps.rfc3161 import accuracy_of, parse_token, signer_certificate
 
@@ -72,9 +72,10 @@ def read_token(token: bytes, where: str = "token") -> TokenContents:
     """
     response, info = parse_token(token, where)
     try:
-        authority = None
-        if response.signed_data.certificates:
+        try:
             authority = signer_certificate(response, where).subject.rfc4514_string()
+        except VerificationError:  # a token need not carry it
+            authority = None
         return TokenContents(
             gen_time=info.gen_time,
             accuracy=accuracy_of(info),

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import rfc3161_client
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from rfc3161_client.errors import VerificationError as _Refused
 from rfc3161_client.tsp import PKIStatus, TimeStampResponse, TimeStampTokenInfo
 from rfc3161_client.verify import SHA256_OID, SHA384_OID, SHA512_OID
 
 from wmproof.errors import FormatError, InputError, VerificationError, WmproofError
+from wmproof.publication.timestamps.der import granted_response, names_signer, self_signed
 
 TOKEN_LIMIT = 1 << 16
 DEFAULT_SKEW = timedelta(minutes=5)
-_GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo { status granted }, DER
+IMPRINTS = {SHA256_OID: "sha256", SHA384_OID: "sha384", SHA512_OID: "sha512"}
+
+DigestOf = Callable[[str], bytes | None]
+"""From the name of a hash to the digest of the file by it; None where only others are known."""
+
+
+def sha256_only(digest: bytes) -> DigestOf:
+    """Where of a file nothing but its SHA-256 is known."""
+    if len(digest) != 32:
+        raise InputError(f"a SHA-256 digest has 32 bytes, not {len(digest)}")
+    return lambda name: digest if name == "sha256" else None
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,9 @@ class Timestamp:
     policy : str
         OID of the policy it was issued under.
     digest : bytes
-        SHA-256 of what is timestamped.
+        Of what is timestamped.
+    hash_name : str
+        The hash that gives it: sha256, sha384 or sha512.
     nonce : int or None
         That of the request.
     """
@@ -53,14 +67,16 @@ class Timestamp:
     serial: int
     policy: str
     digest: bytes
+    hash_name: str
     nonce: int | None
 
 
 def verify_token(
     token: bytes,
-    digest: bytes,
+    digest: bytes | DigestOf,
     roots: Sequence[x509.Certificate],
     *,
+    intermediates: Sequence[x509.Certificate] = (),
     nonce: int | None = None,
     policy: str | None = None,
     now: datetime | None = None,
@@ -72,11 +88,14 @@ def verify_token(
     Parameters
     ----------
     token : bytes
-        A DER TimeStampResp, or the bare TimeStampToken; it carries the signer's certificate.
-    digest : bytes, 32
-        SHA-256 of the file.
+        A DER TimeStampResp, or the bare TimeStampToken.
+    digest : bytes or callable
+        SHA-256 of the file, 32 bytes; or a function from sha256, sha384 or sha512 to its digest.
     roots : sequence of x509.Certificate
         The only certificates that are trusted.
+    intermediates : sequence of x509.Certificate
+        What the token may fail to carry between its signer and a root, the signer's own included.
+        They are not trusted.
     nonce : int, optional
         That of one's own request; not checked if None.
     policy : str, optional
@@ -94,16 +113,14 @@ def verify_token(
         No roots, or a digest that is none.
     VerificationError
         `timestamp-status`, `timestamp-digest`, `timestamp-nonce`, `timestamp-policy`,
-        `timestamp-certificate-usage`, `timestamp-certificate-validity`, `timestamp-signature` or
-        `timestamp-clock`.
+        `timestamp-certificate`, `timestamp-certificate-usage`, `timestamp-certificate-validity`,
+        `timestamp-signature` or `timestamp-clock`.
 
     Notes
     -----
-    Revocation is not looked up. The signing-certificate attribute (RFC 5816) is not compared: the
-    signer is found by issuer and serial number.
+    Revocation is not looked up.
     """
-    if len(digest) != 32:
-        raise InputError(f"a SHA-256 digest has 32 bytes, not {len(digest)}")
+    digest_of = sha256_only(digest) if isinstance(digest, bytes) else digest
     if not roots:
         raise InputError("there is no trusted certificate", remedy="Give the authority's root")
     now = now or datetime.now(UTC)
@@ -111,12 +128,12 @@ def verify_token(
         raise InputError("the verifier's time is without a time zone")
     response, info = parse_token(token, where)
     try:
-        _check_contents(info, digest, nonce, policy, where)
-        certificate = signer_certificate(response, where)
+        _check_contents(info, digest_of, nonce, policy, where)
+        certificate = signer_certificate(response, where, intermediates)
         _check_certificate(certificate, info.gen_time, where)
-        _check_signature(response, digest, roots, where)
+        _check_signature(response, certificate, roots, intermediates, where)
         _check_clock(info.gen_time, now, skew, where)
-        return _timestamp(info, certificate, digest)
+        return _timestamp(info, certificate)
     except WmproofError:
         raise
     except Exception as error:
@@ -124,7 +141,7 @@ def verify_token(
         raise FormatError("has a field that cannot be decoded", where=where) from error
 
 
-def _timestamp(info: TimeStampTokenInfo, certificate: x509.Certificate, digest: bytes) -> Timestamp:
+def _timestamp(info: TimeStampTokenInfo, certificate: x509.Certificate) -> Timestamp:
     return Timestamp(
         gen_time=info.gen_time,
         accuracy=accuracy_of(info),
@@ -132,7 +149,8 @@ def _timestamp(info: TimeStampTokenInfo, certificate: x509.Certificate, digest: 
         certificate_digest=certificate.fingerprint(SHA256()),
         serial=info.serial_number,
         policy=info.policy.dotted_string,
-        digest=digest,
+        digest=info.message_imprint.message,
+        hash_name=IMPRINTS[info.message_imprint.hash_algorithm.dotted_string],
         nonce=info.nonce,
     )
 
@@ -150,31 +168,32 @@ def parse_token(token: bytes, where: str = "token") -> tuple[TimeStampResponse, 
     if len(token) > TOKEN_LIMIT:
         raise FormatError(f"is longer than the {TOKEN_LIMIT} bytes that are read", where=where)
     try:
-        response = rfc3161_client.decode_timestamp_response(_as_response(token))
-        if response.status != PKIStatus.GRANTED:
-            raise _refusal(response, where)
-        info = response.tst_info
-        if info.version != 1 or len(response.signed_data.signer_infos) != 1:
-            raise ValueError
+        canonical = granted_response(token)
     except ValueError as error:
+        raise _unreadable(str(error), where) from error
+    try:
+        response = rfc3161_client.decode_timestamp_response(canonical)
+    except ValueError as error:
+        raise _unreadable("a field of it is not encoded as DER demands", where) from error
+    if response.status != PKIStatus.GRANTED:
+        raise _refusal(response, where)
+    try:
+        info, signers = response.tst_info, response.signed_data.signer_infos
+    except ValueError as error:
+        raise _unreadable("what it signs is no TSTInfo", where) from error
+    if info.version != 1 or len(signers) != 1:
         raise FormatError(
-            "is not an RFC 3161 timestamp: cut short, damaged, or another kind of file",
+            f"is a timestamp of version {info.version} with {len(signers)} signers; "
+            "version 1 and one signer are read",
             where=where,
-            remedy="Fetch the file again",
-        ) from error
+        )
     return response, info
 
 
-def _as_response(token: bytes) -> bytes:
-    """Wrap a bare token, whose first field is an object identifier, in a response."""
-    long_form = len(token) > 1 and token[1] >= 0x80
-    first = 2 + (token[1] & 0x7F if long_form else 0)
-    if token[first : first + 1] != b"\x06":
-        return token
-    content = _GRANTED + token
-    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    head = size if len(content) < 0x80 else bytes([0x80 | len(size)]) + size
-    return b"\x30" + head + content
+def _unreadable(why: str, where: str) -> FormatError:
+    return FormatError(
+        f"is not an RFC 3161 timestamp: {why}", where=where, remedy="Fetch the file again"
+    )
 
 
 def _refusal(response: TimeStampResponse, where: str) -> VerificationError:
@@ -192,11 +211,20 @@ def _refusal(response: TimeStampResponse, where: str) -> VerificationError:
 
 
 def _check_contents(
-    info: TimeStampTokenInfo, digest: bytes, nonce: int | None, policy: str | None, where: str
+    info: TimeStampTokenInfo, digest_of: DigestOf, nonce: int | None, policy: str | None, where: str
 ) -> None:
     algorithm = info.message_imprint.hash_algorithm.dotted_string
-    found = info.message_imprint.message
-    if algorithm != SHA256_OID or not hmac.compare_digest(found, digest):
+    found, name = info.message_imprint.message, IMPRINTS.get(algorithm)
+    digest = None if name is None else digest_of(name)
+    if digest is None:
+        raise VerificationError(
+            "timestamp-digest",
+            f"the token states a digest by {name or algorithm}, which cannot be compared here",
+            where=where,
+            remedy="Ask the authority for a timestamp with SHA-256",
+            numbers={"algorithm": algorithm},
+        )
+    if not hmac.compare_digest(found, digest):
         raise VerificationError(
             "timestamp-digest",
             "the token is for another file",
@@ -220,21 +248,34 @@ def _check_contents(
         )
 
 
-def signer_certificate(response: TimeStampResponse, where: str) -> x509.Certificate:
-    """Return the certificate of the one who signed, from those that the token carries.
+def signer_certificate(
+    response: TimeStampResponse, where: str, given: Sequence[x509.Certificate] = ()
+) -> x509.Certificate:
+    """Return the certificate of the one who signed: the token's, or one of those given.
 
     Raises
     ------
-    FormatError
-        It carries none, or several that fit.
+    VerificationError
+        `timestamp-certificate`: it is in neither, or several fit.
     """
     (signer,) = response.signed_data.signer_infos
     named = signer.issuer, signer.serial_number
     carried = [x509.load_der_x509_certificate(c) for c in response.signed_data.certificates]
-    matching = [c for c in carried if (c.issuer, c.serial_number) == named]
+    matching = {c for c in (*carried, *given) if (c.issuer, c.serial_number) == named}
     if len(matching) != 1:
-        raise FormatError("does not carry its signer's certificate, once", where=where)
-    return matching[0]
+        few = not matching
+        raise VerificationError(
+            "timestamp-certificate",
+            f"the token does not carry its signer's certificate, {named[0].rfc4514_string()} "
+            f"serial {named[1]}"
+            if few
+            else "several certificates fit the token's signer",
+            where=where,
+            remedy="Give the signer's certificate among the intermediates (--intermediates)"
+            if few
+            else "Give one certificate of that issuer and serial number",
+        )
+    return matching.pop()
 
 
 def _check_certificate(certificate: x509.Certificate, when: datetime, where: str) -> None:
@@ -266,23 +307,57 @@ def _check_certificate(certificate: x509.Certificate, when: datetime, where: str
 
 
 def _check_signature(
-    response: TimeStampResponse, digest: bytes, roots: Sequence[x509.Certificate], where: str
+    response: TimeStampResponse,
+    certificate: x509.Certificate,
+    roots: Sequence[x509.Certificate],
+    intermediates: Sequence[x509.Certificate],
+    where: str,
 ) -> None:
-    sound = {SHA256_OID, SHA384_OID, SHA512_OID}
     used = {oid.dotted_string for oid in response.signed_data.digest_algorithms}
-    if not used <= sound:
+    if not used <= set(IMPRINTS):
         raise VerificationError(
             "timestamp-signature", "the signature uses a hash other than SHA-2", where=where
         )
+    # The library's store trusts whatever names itself as its issuer, so no other such certificate
+    # than the roots goes there; what the token carries never does.
+    between = [c for c in intermediates if not self_signed(c) and c not in roots]
+    carried = bool(response.signed_data.certificates)
+    if not carried and certificate not in roots and certificate not in between:
+        raise _unsigned("local issuer", certificate, where)
+    builder = rfc3161_client.VerifierBuilder(
+        roots=list(roots),
+        intermediates=between,
+        tsa_certificate=None if carried else certificate,
+    )
     try:
-        rfc3161_client.VerifierBuilder(roots=list(roots)).build().verify(response, digest)
+        builder.build().verify(response, response.tst_info.message_imprint.message)
     except (_Refused, ValueError) as error:
+        raise _unsigned(str(error), certificate, where) from error
+    if not names_signer(response.time_stamp_token(), certificate.public_bytes(Encoding.DER)):
         raise VerificationError(
             "timestamp-signature",
-            "the signature does not lead to a trusted certificate, or is none",
+            "the signature does not name the certificate that made it (ESSCertID, RFC 5816)",
             where=where,
-            remedy="Give the root of the authority that issued it, from a source that you trust",
-        ) from error
+        )
+
+
+def _unsigned(reason: str, certificate: x509.Certificate, where: str) -> VerificationError:
+    """Say which end of the chain is missing: OpenSSL's words tell them apart."""
+    if "local issuer" in reason:
+        return VerificationError(
+            "timestamp-signature",
+            f"no trusted root was reached from the signer's issuer, "
+            f"{certificate.issuer.rfc4514_string()}",
+            where=where,
+            remedy="Give the authority's root, from a source that you trust (--tsa-roots), and "
+            "certificates between that and the signer (--intermediates)",
+        )
+    return VerificationError(
+        "timestamp-signature",
+        "the signature does not lead to a trusted certificate, or is none",
+        where=where,
+        remedy="Give the root of the authority that issued it, from a source that you trust",
+    )
 
 
 def _check_clock(when: datetime, now: datetime, skew: timedelta, where: str) -> None:

@@ -85,7 +85,7 @@ def api_router(board: Board, checker: ClaimChecker) -> APIRouter:
         """The opened triggers of a key with their labels."""
         return Response(board.contact_sheet(bytes.fromhex(digest)), media_type="image/png")
 
-    @router.post("/claims", responses=_errors(400, 413, 422, 503))
+    @router.post("/claims", responses=_errors(400, 403, 408, 413, 422, 503))
     def claims(upload: Annotated[ClaimUpload, Depends(claim_upload)]) -> ClaimModel:
         """Verify a zero-knowledge claim; one that does not hold is an answer, too."""
         return checker.check(upload)

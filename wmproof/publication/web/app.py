@@ -14,13 +14,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from wmproof import __version__
+from wmproof._base.version import __version__
 from wmproof.errors import InputError, WmproofError
 from wmproof.publication.web.api import PREFIX, api_router
 from wmproof.publication.web.board import Board, NotFoundError, explain
+from wmproof.publication.web.bodies import CloseUnread, WholeBody
 from wmproof.publication.web.checker import BusyError, ClaimChecker
 from wmproof.publication.web.files import files_router
-from wmproof.publication.web.guards import RateLimit, SecurityHeaders, SizeLimit
+from wmproof.publication.web.guards import RateLimit, SameOrigin, SecurityHeaders
 from wmproof.publication.web.pages import Render, make_renderer, pages_router
 from wmproof.publication.web.settings import Settings
 
@@ -62,16 +63,18 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages_router(board, checker, render))
     app.mount("/static", _Static(directory=_STATIC), name="static")
     _handle_errors(app, render)
-    app.add_middleware(SizeLimit, settings=settings)
+    app.add_middleware(WholeBody, settings=settings)
+    app.add_middleware(SameOrigin)
     app.add_middleware(RateLimit, settings=settings)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.names))
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(CloseUnread)
     return app
 
 
 class _Static(StaticFiles):
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """A path with a zero byte is none that the system looks up."""
+        """Find a file; the system cannot look up a path with a zero byte, so it is not found."""
         return ("", None) if "\0" in path else super().lookup_path(path)
 
 

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TypeVar
 
-from wmproof.checks import Check
+from wmproof.core.checks import Check
+from wmproof.core.policy import Policy
+from wmproof.core.triggers import name_coins
 from wmproof.errors import InputError, WmproofError
-from wmproof.key_check import examine_public_key
 from wmproof.keys import PublicKey
+from wmproof.keys.check import examine_public_key
 from wmproof.publication.log.cosignature import Cosignature, verify_cosignatures
 from wmproof.publication.log.entry import digest_entry, entry_digest
 from wmproof.publication.log.published import load_published, published_path
@@ -159,7 +161,7 @@ class Board:
                 key = load_published(self.folder, digest)
                 if key is None:
                     return None
-                found = _details(key, self._settings.minimum_security)
+                found = _details(key, self._settings.policy)
                 _keep(self._details, name, found, _DETAILS)
             return self._details[name]
 
@@ -183,20 +185,21 @@ def _keep(cache: OrderedDict[_Name, _Thing], name: _Name, thing: _Thing, most: i
         cache.popitem(last=False)
 
 
-def _details(key: PublicKey, minimum_security: int) -> KeyDetailsModel:
-    report = examine_public_key(key, minimum_security=minimum_security)
+def _details(key: PublicKey, policy: Policy) -> KeyDetailsModel:
+    report = examine_public_key(key, policy)
     vk = key.verification_key
     return KeyDetailsModel(
         key_id=vk.key_id.hex(),
         labels=vk.label_mode.name.lower(),
         shape=list(vk.image_shape),
         classes=vk.classes,
+        coins=name_coins(vk.group),
         triggers=len(vk),
-        opened=len(key.opened),
+        opened=len(key.opened) // vk.group,
         hidden=report.soundness.hidden,
         security=report.security,
-        threshold=report.threshold,
-        strength_bits=round(report.strength_bits, 3),
+        threshold=report.threshold if report.holds else None,
+        strength_bits=report.strength_bits if report.holds else None,
         signer=key.signature.signer.hex() if key.signature else None,
         bytes=len(key.to_bytes()),
         holds=report.holds,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
+from dataclasses import asdict
 from typing import Any
 
 from wmproof.errors import InputError
@@ -52,20 +51,25 @@ class ClaimChecker:
         Raises
         ------
         InputError
-            A part cannot be read, or the check needs more time or memory than it may have.
+            The system cannot limit a check, a part cannot be read, or the check needs more time or
+            memory than it may have.
         BusyError
             All workers are at work.
         """
+        if not worker.can_limit():
+            raise InputError(
+                "this server's system cannot limit what the check of a claim takes",
+                remedy="Check the claim yourself with: wmproof pverify",
+            )
         if not self._places.acquire(blocking=False):
             raise BusyError("other claims are being checked", remedy="Try again in a minute")
         try:
-            with contextlib.ExitStack() as files:
-                # Files without names: nothing is left of them, whatever ends this process.
-                parts = [files.enter_context(tempfile.TemporaryFile()) for _ in worker.PARTS]
-                for name, file in zip(worker.PARTS, parts, strict=True):
-                    shutil.copyfileobj(getattr(upload, name), file)
-                    file.seek(0)
-                answer = self._run([file.fileno() for file in parts])
+            given = [getattr(upload, name) for name in worker.PARTS]
+            given += [*(file for _, file in upload.weights), *upload.pictures]
+            for file in given:
+                file.fileno()  # moves a small file from memory to the disk
+                file.seek(0)
+            answer = self._run(self._job(upload, [file.fileno() for file in given]))
         finally:
             self._places.release()
         if "error" in answer:
@@ -78,12 +82,24 @@ class ClaimChecker:
         for process in self._workers.copy():
             _kill(process)
 
-    def _run(self, files: list[int]) -> dict[str, Any]:
+    def _job(self, upload: ClaimUpload, files: list[int]) -> worker.Job:
         settings = self._settings
-        limits = (settings.claim_bytes, settings.claim_seconds, settings.minimum_security)
+        return worker.Job(
+            files=files,
+            weights=[name for name, _ in upload.weights],
+            pictures=len(upload.pictures),
+            reading=asdict(upload.reading),
+            memory=settings.claim_bytes,
+            seconds=settings.claim_seconds,
+            security=settings.policy.security,
+            strength=settings.policy.strength,
+        )
+
+    def _run(self, job: worker.Job) -> dict[str, Any]:
+        settings = self._settings
         process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, *map(str, (*files, *limits))],
-            pass_fds=files,
+            [sys.executable, "-m", _MODULE, json.dumps(asdict(job))],
+            pass_fds=job.files,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
-from wmproof._files import read_file
-from wmproof.publication.log.tiles import BUNDLE_LIMIT
+from wmproof._base.files import read_file
+from wmproof.publication.log.tiles import BUNDLE_LIMIT, parse_tile_path
 from wmproof.publication.web.board import Board, NotFoundError
 
-_LEVEL = r"(?:entries|[0-9]|[1-5][0-9]|6[0-3])"
-_WIDTH = r"(?:[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5])"
-TILE_PATH = re.compile(rf"{_LEVEL}/(?:x[0-9]{{3}}/){{0,6}}[0-9]{{3}}(?:\.p/{_WIDTH})?")
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -31,8 +26,8 @@ def files_router(board: Board) -> APIRouter:
 
     @router.get("/tile/{path:path}")
     def tile(path: str) -> Response:
-        found = board.folder / "tile" / path if TILE_PATH.fullmatch(path) else None
-        if found is None or not found.is_file():
+        tile = parse_tile_path(f"tile/{path}")
+        if tile is None or not (found := board.folder / tile.path).is_file():
             raise NotFoundError("there is no such tile")
         data = read_file(found, limit=BUNDLE_LIMIT)
         return Response(data, headers=_FOR_EVER, media_type="application/octet-stream")

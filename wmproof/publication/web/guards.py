@@ -1,35 +1,27 @@
-"""What stands before every page: limits of size and rate, host names, security headers."""
+"""What stands before every page: limits of rate, whose page asks, security headers."""
 
 from __future__ import annotations
-
-import contextlib
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wmproof.publication.web.connections import network_of
-from wmproof.publication.web.settings import Settings
+from wmproof.publication.web.clients import client_of
+from wmproof.publication.web.settings import CLAIM_PATHS, Settings
 
-CLAIM_PATHS = ("/verify", "/api/v1/claims")
-_SMALL_REQUEST = 2**16
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without it a form's own `Origin` is hidden from us
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-class _TooLargeError(Exception):
-    """More bytes have come than a request may have."""
 
 
 class SecurityHeaders:
@@ -53,7 +45,7 @@ class SecurityHeaders:
 
 
 class RateLimit:
-    """Refuses an address that asks too often; claims, which are dear, have a limit of their own."""
+    """Refuses an address that asks too often; claims cost much and have a limit of their own."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -72,56 +64,35 @@ class RateLimit:
         await self._app(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:
-        address = network_of(str((scope.get("client") or ("unknown", 0))[0]))
+        address = client_of(scope)
         if scope["method"] == "POST" and scope["path"] in CLAIM_PATHS:
             return self._window.hit(self._claims, "claims", address)
         return self._window.hit(self._requests, "requests", address)
 
 
-class SizeLimit:
-    """Refuses a request that is too large, by its header or once that many bytes have come."""
+class SameOrigin:
+    """Refuses what a page of another site makes a visitor's browser send; reading is free to all.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    The browser says whose page it was: by `Sec-Fetch-Site`, and earlier ones by `Origin`. Who is
+    no browser says neither.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._upload_bytes = settings.upload_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        writes = scope["type"] == "http" and scope["method"] not in ("GET", "HEAD", "OPTIONS")
+        if writes and _is_foreign(Headers(scope=scope)):
+            answer = JSONResponse({"error": "this was sent by a page of another site"}, 403)
+            await answer(scope, receive, send)
             return
-        # Thousands of ranges in one request are work without end, and no reader needs one.
-        scope["headers"] = [item for item in scope["headers"] if item[0] != b"range"]
-        limit = self._upload_bytes if scope["path"] in CLAIM_PATHS else _SMALL_REQUEST
-        refusal = JSONResponse({"error": f"a request has at most {limit} bytes here"}, 413)
-        if _declared_length(scope) > limit:
-            await refusal(scope, receive, send)
-            return
-        received, started = 0, False
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise _TooLargeError
-            return message
-
-        async def watched(message: Message) -> None:
-            """Hold back what the application says of a body that was not read to its end."""
-            nonlocal started
-            if started or received <= limit:
-                started = True
-                await send(message)
-
-        with contextlib.suppress(_TooLargeError):
-            await self._app(scope, counted, watched)
-        if received > limit and not started:
-            await refusal(scope, receive, send)
+        await self._app(scope, receive, send)
 
 
-def _declared_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value[:20])
-    return 0
+def _is_foreign(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host", "").lower()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from wmproof._base.text import one_line
 from wmproof.errors import InputError
 from wmproof.publication.log.merkle import MAX_SIZE
 from wmproof.publication.web.api import DigestPath
@@ -18,6 +19,11 @@ from wmproof.publication.web.checker import BusyError, ClaimChecker
 from wmproof.publication.web.uploads import ClaimUpload, claim_upload
 
 _ROWS = 25
+# Groups that a reader can follow, copied in one piece.
+_FINGERPRINT = (
+    "{% macro show(digest) %}<code>{% for part in digest | batch(4) %}"
+    '<span class="group">{{ part | join }}</span>{% endfor %}</code>{% endmacro %}'
+)
 Render = Callable[..., HTMLResponse]
 
 
@@ -27,10 +33,12 @@ def make_renderer(board: Board) -> Render:
         loader=PackageLoader("wmproof.publication.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["time"] = _time
+    environment.globals["fingerprint"] = environment.from_string(_FINGERPRINT).module.show  # type: ignore[attr-defined]
     origin = board.reader().checkpoint.origin
 
     def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -72,6 +80,11 @@ def pages_router(board: Board, checker: ClaimChecker, render: Render) -> APIRout
         return render("verify.html", result=result, error=None)
 
     return router
+
+
+def _harmless(value: Any) -> Any:
+    """What a page shows of a string: one line that does nothing; escaping comes after it."""
+    return one_line(value) if type(value) is str else value
 
 
 def _time(timestamp: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from wmproof.errors import InputError
-from wmproof.publication.web.connections import PatientProtocol
 
-_CONNECTIONS = 64
+_CONNECTIONS = 512
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -39,24 +39,33 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
-    """Return a server that is not running yet."""
+def make_server(app: ASGIApp, trusted_proxies: Sequence[str] = ()) -> uvicorn.Server:
+    """Return a server that is not running yet.
+
+    Parameters
+    ----------
+    app : ASGI application
+    trusted_proxies : sequence of str
+        Addresses and networks whose `X-Forwarded-For` is believed, from the right up to the first
+        address that is not among them. By default nobody's is.
+    """
     config = uvicorn.Config(
         app,
         log_level="warning",
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=5,
-        http=PatientProtocol,
+        http="h11",
         ws="none",
         h11_max_incomplete_event_size=2**15,
     )
     return uvicorn.Server(config)
 
 
-def run(app: ASGIApp, listener: socket.socket) -> None:
+def run(app: ASGIApp, listener: socket.socket, trusted_proxies: Sequence[str] = ()) -> None:
     """Serve until the process is told to stop."""
     sys.stdout.flush()
-    make_server(app).run(sockets=[listener])
+    make_server(app, trusted_proxies).run(sockets=[listener])

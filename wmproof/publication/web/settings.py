@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from wmproof.keygen import DEFAULT_SECURITY
+from wmproof.core.policy import Policy
 from wmproof.publication.log.note import VerifierKey
 
+CLAIM_PATHS = ("/verify", "/api/v1/claims")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -25,8 +26,8 @@ class Settings:
         Whose cosignatures are shown.
     names : tuple of str
         Host names that requests may ask for.
-    minimum_security : int
-        The n below which keys fail their check, and claims on them.
+    policy : Policy
+        What is demanded of keys and claims.
     upload_bytes : int
         Most bytes of a request.
     requests_per_minute, claims_per_minute : int
@@ -43,7 +44,7 @@ class Settings:
     log_key: VerifierKey | None = None
     witnesses: tuple[VerifierKey, ...] = ()
     names: tuple[str, ...] = LOOPBACK_NAMES
-    minimum_security: int = DEFAULT_SECURITY
+    policy: Policy = field(default_factory=Policy)
     upload_bytes: int = 256 * 2**20
     requests_per_minute: int = 600
     claims_per_minute: int = 6

@@ -6,20 +6,32 @@ It limits itself before it reads anything of the upload, which may be a hostile 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
-import resource
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from wmproof.core.policy import Policy
+    from wmproof.pverify.verdict import ClaimVerdict
 
 PARTS = ("model", "key", "claim")
 _PR_SET_PDEATHSIG = 1
 _FILE_BYTES = 2**26  # the compiler's cache; the upload is only read
 
 
+def can_limit() -> bool:
+    """Whether this system can limit what a process takes."""
+    return importlib.util.find_spec("resource") is not None
+
+
 def limit_process(memory: int, seconds: int) -> None:
     """Take away what the check does not need: memory, time, core dumps, large files."""
+    import resource
+
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -32,39 +44,120 @@ def die_with_the_server() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def check(files: Sequence[BinaryIO], minimum_security: int) -> dict[str, Any]:
-    """Check a claim, given as `PARTS`; return what `schemas.ClaimModel` needs, or an error."""
-    from wmproof.errors import InputError, VerificationError
+@dataclass(frozen=True)
+class Job:
+    """What a worker is told, as one JSON object on its command line.
+
+    Parameters
+    ----------
+    files : list of int
+        Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures.
+    weights : list of str
+        The names under which those files came.
+    pictures : int
+    reading : dict
+        How the judge says that the model is to be read, the fields of a `Reading`.
+    memory, seconds : int
+        Limits.
+    security : int
+    strength : float
+        Of the policy.
+    """
+
+    files: list[int]
+    weights: list[str]
+    pictures: int
+    reading: dict[str, Any]
+    memory: int
+    seconds: int
+    security: int
+    strength: float
+
+
+def check(files: Sequence[BinaryIO], job: Job) -> dict[str, Any]:
+    """Check a claim; return what `schemas.ClaimModel` needs, or an error."""
+    from wmproof.errors import InputError
     from wmproof.keys import parse_public_key
+    from wmproof.models.file import ModelFile
     from wmproof.pverify.claim_file import parse_claim
 
     try:
-        model, encoded, claim = (file.read() for file in files)
+        end = len(files) - job.pictures
+        data, encoded, claim, *contents = (file.read() for file in files[:end])
         key = parse_public_key(encoded, "the key")
         parse_claim(claim)  # before the verifier is loaded, which takes longer
-        result: dict[str, Any] = {"key_sha256": key.digest.hex()}
+        from wmproof.pverify.verdict import judge_claim
         from wmproof.pverify.verifier import verify_claim
 
-        report = verify_claim(model, key, claim, minimum_security=minimum_security)
-    except VerificationError as error:
-        return result | {"holds": False, "check": error.check, "what": error.what}
+        model = ModelFile(data, dict(zip(job.weights, contents, strict=True)), "the model")
+        policy = _policy(job, files[end:], key.verification_key.image_shape)
+        found = judge_claim(model, lambda: verify_claim(model, key, claim, policy))
     except InputError as error:
         return {"error": str(error)}
     except MemoryError:
         return {"error": "the check needs more memory than it may have"}
-    said = f"the model hits at least {report.header.threshold} of {report.hidden} hidden triggers"
-    shown = ("model_sha256", "hidden", "threshold", "strength_bits", "security_bits", "seconds")
-    fields = report.fields()
-    return result | {"holds": True, "check": None, "what": said} | {n: fields[n] for n in shown}
+    return {"key_sha256": key.digest.hex(), **_fields(found, policy)}
+
+
+def _policy(job: Job, pictures: Sequence[BinaryIO], shape: tuple[int, ...]) -> Policy:
+    import numpy as np
+
+    from wmproof._base.pictures import read_picture
+    from wmproof.core.policy import Policy
+    from wmproof.core.reading import Reading
+    from wmproof.core.triggers import as_planes
+
+    channels, height, width = as_planes(shape)
+    seen = [read_picture(file, channels, size=(height, width)) for file in pictures]
+    reading: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in job.reading.items()
+    }
+    return Policy(
+        security=job.security,
+        strength=job.strength,
+        reading=Reading(**reading),
+        images=np.stack(seen) if seen else None,
+    )
+
+
+def _fields(found: ClaimVerdict, policy: Policy) -> dict[str, Any]:
+    from wmproof._base.spoken import spoken
+    from wmproof.publication.web.schemas import ClaimModel
+    from wmproof.pverify import words
+
+    report, error = found.report, found.error
+    gaps = words.not_shown(policy, report.group if report else 1)
+    fields: dict[str, Any] = {
+        "holds": report is not None,
+        "verdict": str(found.verdict),
+        "reason": found.reason,
+        "check": error.check if error else None,
+        "what": error.what if error else found.reason,
+        "model_sha256": found.given_digest.hex(),
+        "model_words": spoken(found.given_digest),
+        "reading": str(policy.reading),
+        "not_shown": [{"part": part, "why": why} for part, why in gaps],
+    }
+    if report is None:
+        return fields
+    shown = set(ClaimModel.model_fields) - set(fields)
+    said = [*words.attested(report, policy), words.GIVEN_KEY]
+    return {
+        **fields,
+        **{k: value for k, value in report.to_dict().items() if k in shown},
+        "meaning": " ".join(words.meaning(report)),
+        "who_says": [{"who": who, "says": says} for who, says in said],
+    }
 
 
 def main() -> None:
-    """Read open files and limits from the command line, as numbers; print one JSON object."""
-    *files, memory, seconds, minimum_security = map(int, sys.argv[1:])
+    """Read a job from the command line; print one JSON object."""
+    job = Job(**json.loads(sys.argv[1]))
     die_with_the_server()
-    limit_process(memory, seconds)
-    opened = [open(file, "rb") for file in files]  # noqa: PTH123, SIM115 - descriptors, kept
-    print(json.dumps(check(opened, minimum_security), allow_nan=False))
+    limit_process(job.memory, job.seconds)
+    opened = [open(file, "rb") for file in job.files]  # noqa: PTH123, SIM115 - descriptors, kept
+    print(json.dumps(check(opened, job), allow_nan=False))
 
 
 if __name__ == "__main__":

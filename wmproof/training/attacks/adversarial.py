@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Unpack
 
 import torch
@@ -16,79 +16,14 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
 from wmproof.training.embedding import TrainingOptions, train
 from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe
-from wmproof.training.reproducible import stream
 from wmproof.training.sampling import augment
 
 Loss = Callable[[Tensor, int], Tensor]
-
-
-def fgsm(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    normalization: Normalization,
-    epsilon: float,
-) -> Tensor:
-    """Take one step away from the labels (Goodfellow, Shlens and Szegedy, ICLR 2015).
-
-    Parameters
-    ----------
-    model : nn.Module
-        Maps normalised images to logits.
-    images : Tensor
-        uint8 (N, C, H, W).
-    labels : Tensor
-        int64 (N,): what the network is to leave.
-    normalization : Normalization
-        That of the network.
-    epsilon : float
-        Largest change of a pixel, above 0.
-
-    Returns
-    -------
-    Tensor
-        uint8 (N, C, H, W).
-    """
-    loss = _against(copy.deepcopy(model), labels, normalization)
-    return _rounded(perturb(loss, images.float(), epsilon=epsilon, steps=1), images, epsilon)
-
-
-def pgd(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    normalization: Normalization,
-    epsilon: float,
-    steps: int = 10,
-    seed: int = 0,
-) -> Tensor:
-    """Take several steps from a random point near each image (Madry et al., ICLR 2018).
-
-    Parameters
-    ----------
-    model, images, labels, normalization, epsilon
-        As `fgsm`.
-    steps : int
-        Of 2.5 epsilon / steps each, at least 1.
-    seed : int
-        Of the starting points.
-
-    Returns
-    -------
-    Tensor
-        uint8 (N, C, H, W).
-    """
-    generator = torch.Generator().manual_seed(stream(seed, "pgd"))
-    offset = torch.rand(images.shape, generator=generator).to(images.device) * 2 - 1
-    loss = _against(copy.deepcopy(model), labels, normalization)
-    found = perturb(loss, images.float(), epsilon=epsilon, steps=steps, start=epsilon * offset)
-    return _rounded(found, images, epsilon)
 
 
 def transferable_examples(
@@ -158,7 +93,7 @@ class AdversarialTraining:
     normalization : Normalization
         That of the network.
     epsilon : float
-        As `fgsm`.
+        Largest change of a pixel, above 0.
     steps : int
         1 for FGSM, more for PGD.
 
@@ -305,3 +240,33 @@ def _check(epsilon: float, steps: int) -> None:
         raise InputError(f"must be above 0, not {epsilon}", where="epsilon")
     if steps < 1:
         raise InputError(f"must be at least 1, not {steps}", where="steps")
+
+
+def _try(theft: Theft) -> Iterator[Row]:
+    epsilon: float = theft.options["epsilon"]
+    result = adversarial_finetune(
+        theft.model,
+        theft.training,
+        recipe=theft.recipe(),
+        epsilon=epsilon,
+        **theft.training_options(),
+    )
+    # One pass for the perturbation, one for each of the image and its adversarial example.
+    yield theft.trained(f"epsilon {epsilon:g}", result, passes=3)
+
+
+def _trial(epsilon: float, owner: Recipe) -> Trial:
+    options = {"epsilon": epsilon, "recipe": impatient(owner).fields()}
+    return Trial(f"Adversarial fine-tuning {epsilon}", options)
+
+
+ATTACKS = (
+    Attack(
+        place=8,
+        task="adversarial",
+        strengths={"smoke": [16.0], "desk": [16.0], "robust": [16.0], "paper": [8.0]},
+        trial=_trial,
+        run=_try,
+        trains_on=True,
+    ),
+)

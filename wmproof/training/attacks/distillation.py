@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
 from wmproof.models.base import Classifier, fit_images
+from wmproof.models.torch_module import TorchClassifier
+from wmproof.training.attacks.random_triggers import random_images
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, everywhere
 from wmproof.training.embedding import TrainingOptions, choose_device, train
 from wmproof.training.loop import TrainingResult
-from wmproof.training.normalization import Normalization
+from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe
 from wmproof.training.sources import Augmentation, PixelDataset, pixels_tensor
 
@@ -159,3 +163,51 @@ def extract(
         seed=seed,
         **options,
     )
+
+
+def _try_soft_answers(theft: Theft) -> Iterator[Row]:
+    result = distill(
+        theft.model,
+        theft.fresh(),
+        theft.training,
+        recipe=theft.recipe(),
+        **theft.training_options(),
+    )
+    yield theft.trained("soft answers", result)
+
+
+def _try_hard_answers(theft: Theft) -> Iterator[Row]:
+    queries = theft.pixels()
+    if theft.options["queries"] == "pictures":
+        queries = random_images(len(queries), theft.shape, seed=theft.seed + 2)
+    victim = Normalized(theft.model, theft.normalization).eval()
+    result = extract(
+        TorchClassifier(victim, theft.shape, theft.classes),
+        theft.fresh(),
+        queries,
+        recipe=theft.recipe(),
+        **theft.training_options(),
+    )
+    yield theft.trained(f"{len(queries)} queries", result)
+
+
+def _extraction(queries: str, owner: Recipe) -> Trial:
+    return Trial(f"Extraction by {queries}", {"recipe": owner.fields(), "queries": queries})
+
+
+ATTACKS = (
+    Attack(
+        place=10,
+        task="distill",
+        strengths=everywhere(None),
+        trial=lambda _, owner: Trial("Distillation", {"recipe": owner.fields()}),
+        run=_try_soft_answers,
+    ),
+    Attack(
+        place=11,
+        task="extract",
+        strengths=everywhere("task", "pictures") | {"robust": ["task"]},
+        trial=_extraction,
+        run=_try_hard_answers,
+    ),
+)

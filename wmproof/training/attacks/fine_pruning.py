@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
 from wmproof.training.attacks.pruning import check_share, finetune_pruned
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
 from wmproof.training.embedding import TrainingOptions
 from wmproof.training.evaluate import predict
 from wmproof.training.layers import layers_in_order
@@ -112,3 +114,27 @@ def _mean_inputs(
     predict(Normalized(model, normalization).eval() if pixels else model, images)
     hook.remove()
     return total / len(images)
+
+
+def _try(theft: Theft) -> Iterator[Row]:
+    share: float = theft.options["share"]
+    result = fine_prune(
+        theft.model, share, theft.training, recipe=theft.recipe(), **theft.training_options()
+    )
+    yield theft.trained(f"{share:.0%} of features", result)
+
+
+def _trial(share: float, owner: Recipe) -> Trial:
+    return Trial(f"Fine-pruning {share}", {"share": share, "recipe": impatient(owner).fields()})
+
+
+ATTACKS = (
+    Attack(
+        place=7,
+        task="fine-prune",
+        strengths={"smoke": [0.5], "desk": [0.5, 0.9], "robust": [0.9], "paper": [0.5, 0.9]},
+        trial=_trial,
+        run=_try,
+        trains_on=True,
+    ),
+)

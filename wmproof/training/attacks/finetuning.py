@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
+from wmproof.training.attacks.registry import Attack, Trial, everywhere
 from wmproof.training.embedding import TrainingOptions, choose_device, train
 from wmproof.training.heads import FrozenBody, Parts, fresh_head, split_head
 from wmproof.training.loop import Run, TrainingResult, fit
@@ -141,3 +142,19 @@ def _train_on_features(
 def _finished(parts: Parts, head: nn.Linear) -> nn.Module:
     network = parts.with_head(head).cpu().eval()
     return network.requires_grad_(True)
+
+
+def _hot(method: str, owner: Recipe) -> Trial:
+    options = {"recipe": owner.fields(), "method": method, "keys": ["TS-Orig"]}
+    return Trial(f"{method} at the first rate", options)
+
+
+ATTACKS = (
+    Attack(
+        place=6,
+        task="fine-tune",
+        strengths=everywhere("FTAL"),
+        trial=_hot,
+        run=None,
+    ),
+)

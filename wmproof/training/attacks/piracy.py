@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Unpack
 
 from torch import nn
 from torch.utils.data import Dataset
 
+from wmproof.training.attacks.random_triggers import random_triggers
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
 from wmproof.training.embedding import TrainingOptions, mark
 from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization
 from wmproof.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from wmproof.triggers import TriggerSet
+    from wmproof.core.triggers import TriggerSet
 
 
 def embed_another(
@@ -65,3 +68,31 @@ def embed_another(
         seed=seed,
         **options,
     )
+
+
+def _try(theft: Theft) -> Iterator[Row]:
+    count: int = theft.options["triggers"]
+    result = embed_another(
+        theft.model,
+        theft.training,
+        random_triggers(count, theft.shape, theft.classes, seed=theft.seed + 1),
+        recipe=theft.recipe(),
+        **theft.training_options(),
+    )
+    yield theft.trained(f"{count} random triggers", result)
+
+
+def _trial(count: int, owner: Recipe) -> Trial:
+    return Trial("Overwriting", {"triggers": count, "recipe": impatient(owner).fields()})
+
+
+ATTACKS = (
+    Attack(
+        place=9,
+        task="overwrite",
+        strengths={"smoke": [32], "desk": [256], "robust": [256], "paper": [100]},
+        trial=_trial,
+        run=_try,
+        trains_on=True,
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -14,9 +14,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from wmproof.errors import InputError
-from wmproof.models.base import Classifier
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial
 from wmproof.training.normalization import Normalization, Normalized
-from wmproof.triggers import Shape
 
 Pixels = NDArray[np.uint8]
 Transform = Callable[[Pixels], Pixels]
@@ -123,35 +122,6 @@ class Preprocessed(nn.Module):
         return logits
 
 
-class PreprocessedClassifier:
-    """Any classifier behind a transform of its images.
-
-    Parameters
-    ----------
-    classifier : Classifier
-    transform : callable
-        uint8 (n, *input_shape) to the same.
-    """
-
-    def __init__(self, classifier: Classifier, transform: Transform) -> None:
-        self._classifier = classifier
-        self._transform = transform
-
-    @property
-    def input_shape(self) -> Shape:
-        """The shape of one image."""
-        return self._classifier.input_shape
-
-    @property
-    def classes(self) -> int | None:
-        """How many classes there are, where the classifier says."""
-        return self._classifier.classes
-
-    def classify(self, images: Pixels) -> NDArray[np.int64]:
-        """Return the class of each image once changed, see `Classifier.classify`."""
-        return self._classifier.classify(self._transform(images))
-
-
 def _through_jpeg(picture: Pixels, quality: int) -> Pixels:
     """Encode and decode one picture (H, W, 1 or 3)."""
     buffer = io.BytesIO()
@@ -164,3 +134,42 @@ def _through_jpeg(picture: Pixels, quality: int) -> Pixels:
 def _check_strength(value: float, name: str) -> None:
     if not (np.isfinite(value) and value >= 0):
         raise InputError(f"must be at least 0, not {value}", where=name)
+
+
+def _try(theft: Theft) -> Iterator[Row]:
+    for kind, strength in theft.options["transforms"]:
+        changed = Preprocessed(theft.model, theft.normalization, _transform(kind, strength))
+        yield theft.measured(f"{kind} {strength:g}", changed)
+
+
+def _transform(kind: str, strength: float) -> Transform:
+    transforms: dict[str, Transform] = {
+        "noise": lambda images: noise(images, strength),
+        "blur": lambda images: blur(images, strength),
+        "jpeg": lambda images: jpeg(images, round(strength)),
+    }
+    return transforms[kind]
+
+
+ATTACKS = (
+    Attack(
+        place=5,
+        task="preprocess",
+        strengths={
+            "smoke": [[["noise", 32], ["blur", 0.5], ["jpeg", 50]]],
+            "desk": [
+                [
+                    ["noise", 16],
+                    ["noise", 48],
+                    ["blur", 0.5],
+                    ["blur", 1.0],
+                    ["jpeg", 75],
+                    ["jpeg", 25],
+                ]
+            ],
+            "paper": [[["noise", 16], ["noise", 48], ["blur", 1.0], ["jpeg", 75], ["jpeg", 25]]],
+        },
+        trial=lambda transforms, owner: Trial("Pre-processing", {"transforms": transforms}),
+        run=_try,
+    ),
+)

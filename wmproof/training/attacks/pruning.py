@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn.utils import parametrize
 from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial
 from wmproof.training.embedding import TrainingOptions, train
 from wmproof.training.layers import Layer, layers_in_order
 from wmproof.training.loop import TrainingResult
@@ -177,3 +179,32 @@ class _Mask(nn.Module):
 
     def forward(self, parameter: Tensor) -> Tensor:
         return parameter * self.mask
+
+
+def _try_magnitude(theft: Theft) -> Iterator[Row]:
+    for share in theft.options["shares"]:
+        yield theft.measured(f"{share:.0%}", prune_magnitude(theft.model, share))
+
+
+def _try_filters(theft: Theft) -> Iterator[Row]:
+    for share in theft.options["shares"]:
+        yield theft.measured(f"{share:.0%}", prune_filters(theft.model, share, theft.shape))
+
+
+_TENTHS = [tenth / 10 for tenth in range(1, 10)]
+ATTACKS = (
+    Attack(
+        place=1,
+        task="prune",
+        strengths={"smoke": [[0.5, 0.9]], "desk": [_TENTHS], "paper": [_TENTHS]},
+        trial=lambda shares, owner: Trial("Pruning", {"shares": shares}),
+        run=_try_magnitude,
+    ),
+    Attack(
+        place=2,
+        task="prune-filters",
+        strengths={"smoke": [[0.5]], "desk": [_TENTHS], "paper": [_TENTHS]},
+        trial=lambda shares, owner: Trial("Filter pruning", {"shares": shares}),
+        run=_try_filters,
+    ),
+)

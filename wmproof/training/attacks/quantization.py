@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from wmproof.circuit.calibrate import Settings
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import classify
 from wmproof.errors import InputError
 from wmproof.models.function import FunctionClassifier
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, everywhere
 from wmproof.training.evaluate import predict
 from wmproof.training.export import to_onnx
 from wmproof.training.layers import Layer, layers_in_order
@@ -82,7 +83,6 @@ def circuit_classifier(
     calibration: NDArray[np.uint8],
     *,
     normalization: Normalization,
-    settings: Settings | None = None,
 ) -> FunctionClassifier:
     """Compile a network to its integer circuit and answer by that: exact 8-bit arithmetic.
 
@@ -94,8 +94,6 @@ def circuit_classifier(
         Public images.
     normalization : Normalization
         That of the network.
-    settings : Settings, optional
-        Of the compiler.
 
     Returns
     -------
@@ -111,7 +109,7 @@ def circuit_classifier(
     channels, height, width = pixels_tensor(calibration).shape[1:]
     shape = (channels, height, width)
     exported = to_onnx(model, normalization, shape)
-    circuit = compile_model(exported, calibration, settings=settings).circuit
+    circuit = compile_model(exported, calibration).circuit
     return FunctionClassifier(lambda images: classify(circuit, images), shape, circuit.classes)
 
 
@@ -174,3 +172,39 @@ def _fold(model: nn.Module, layer: Layer) -> nn.Conv2d | nn.Linear:
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, child = name.rpartition(".")
     setattr(model.get_submodule(parent), child, module)
+
+
+_CALIBRATION = 64
+
+
+def _try_int8(theft: Theft) -> Iterator[Row]:
+    images = theft.pixels()[:_CALIBRATION]
+    for one in theft.options["granularities"]:
+        quantized = quantize_int8(
+            theft.model, images, normalization=theft.normalization, granularity=one
+        )
+        yield theft.measured(f"by {one}", quantized)
+
+
+def _try_circuit(theft: Theft) -> Iterator[Row]:
+    images = theft.pixels()[:_CALIBRATION]
+    circuit = circuit_classifier(theft.model, images, normalization=theft.normalization)
+    yield theft.answered(circuit, theft.options["images"])
+
+
+ATTACKS = (
+    Attack(
+        place=3,
+        task="quantize",
+        strengths=everywhere(["tensor", "channel"]),
+        trial=lambda granularities, owner: Trial("Int8", {"granularities": granularities}),
+        run=_try_int8,
+    ),
+    Attack(
+        place=4,
+        task="circuit",
+        strengths={"smoke": [50], "desk": [300], "paper": [1000]},
+        trial=lambda images, owner: Trial("Integer circuit", {"images": images}),
+        run=_try_circuit,
+    ),
+)

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.drawing import draw_abstract
+from wmproof.core.drawing import draw_abstract
+from wmproof.core.triggers import Shape, TriggerSet
 from wmproof.training.reproducible import stream
-from wmproof.triggers import Shape, TriggerSet
 
 
 def random_triggers(count: int, shape: Shape, classes: int, *, seed: int) -> TriggerSet:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from wmproof._base.pictures import class_folders, pictures_in, read_picture
 from wmproof.errors import InputError
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.sources import Augmentation
@@ -25,7 +25,7 @@ def load_folder(folder: Path, shape: tuple[int, int, int]) -> ImageData:
     Parameters
     ----------
     folder : Path
-        As above; the formats are those that torchvision's `ImageFolder` takes.
+        As above; `pictures.class_folders` has the order of the labels.
     shape : tuple[int, int, int]
         Channels (1 or 3), height and width to convert to.
 
@@ -53,25 +53,31 @@ def load_folder(folder: Path, shape: tuple[int, int, int]) -> ImageData:
     )
 
 
-def _list(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    try:
-        from torchvision.datasets import ImageFolder
-
-        found = ImageFolder(str(folder))
-    except (OSError, ImportError) as error:
+def _list(folder: Path) -> tuple[tuple[str, ...], list[tuple[Path, int]]]:
+    classes = class_folders(folder) if folder.is_dir() else []
+    if len(classes) < 2:
         raise InputError(
-            "is not a folder with one subfolder of images a class", where=str(folder)
-        ) from error
-    if len(found.classes) < 2:
-        raise InputError("has fewer than two classes", where=str(folder))
-    return tuple(found.classes), list(found.samples)
+            "is not a folder with one subfolder of pictures for each of two classes or more",
+            where=str(folder),
+        )
+    samples = [
+        (path, label) for label, one in enumerate(classes) for path in _pictures_of_class(one)
+    ]
+    return tuple(one.name for one in classes), samples
+
+
+def _pictures_of_class(folder: Path) -> list[Path]:
+    found = pictures_in(folder)
+    if not found:
+        raise InputError("is a class without pictures", where=str(folder))
+    return found
 
 
 def _split(
-    samples: list[tuple[str, int]],
-) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    training: list[tuple[str, int]] = []
-    testing: list[tuple[str, int]] = []
+    samples: list[tuple[Path, int]],
+) -> tuple[list[tuple[Path, int]], list[tuple[Path, int]]]:
+    training: list[tuple[Path, int]] = []
+    testing: list[tuple[Path, int]] = []
     seen: dict[int, int] = {}
     for path, label in sorted(samples, key=lambda sample: (sample[1], sample[0])):
         seen[label] = seen.get(label, 0) + 1
@@ -82,7 +88,7 @@ def _split(
 
 
 def _read(
-    samples: list[tuple[str, int]], shape: tuple[int, int, int]
+    samples: list[tuple[Path, int]], shape: tuple[int, int, int]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     images = np.empty((len(samples), *shape), np.uint8)
     for place, (path, _) in enumerate(samples):
@@ -90,12 +96,6 @@ def _read(
     return images, np.array([label for _, label in samples], np.int64)
 
 
-def _read_image(path: str, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
+def _read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
     channels, height, width = shape
-    try:
-        with Image.open(path) as file:
-            picture = file.convert("L" if channels == 1 else "RGB").resize((width, height))
-    except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-        raise InputError("is not an image that can be read", where=path) from error
-    array = np.asarray(picture, np.uint8)
-    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+    return read_picture(path, channels, fit=lambda picture: picture.resize((width, height)))

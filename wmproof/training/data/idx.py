@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wmproof._files import read_file
+from wmproof._base.files import read_file
 from wmproof.errors import FormatError, InputError
 
 _UNSIGNED_BYTE = 8

@@ -11,11 +11,13 @@ def number(value, width):
 
 def public_key():
     """Four triggers of 2x2 pixels whose commitments open to nothing: only its form is right."""
-    vk = b"wmpf-vk\0" + bytes([0, 1, 2, 1]) + bytes(range(32))
-    vk += b"".join(number(value, 4) for value in (10, 4, 1, 0, 2, 2)) + bytes(range(256))
-    tag = b"wmproof/cut-and-choose/v1".ljust(32, b"\0")
-    opened = (hashlib.shake_256(tag + vk).digest(1)[0] & 15).bit_count()
-    return b"wmpf-pk\0" + number(1, 2) + vk + bytes(opened * (4 + 4 + 64 + 64)) + b"\0"
+    vk = b"wmpf-vk\0" + bytes([0, 2, 2, 1]) + bytes(range(32))
+    vk += b"".join(number(value, 4) for value in (10, 4, 1, 0, 2, 2))
+    vk += bytes([1, 0, 0, 0, 1]) + bytes(range(128))
+    root = hashlib.sha256(b"wmproof/key-root/v2".ljust(32, b"\0") + vk).digest()
+    tag = b"wmproof/cut-and-choose/v2".ljust(32, b"\0")
+    opened = (hashlib.shake_256(tag + root).digest(1)[0] & 15).bit_count()
+    return b"wmpf-pk\0" + number(1, 2) + vk + bytes(opened * (4 + 4 + 64)) + b"\0"
 
 
 def bundle():

@@ -1,0 +1,164 @@
+"""Tries classifiers of torchvision, timm and transformers, and writes the table of docs/.
+
+    python -m benchmarks.coverage --json docs/coverage.json --markdown docs/coverage.md
+    python -m benchmarks.coverage --only 'timm/*' mobilenet_v3_small --exporter dynamo --retry
+
+Each row runs in a process of its own with limits of time and memory, the smallest networks first;
+with `--json` it is written down as soon as it is done, and what is written down is not done again.
+No weights are fetched: see `networks.py`. Needs the extras `train` and `dev`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import multiprocessing
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.coverage.networks import Network, all_networks
+from benchmarks.coverage.row import EXPORTERS, parser, run_network
+from benchmarks.coverage.table import Result, markdown
+from wmproof._base.files import write_file
+
+Rows = Iterator[Result]
+_PRELOADED = [
+    *("benchmarks.coverage.row", "timm", "torchvision.models"),
+    *("torch._dynamo", "torch.onnx._internal.exporter._core"),  # or each export imports them
+]
+
+
+def chosen(patterns: Sequence[str]) -> list[Network]:
+    """Networks whose name, with or without its package, one of the patterns fits; all for none."""
+    networks = all_networks()
+    if not patterns:
+        return networks
+    unknown = [p for p in patterns if not any(_fits(n, p) for n in networks)]
+    if unknown:
+        raise SystemExit(f"no classifier is called {', '.join(unknown)}")
+    return [n for n in networks if any(_fits(n, pattern) for pattern in patterns)]
+
+
+def _fits(network: Network, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(network.name, pattern) or fnmatch.fnmatchcase(str(network), pattern)
+
+
+def waiting(known: Collection[tuple[str, str]]) -> list[Result]:
+    """Rows of whatever has none yet, so that the table says what was not tried."""
+    return [
+        {"network": str(network), "exporter": exporter, "not_run": "nobody asked for it yet"}
+        for network in all_networks()
+        for exporter in EXPORTERS
+        if (str(network), exporter) not in known
+    ]
+
+
+def run_rows(network: Network, exporters: Sequence[str], arguments: argparse.Namespace) -> Rows:
+    """Yield a row for each exporter, from one process while it lives.
+
+    Whatever ends a process is said in the row that it was at; the other exporter gets another one.
+    """
+    missing = list(exporters)
+    while missing:
+        found, reason = _run_process(network, missing, arguments)
+        for exporter in [e for e in missing if e in found]:
+            last = exporter == list(found)[-1]
+            yield found[exporter] | ({"reason": reason} if last and reason else {})
+            missing.remove(exporter)
+        if not found:
+            first = missing.pop(0)
+            yield {"network": str(network), "exporter": first, "reason": reason or "says nothing"}
+
+
+def _run_process(
+    network: Network, exporters: Sequence[str], arguments: argparse.Namespace
+) -> tuple[dict[str, Result], str | None]:
+    """Last lines of each exporter, and why the process ended if it did not end well.
+
+    Processes are forks of one that has imported everything and done nothing yet.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(
+        target=run_network, args=(network, exporters, arguments, sending), daemon=True
+    )
+    process.start()
+    sending.close()
+    deadline = time.monotonic() + arguments.limit_time
+    found: dict[str, Result] = {}
+    reason = None
+    while reason is None:
+        if not receiving.poll(max(0.0, deadline - time.monotonic())):
+            process.kill()
+            reason = f"took more than {arguments.limit_time:g} s"
+            break
+        try:
+            said = receiving.recv()
+        except EOFError:
+            break
+        if isinstance(said, str):
+            reason = said
+        else:
+            found[said["exporter"]] = said
+    process.join()
+    return found, reason or (f"ended with {process.exitcode}" if process.exitcode else None)
+
+
+def say(result: Result) -> str:
+    """One line for a terminal."""
+    words = [f"{result['network']} {result['exporter']}:"]
+    for name in ("verify", "compile", "agree_pictures", "int8_pictures", "agree_noise"):
+        words += [f"{name} {result[name]}"] if name in result else []
+    words += [f"{n} {result[n]}" for n in ("int8_noise", "prove", "not_run") if n in result]
+    words += [f"({result['reason']})"] if "reason" in result else []
+    return " ".join(words)
+
+
+def _rows(
+    network: Network, weights: int, exporters: Sequence[str], arguments: argparse.Namespace
+) -> Rows:
+    if network.installed and weights <= 1e6 * arguments.largest:
+        return run_rows(network, exporters, arguments)
+    why = f"above {arguments.largest:g} M weights" if network.installed else "not installed"
+    return iter([{"network": str(network), "exporter": e, "not_run": why} for e in exporters])
+
+
+def main() -> None:
+    """Run what is asked for and write the table."""
+    options = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[parser()],
+    )
+    options.add_argument("--only", nargs="+", default=[], metavar="NAME", help="names or patterns")
+    options.add_argument("--exporter", choices=(*EXPORTERS, "both"), default="both")
+    options.add_argument("--largest", type=float, default=150, help="millions of weights")
+    options.add_argument("--limit-time", type=float, default=900, help="seconds of a row")
+    options.add_argument("--json", type=Path, help="results, read and extended")
+    options.add_argument("--markdown", type=Path, help="the table")
+    options.add_argument("--retry", action="store_true", help="run again what is written down")
+    arguments = options.parse_args()
+    exporters = EXPORTERS if arguments.exporter == "both" else (arguments.exporter,)
+    results: dict[tuple[str, str], Result] = {}
+    if arguments.json and arguments.json.exists():
+        read = json.loads(arguments.json.read_text())
+        results = {(r["network"], r["exporter"]): r for r in read}
+    for weights, network in sorted((n.weights(), n) for n in chosen(arguments.only)):
+        known = {e: results.get((str(network), e), {"not_run": ""}) for e in exporters}
+        missing = [e for e in exporters if arguments.retry or "not_run" in known[e]]
+        for row in _rows(network, weights, missing, arguments):
+            results[row["network"], row["exporter"]] = row
+            print(say(row), flush=True)
+            if arguments.json:
+                text = json.dumps(list(results.values()), indent=1) + "\n"
+                write_file(arguments.json, text.encode(), overwrite=True)
+    if arguments.markdown:
+        page = markdown([*results.values(), *waiting(results)])
+        write_file(arguments.markdown, page.encode(), overwrite=True)
+
+
+if __name__ == "__main__":
+    main()

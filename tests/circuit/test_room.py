@@ -1,0 +1,107 @@
+"""Weights of the logits, and accumulators of circuits of many lookups are fine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from circuit_graphs import Graph, assert_same_bits, cancelling, float_logits, integer_logits
+
+from wmproof.circuit.calibrate import Settings, calibration
+from wmproof.circuit.compile import Compilation, compile_model
+from wmproof.circuit.frontend.load import open_graph
+from wmproof.circuit.frontend.translate import translate
+from wmproof.circuit.linear import ACCUMULATOR_LIMIT
+from wmproof.core.reading import Reading
+
+
+def _pooled(activation: str = "Relu") -> Graph:
+    """Logits that are means of 256 places."""
+    graph = Graph((3, 16, 16), seed=4)
+    graph.normalise()
+    graph.conv(48)
+    graph.op(activation)
+    graph.op("GlobalAveragePool")
+    graph.shape = (48, 1, 1)
+    graph.classify(40)
+    return graph
+
+
+def _compiled(graph: Graph, **settings: int) -> Compilation:
+    return compile_model(graph.model(), graph.images(16), settings=Settings(**settings))
+
+
+def _error(graph: Graph, compilation: Compilation) -> float:
+    images = graph.images(64, seed=7)
+    found, expected = integer_logits(compilation, images), float_logits(graph.model(), images)
+    away, expected = (x - x.mean(axis=1, keepdims=True) for x in (found - expected, expected))
+    return float(np.std(away) / np.std(expected - expected.mean(axis=0)))
+
+
+def test_classes_behind_a_large_pool_are_told_apart():
+    """Their weights, a share of a mean of hundreds of places, were hardly more than 1."""
+    graph = _pooled()
+    compilation, coarse = _compiled(graph), _compiled(graph, logit_bits=20)
+    assert _error(graph, compilation) < 0.5 * _error(graph, coarse)
+    output = compilation.circuit.output
+    assert output.bound(compilation.circuit.largest) < 2**28
+    assert_same_bits(compilation, graph.images(4))
+
+
+def test_no_image_brings_a_group_of_logits_beyond_its_bound():
+    graph = _pooled()
+    for group in (1, 16, 2**12):
+        circuit = _compiled(graph, group=group).circuit
+        assert group * circuit.output.bound(circuit.largest) < 2**28 <= ACCUMULATOR_LIMIT
+
+
+@pytest.mark.parametrize("activation", ["Relu", "HardSwish"])
+def test_where_there_is_room_numbers_and_weights_are_finer(activation, monkeypatch):
+    graph = _pooled(activation)
+    plain = _compiled(graph)
+    monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
+    roomy = _compiled(graph)
+    assert {table.bits for table in roomy.circuit.tables} == {22}
+    assert roomy.circuit.lookups() == plain.circuit.lookups()
+    assert _error(graph, roomy) < 0.7 * _error(graph, plain)
+    assert_same_bits(roomy, graph.images(4))
+
+
+def test_what_is_finer_is_coarser_again_before_it_is_refused(monkeypatch):
+    """Weights that cancel on all images but bring others to 2^30, if accumulators are finer."""
+    graph, grey = cancelling(10.0001)
+    monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
+    circuit = compile_model(graph.model(), grey, settings=Settings(probes=0)).circuit
+    first = circuit.nodes[1].linear.bound(circuit.largest)
+    assert {table.bits for table in circuit.tables} == {22}
+    assert ACCUMULATOR_LIMIT // 2 <= first < ACCUMULATOR_LIMIT
+
+
+def test_averages_on_the_scale_of_their_source_keep_its_bits(monkeypatch):
+    """Where a pool's border is not counted, its numbers are on the scale of those before it."""
+    graph = Graph((3, 17, 17), seed=4)
+    graph.normalise()
+    graph.conv(24)
+    graph.op("Relu")
+    graph.op("AveragePool", kernel_shape=(2, 2), strides=(3, 3), pads=(0, 0, 1, 1))
+    graph.op("GlobalAveragePool")
+    graph.shape = (24, 1, 1)
+    graph.classify(10)
+    plain = _compiled(graph)
+    monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
+    assert _error(graph, _compiled(graph)) <= _error(graph, plain)
+
+
+def test_lookups_are_counted_before_anything_is_calibrated():
+    graph = _pooled()
+    graph.op("Softmax")
+    network = translate(open_graph(graph.model(), Reading(), None))
+    assert calibration._lookups(network) == _compiled(graph).circuit.lookups()
+
+
+def test_larger_tables_cost_less_than_one_more_image():
+    usual = Settings()
+    assert usual.for_lookups(2**22 - 1) is usual
+    fine = usual.for_lookups(2**22)
+    assert (fine.shift, fine.min_table_bits, fine.longer) == (12, 22, 0)
+    chosen = Settings(min_table_bits=21)
+    assert chosen.for_lookups(2**23) is chosen

@@ -1,0 +1,209 @@
+"""Uses of operators that one could take for others: read as ONNX Runtime does, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from circuit_graphs import assert_close_to_float, integer_logits
+from onnx import TensorProto, helper, numpy_helper
+
+from wmproof.circuit.compile import compile_model
+from wmproof.errors import InputError
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 256, (64, 1, 10, 10), dtype=np.uint8)
+node = helper.make_node
+
+
+def build(nodes, constants, features: int, batch: int | str = "N") -> bytes:
+    """A classifier that reads 1/255 of the pixels as x, (N, 1, 10, 10), and ends in rows "b"."""
+    weight = RANDOM.normal(size=(features, 5)).astype(np.float32)
+    arrays = {"W": weight, "unit": np.float32(1 / 255), **constants}
+    first = [
+        node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        node("Mul", ["pixels", "unit"], ["x"]),
+    ]
+    graph = helper.make_graph(
+        [*first, *nodes, node("Gemm", ["b", "W"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, [batch, 1, 10, 10])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 5])],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=8)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("scale", [0.7, 0.9, 1.4, 2.3])
+def test_lengths_of_a_resize_are_products_in_float32(scale: float) -> None:
+    nodes = [
+        node(
+            "Resize",
+            ["x", "", "scales"],
+            ["r"],
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        ),
+        node("ReduceSum", ["r", "axis"], ["s"], keepdims=0),  # which no length changes the shape of
+        node("Flatten", ["s"], ["b"]),
+    ]
+    data = build(nodes, {"scales": np.float32([1, 1, scale, 1]), "axis": np.int64([2])}, 10)
+    assert_close_to_float(compile_model(data, IMAGES), data, IMAGES, 0.02)
+
+
+def test_shares_that_are_nearly_alike_multiply() -> None:
+    """What lies far from 0 has its range around itself, but a factor needs the number for 0."""
+    nodes = [
+        node("Squeeze", ["x", "one"], ["s"]),
+        node("Mul", ["s", "little"], ["l"]),
+        node("Softmax", ["l"], ["shares"], axis=-1),
+        node("MatMul", ["shares", "s"], ["m"]),
+        node("Flatten", ["m"], ["b"]),
+    ]
+    data = build(nodes, {"one": np.int64([1]), "little": np.float32(1e-2)}, 100)
+    assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_one_image_gathers_from_all_places(batch: int | str) -> None:
+    """PyTorch writes `as_strided` so; of several images it would take the first one's."""
+    nodes = [
+        node("Reshape", ["x", "all"], ["f"]),
+        node("Gather", ["f", "places"], ["b"]),
+    ]
+    places = np.arange(100)[None, ::-3].copy()
+    data = build(nodes, {"all": np.int64([-1]), "places": places}, places.size, batch)
+    if batch == 1:
+        session = onnxruntime.InferenceSession(data)
+        expected = [session.run(None, {"images": image[None]})[0][0] for image in IMAGES]
+        actual = integer_logits(compile_model(data, IMAGES), IMAGES)
+        assert np.allclose(actual, expected, atol=0.02 * np.std(expected))
+        return
+    with pytest.raises(InputError, match="number of images"):
+        compile_model(data, IMAGES)
+
+
+def test_few_slices_are_gathered_where_the_batch_is_not_in_front() -> None:
+    places = np.arange(100)[::-1]
+    nodes = [
+        node("Reshape", ["x", "rows"], ["r"]),
+        node("Transpose", ["r"], ["t"], perm=[1, 0]),
+        node("Gather", ["t", "places"], ["g"]),
+        node("Transpose", ["g"], ["b"], perm=[1, 0]),
+    ]
+    data = build(nodes, {"rows": np.int64([-1, 100]), "places": places}, 100)
+    with pytest.raises(InputError, match="64 are the most"):
+        compile_model(data, IMAGES)
+
+
+FLAT = node("Flatten", ["x"], ["a"])
+MEAN = node("ReduceMean", ["a", "one"], ["m"], keepdims=1)
+WIDE = [
+    node("ReduceSum", ["p", "one"], ["s"], keepdims=1),
+    node("Concat", ["a", "s"], ["b"], axis=1),
+]
+REFUSED = {
+    "a length with an upper bound": (
+        [
+            FLAT,
+            node("ReduceL2", ["a", "one"], ["l"], keepdims=1),
+            node("Clip", ["l", "", "tiny"], ["c"]),
+            node("Div", ["a", "c"], ["b"]),
+        ],
+        {"tiny": np.float32(1e-6)},
+        "might be 0",
+    ),
+    "a power that widens": (
+        [FLAT, MEAN, node("Pow", ["m", "powers"], ["p"]), *WIDE],
+        {"powers": np.float32([2, 2, 2])},
+        "would widen",
+    ),
+    "slopes that widen": (
+        [FLAT, MEAN, node("PRelu", ["m", "slopes"], ["p"]), *WIDE],
+        {"slopes": np.float32([0.2, 0.2, 0.2])},
+        "would widen",
+    ),
+    "a product of every image with every other": (
+        [
+            node("Reshape", ["x", "windows"], ["w"]),
+            node("Einsum", ["w", "w"], ["e"], equation="wd,vd->wv"),
+            node("ReduceMean", ["e", "one"], ["m"], keepdims=1),
+            node("Mul", ["w", "m"], ["q"]),
+            node("Reshape", ["q", "rows"], ["b"]),
+        ],
+        {"windows": np.int64([-1, 50]), "rows": np.int64([-1, 100])},
+        "number of images",
+    ),
+    "a cast whose first attribute is another one": (
+        [
+            FLAT,
+            node("Cast", ["large"], ["c"], saturate=1, to=TensorProto.UINT8),
+            node("Cast", ["c"], ["f"], to=TensorProto.FLOAT),
+            node("Add", ["a", "f"], ["b"]),
+        ],
+        {"large": np.float32([3e9])},
+        "beyond the range of uint8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_read_is_refused(name: str) -> None:
+    nodes, constants, words = REFUSED[name]
+    features = 101 if "widen" in name else 100
+    data = build(nodes, {**constants, "one": np.int64([1])}, features)
+    with pytest.raises(InputError, match=words):
+        compile_model(data, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs"),
+    [("Exp", [1e30]), ("Log", [-1.0]), ("Pow", [10.0, 1e30]), ("Pow", [1e-30, -1e30])],
+)
+def test_functions_of_constants_beyond_all_numbers_are_refused(
+    operator: str, inputs: list[float]
+) -> None:
+    names = [f"c{i}" for i in range(len(inputs))]
+    nodes = [FLAT, node(operator, names, ["d"]), node("Add", ["a", "d"], ["b"])]
+    data = build(nodes, dict(zip(names, np.float32(inputs), strict=True)), 100)
+    with pytest.raises(InputError, match="where it has no value"):
+        compile_model(data, IMAGES)
+
+
+def test_sums_of_many_constants_are_refused_before_they_are_made() -> None:
+    nodes = [
+        FLAT,
+        node("ConstantOfShape", ["shape"], ["c"]),
+        node("ReduceSum", ["c", "one"], ["d"], keepdims=0),
+        node("ReduceMax", ["d"], ["e"], keepdims=0),
+        node("Add", ["a", "e"], ["b"]),
+    ]
+    data = build(nodes, {"shape": np.int64([2**24 + 1, 1]), "one": np.int64([1])}, 100)
+    with pytest.raises(InputError, match="more than 2\\^24 sums"):
+        compile_model(data, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("first", "work", "count", "words"),
+    [
+        (node("ConstantOfShape", ["shape"], ["c"]), ("ReduceMax", ["c"]), 33, "over 2\\^31"),
+        (node("Identity", ["many"], ["c"]), ("Pow", ["c", "power"]), 8, "over 2\\^19"),
+    ],
+)
+def test_work_on_constants_is_bounded(
+    first: onnx.NodeProto, work: tuple[str, list[str]], count: int, words: str
+) -> None:
+    """A few bytes a node ask for work on a large constant, of which little may be left."""
+    operator, inputs = work
+    nodes = [FLAT, first, *(node(operator, inputs, [f"d{i}"]) for i in range(count))]
+    nodes.append(node("Sum", [f"d{i}" for i in range(count)], ["d"]))
+    nodes += [node("ReduceMax", ["d"], ["e"], keepdims=0), node("Add", ["a", "e"], ["b"])]
+    constants = {
+        "shape": np.int64([2**26]),
+        "many": np.arange(2**16, dtype=np.float32),
+        "power": np.float32(1),
+    }
+    with pytest.raises(InputError, match=words):
+        compile_model(build(nodes, constants, 100), IMAGES)

@@ -1,0 +1,1 @@
+"""Files, readers, arrays and threads, which every other part uses."""

@@ -1,0 +1,1 @@
+"""The field F_p, its extension K, and arrays over both."""

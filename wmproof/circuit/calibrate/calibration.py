@@ -1,0 +1,59 @@
+"""A trial on a few probe pictures, then the calibration itself."""
+
+from __future__ import annotations
+
+import math
+
+from wmproof.circuit import ir
+from wmproof.circuit.calibrate.settings import Settings
+from wmproof.circuit.calibrate.walk import LayerRange, Walk
+from wmproof.circuit.network import FloatActivation, FloatProduct, Network
+from wmproof.circuit.plan import Bytes
+from wmproof.circuit.probes import draw_probes
+from wmproof.circuit.reach import Reaches
+from wmproof.circuit.ties import find_ties
+
+_TRIAL_BITS, _TRIAL_PICTURES = 10, 16
+
+
+class Calibration:
+    """One calibration of a network; `run` gives the circuit and the ranges of its layers.
+
+    Parameters
+    ----------
+    network : Network
+    images : uint8 array (N, C, H, W)
+        Public pictures, the probes first.
+    settings : Settings
+    """
+
+    def __init__(self, network: Network, images: Bytes, settings: Settings) -> None:
+        self._network = network
+        self._images = images
+        self._settings = settings.for_lookups(_lookups(network))
+        self._ties, joined = find_ties(network)
+        self._reaches = Reaches(joined)
+
+    def run(self) -> tuple[ir.Circuit, list[LayerRange]]:
+        """Try a few pictures, then calibrate with all."""
+        bits = self._settings.bits
+        if bits is None:
+            few = draw_probes(_TRIAL_PICTURES, self._network.shapes[0])
+            bits = self._settled(few, _TRIAL_BITS).balance.bits(_TRIAL_BITS)
+        return self._settled(self._images, bits).result()
+
+    def _settled(self, images: Bytes, bits: int) -> Walk:
+        """A walk in which no table grew that smooth functions share where their numbers meet."""
+        while True:
+            before = dict(self._reaches.known)
+            walk = Walk(self._network, images, self._settings, bits, self._reaches, self._ties)
+            walk.run()
+            if before == self._reaches.known:
+                return walk
+
+
+def _lookups(network: Network) -> int:
+    """Of one image."""
+    nodes = zip(network.nodes, network.shapes, strict=True)
+    kinds = FloatActivation | FloatProduct | ir.Maximum
+    return sum(math.prod(shape) for node, shape in nodes if isinstance(node, kinds))

@@ -1,0 +1,99 @@
+"""What the compiler may choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wmproof.circuit.balance import LEAST_BITS, MOST_BITS
+from wmproof.circuit.tables import MAX_TABLE_BITS
+from wmproof.core.triggers import MAX_TRIGGERS
+from wmproof.errors import InputError
+
+USUAL_TABLE_BITS = 20
+"""Of the tables of circuits with fewer lookups than the largest table has entries."""
+_MOST_LONGER = MAX_TABLE_BITS - USUAL_TABLE_BITS
+ROUNDING_MARGIN = 1 + 2.0**-6
+"""How much farther rounded weights may move accumulators than those that calibration has seen."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the compiler may choose; part of a claim, since anyone must be able to recompile.
+
+    Parameters
+    ----------
+    shift : int
+        An accumulator is 2^shift times finer than an activation of 9 bits, and 2^S times finer than
+        one of A bits, S = shift + 9 - A. 4 to 14.
+    headroom : float
+        The largest value stands for this times the largest activation seen. At least 1.
+    bits : int, optional
+        A: activations are numbers below 2^A. 8 to 12; None lets `balance` choose.
+    table_headroom : float
+        Tables reach at least this times the largest accumulator seen. At least 1.
+    channel_floor : float
+        Each channel has a scale of its own, at least this part of what its weights ask for beside
+        those of its layer; 1 lets only the weights decide. 2^-10 to 1.
+    min_table_bits : int
+        Smallest table, 2^bits entries, 12 to 22.
+    logit_bits : int
+        Logits are scaled so that the largest one seen is 2^bits, or less where no image whatever
+        could otherwise be sure to stay below 2^28, or no group's sum.
+    probes : int
+        Probe pictures (see `probes`) among the calibration images, 0 to 1024.
+    group : int
+        How many pictures' logits a claim adds up, as the key says; 1 to 2^16.
+    """
+
+    shift: int = 10
+    headroom: float = 3.0
+    bits: int | None = None
+    table_headroom: float = 2.0
+    channel_floor: float = 0.5
+    min_table_bits: int = USUAL_TABLE_BITS
+    logit_bits: int = 24
+    probes: int = 64
+    group: int = 1
+
+    def __post_init__(self) -> None:
+        checks = {
+            "shift": 4 <= self.shift <= 14,
+            "headroom": 1 <= self.headroom <= 64,
+            "bits": self.bits is None or LEAST_BITS <= self.bits <= MOST_BITS,
+            "table_headroom": 1 <= self.table_headroom <= 64,
+            "channel_floor": 2**-10 <= self.channel_floor <= 1,
+            "min_table_bits": 12 <= self.min_table_bits <= MAX_TABLE_BITS,
+            "logit_bits": 8 <= self.logit_bits <= 24,
+            "probes": 0 <= self.probes <= 1024,
+            "group": 1 <= self.group <= MAX_TRIGGERS,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is out of range", where="settings"
+                )
+
+    @property
+    def longer(self) -> int:
+        """Bits by which tables grow for finer numbers before accumulators get coarser."""
+        return min(_MOST_LONGER, max(0, MAX_TABLE_BITS - 10 - self.shift))
+
+    @property
+    def roomy(self) -> bool:
+        """Whether accumulators fill the largest table, as those of circuits of many lookups do."""
+        return self.min_table_bits == MAX_TABLE_BITS
+
+    @property
+    def finer(self) -> int:
+        """Bits that accumulators have more than those of tables of the usual size."""
+        return _MOST_LONGER if self.roomy else 0
+
+    def for_lookups(self, count: int) -> Settings:
+        """What serves a circuit with so many lookups an image.
+
+        Where they are more than the largest table has entries, it costs less than another image.
+        Then accumulators are as fine as it has room for.
+        """
+        if count < 2**MAX_TABLE_BITS or self.min_table_bits != USUAL_TABLE_BITS:
+            return self
+        return replace(self, shift=self.shift + self.longer, min_table_bits=MAX_TABLE_BITS)

@@ -1,0 +1,1 @@
+"""Triggers, labels, strength and the checks on them."""

@@ -1,0 +1,1 @@
+"""Enough hidden triggers are answered with their labels."""

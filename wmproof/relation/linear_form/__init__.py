@@ -1,0 +1,1 @@
+"""A linear form of committed values has a given value."""

@@ -1,0 +1,1 @@
+"""The circuit maps the triggers to the logits."""

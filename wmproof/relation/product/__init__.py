@@ -1,0 +1,1 @@
+"""The accumulators of a node that multiplies two tensors."""
