@@ -83,7 +83,7 @@ def test_a_file_of_version_1_is_about_all(case):
     """The argument of a claim about all triggers is the same under either header."""
     header, argument = parse_claim(case.claim)
     assert header.triggers == len(case.public.verification_key.hidden_indices())
-    old = encode_claim(replace(header, triggers=None), argument)
+    old = encode_claim(replace(header, triggers=None, version=1), argument)
     assert old[8:10] == b"\0\1"
     assert len(old) == len(case.claim) - 4
     report = verify_claim(case.marked, case.public, old, replace_strength(24))

@@ -160,7 +160,7 @@ def added_bytes(statement: ClaimStatement, *, keep_sums: bool) -> int:
     """Estimate what a proof of a statement holds at its worst moment, beside what is there now."""
     layout = statement.layout
     lookups = sum(sum(use.lookup.lengths) for use in statement.network.tables)
-    witness = sum(np.dtype(segment.dtype).itemsize << segment.bits for segment in layout.segments)
+    witness = sum(np.dtype(segment.dtype).itemsize * segment.entries for segment in layout.segments)
     commitment = MEMORY(layout.rows, layout.message_bits, _claims(statement))
     working = max(
         _lookup_bytes(statement),
@@ -182,8 +182,12 @@ def _running_bytes(statement: ClaimStatement) -> int:
 def _lookup_bytes(statement: ClaimStatement) -> int:
     """One group's columns and tree; the table's own."""
     uses = statement.network.tables
-    largest = _largest(max(use.lookup.lengths) for use in uses)
-    return (8 + 2 * _ELEMENT) * largest + _largest(6 * _ELEMENT << use.table.bits for use in uses)
+    largest = _largest(
+        8 * length + (2 * _ELEMENT << use.lookup.bits(group))
+        for use in uses
+        for group, length in enumerate(use.lookup.lengths)
+    )
+    return largest + _largest(6 * _ELEMENT << use.table.bits for use in uses)
 
 
 def _product_bytes(statement: ClaimStatement) -> int:

@@ -74,6 +74,11 @@ class Lookup:
         """Number of variables of a group's columns; at least one."""
         return max(1, (self.lengths[group] - 1).bit_length())
 
+    @property
+    def counted(self) -> int:
+        """What all multiplicities add up to: groups count as filled."""
+        return sum(1 << self.bits(group) for group in range(len(self.lengths)))
+
 
 @dataclass(frozen=True)
 class ColumnClaims:

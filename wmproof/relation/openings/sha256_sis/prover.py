@@ -48,8 +48,12 @@ class SisProver:
                 first = stop
         counts = self._statement.multiplicities
         everything = {**arrays, **found}
-        looked_up = [everything[segment.name].reshape(-1) for segment in self._statement.ranged]
+        ranged = self._statement.ranged
+        looked_up = [everything[segment.name].reshape(-1) for segment in ranged]
         found[counts.name] = lookup_prover.count_multiplicities(looked_up, counts.inner_bits)
+        # Behind the last block of a segment zeros are looked up.
+        lookup = self._statement.lookup
+        found[counts.name][0] += lookup.counted - sum(lookup.lengths)
         return found
 
     def prove(
@@ -83,9 +87,10 @@ class SisProver:
     def working_bytes(self) -> int:
         """One group's column and tree, or the form of the longest message."""
         statement = self._statement
-        group = max(statement.lookup.lengths)
+        lookup = statement.lookup
+        group = 1 << max(lookup.bits(group) for group in range(len(lookup.lengths)))
         longest = max(
-            max(term.segment.inner_bits for term in statement.terms(own, []))
+            max(term.inner_bits - own.slot_bits for term in statement.terms(own, []))
             for own in statement.slots
         )
         form = 8 * len(PART_BITS) * _ELEMENT << longest
