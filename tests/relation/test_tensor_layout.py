@@ -114,21 +114,25 @@ def behind(circuit):
 
 @pytest.mark.parametrize("extra", [0, 5])
 def test_what_is_behind_the_last_block_has_to_be_zero(circuit, behind, extra):
-    """The prover looks it up as well, with z = 0, as if his column were longer."""
+    """The prover looks it up as well, with z = 0, as if there were one block more."""
     node, segment = behind
     ran = run(circuit, IMAGES)
     proof = ProofWithMore(circuit, ran, segment, extra)
     for number, use in enumerate(proof.network.tables):
         for group, (_, looked_up) in enumerate(use.groups):
             if looked_up == node:
-                lengths = [*use.lookup.lengths]
-                lengths[group] += 1
-                longer = Lookup(use.lookup.label, use.lookup.table, lengths)
+                lengths, blocks = [*use.lookup.lengths], [*use.lookup.blocks]
+                size = lengths[group] // blocks[group]
+                lengths[group] += size
+                blocks[group] += 1
+                longer = Lookup(use.lookup.label, use.lookup.table, lengths, blocks)
                 proof.network.tables[number] = replace(use, lookup=longer)
     trace = ran.trace
-    trace.looked_up[node] = np.append(trace.looked_up[node], np.uint32(0))
+    more = np.zeros(size, np.uint32)
+    trace.looked_up[node] = np.append(trace.looked_up[node], more)
+    more[0] = extra
     column = trace.committed[node].reshape(-1)
-    trace.committed[node] = np.append(column, column.dtype.type(extra))
+    trace.committed[node] = np.append(column, more.astype(column.dtype))
     if extra:
         with pytest.raises(ProofError):
             check(proof, circuit)
@@ -149,7 +153,8 @@ def test_what_is_filled_up_is_counted_once(circuit, change):
     filled = use.lookup.counted - sum(use.lookup.lengths)
     assert filled > 0
     counts = proof.arrays[use.multiplicities.name].copy()
-    counts[-use.table.low] -= filled if change == "all" else change
+    place = -use.table.low
+    counts[place] = int(counts[place]) - (filled if change == "all" else change)
     proof.arrays[use.multiplicities.name] = counts
     with pytest.raises(ProofError):
         check(proof, circuit)

@@ -182,12 +182,8 @@ def _running_bytes(statement: ClaimStatement) -> int:
 def _lookup_bytes(statement: ClaimStatement) -> int:
     """One group's columns and tree; the table's own."""
     uses = statement.network.tables
-    largest = _largest(
-        8 * length + (2 * _ELEMENT << use.lookup.bits(group))
-        for use in uses
-        for group, length in enumerate(use.lookup.lengths)
-    )
-    return largest + _largest(6 * _ELEMENT << use.table.bits for use in uses)
+    largest = _largest(max(use.lookup.lengths) for use in uses)
+    return (8 + 2 * _ELEMENT) * largest + _largest(6 * _ELEMENT << use.table.bits for use in uses)
 
 
 def _product_bytes(statement: ClaimStatement) -> int:

@@ -142,7 +142,7 @@ def verify_session(
     stream.flush()
     return claim_report(
         public,
-        public.header(public_key, header.threshold, header.chunk_bits, header.triggers),
+        header,
         public_key,
         statement,
         setup,

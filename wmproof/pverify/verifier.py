@@ -92,7 +92,7 @@ def verify_claim(
     _log.info("a claim of %d hits about the model %s holds", header.threshold, public.digest.hex())
     return claim_report(
         public,
-        public.header(public_key, header.threshold, header.chunk_bits, header.triggers),
+        header,
         public_key,
         statement,
         setup,

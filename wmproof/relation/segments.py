@@ -67,6 +67,11 @@ class Segment:
         """How many numbers it has; those behind them, up to 2^bits, are zero."""
         return self.blocks << (self.batch_bits + self.inner_bits)
 
+    def from_lookup(self, point: Sequence[Element]) -> list[Element]:
+        """A point from that of a lookup, where the index in front comes last."""
+        first = len(point) - self.block_bits
+        return [*point[first:], *point[:first]]
+
     def joined(self, batch: Sequence[Element], own: Sequence[Element]) -> list[Element]:
         """A point from the coordinates of its slot and of its place in that: blocks, then inner."""
         return [*own[: self.block_bits], *batch, *own[self.block_bits :]]

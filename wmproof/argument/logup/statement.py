@@ -64,11 +64,26 @@ class ArrayTable:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One table and the lengths of the groups of columns that are looked up in it."""
+    """One table and the lengths of the groups of columns that are looked up in it.
+
+    Parameters
+    ----------
+    label : str
+    table : LookupTable
+    lengths : sequence of int
+    blocks : sequence of int, optional
+        For each group an odd number b, 1 by default. If it is not 1, the length is b * 2^n, entry
+        b i + j is the value at (i, j), and what is filled up is each i from b to a power of two.
+    """
 
     label: str
     table: LookupTable
     lengths: Sequence[int]
+    blocks: Sequence[int] = ()
+
+    def blocks_of(self, group: int) -> int:
+        """Of one group."""
+        return self.blocks[group] if self.blocks else 1
 
     def bits(self, group: int) -> int:
         """Number of variables of a group's columns; at least one."""
@@ -106,7 +121,12 @@ def powers(base: Element, count: int) -> list[Element]:
 
 def filled_part(lookup: Lookup, group: int, point: Sequence[Element], beta: Element) -> Element:
     """Compressed contribution at `point` of the rows behind a group's end."""
-    behind = ONE - prefix_indicator(lookup.lengths[group], point)
+    blocks = lookup.blocks_of(group)
+    if blocks > 1:
+        last = point[len(point) - (blocks - 1).bit_length() :]
+        behind = ONE - prefix_indicator(blocks, last)
+    else:
+        behind = ONE - prefix_indicator(lookup.lengths[group], point)
     row = ZERO
     for power, value in zip(powers(beta, len(lookup.table.fill)), lookup.table.fill, strict=True):
         row = row + power * Element(value)

@@ -187,7 +187,8 @@ class NetworkStatement:
         self, label: str, table: NetworkTable, groups: tuple[tuple[Chunk, int], ...]
     ) -> TableUse:
         lengths = [self.segment(chunk, node).entries for chunk, node in groups]
-        lookup = Lookup(label, table, lengths)
+        blocks = [self.segment(chunk, node).blocks for chunk, node in groups]
+        lookup = Lookup(label, table, lengths, blocks)
         if lookup.counted > MOST_LOOKUPS:
             raise InputError(
                 f"{lookup.counted} lookups in {label} cannot be counted in the field",

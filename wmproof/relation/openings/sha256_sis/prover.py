@@ -66,13 +66,17 @@ class SisProver:
         statement = self._statement
         progress(0.0)
         columns = (
-            np.ascontiguousarray(arrays[segment.name].reshape(1, -1), np.uint32)
+            np.ascontiguousarray(arrays[segment.name].reshape(segment.blocks, -1).T, np.uint32)
             for segment in statement.ranged
         )
         counts = arrays[statement.multiplicities.name]
-        found = lookup_prover.prove(channel, statement.lookup, columns, counts)
+        groups = (column.reshape(1, -1) for column in columns)
+        found = lookup_prover.prove(channel, statement.lookup, groups, counts)
         points = [SegmentPoint(statement.multiplicities, found.multiplicities)]
-        points += [SegmentPoint(s, p) for s, p in zip(statement.ranged, found.groups, strict=True)]
+        points += [
+            SegmentPoint(segment, segment.from_lookup(point))
+            for segment, point in zip(statement.ranged, found.groups, strict=True)
+        ]
         rows = statement.combined(channel.challenges("openings/rho", ROW_BITS))
         for i, slots in enumerate(statement.slots):
             progress((1 + i) / (1 + len(statement.slots)))
@@ -88,7 +92,7 @@ class SisProver:
         """One group's column and tree, or the form of the longest message."""
         statement = self._statement
         lookup = statement.lookup
-        group = 1 << max(lookup.bits(group) for group in range(len(lookup.lengths)))
+        group = max(lookup.lengths)
         longest = max(
             max(term.inner_bits - own.slot_bits for term in statement.terms(own, []))
             for own in statement.slots

@@ -81,7 +81,9 @@ class SisStatement:
     def lookup(self) -> Lookup:
         """Every one of `ranged` holds bytes."""
         table = ArrayTable(np.arange(1 << _BYTE_BITS, dtype=np.uint32)[None])
-        return Lookup("openings", table, [segment.entries for segment in self.ranged])
+        lengths = [segment.entries for segment in self.ranged]
+        blocks = [segment.blocks for segment in self.ranged]
+        return Lookup("openings", table, lengths, blocks)
 
     def terms(self, slots: CommittedSlots, slot_point: Sequence[Element]) -> list[Term]:
         """Terms of the linear form of some slots: r, then the message."""
