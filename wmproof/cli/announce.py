@@ -24,11 +24,10 @@ from wmproof.keys import load_public_key
 if TYPE_CHECKING:
     from wmproof.publication.announce.card import Announcement
 
-_HERE = "wmproof.cli.announce"
 _COMMANDS: Commands = {
-    "card": (_HERE, "card", "Write or read the section of a model card."),
-    "manifest": (_HERE, "manifest", "Sign the files of a model, with the key's digest."),
-    "verify-manifest": (_HERE, "verify_manifest", "Verify such a manifest, and read it."),
+    "card": ("announce", "Write or read the section of a model card."),
+    "manifest": ("announce", "Sign the files of a model, with the key's digest."),
+    "verify-manifest": ("announce", "Verify such a manifest, and read it."),
 }
 
 

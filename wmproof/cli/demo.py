@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from wmproof._base.files import check_target, write_file
+from wmproof._base.files import check_target, make_folder, write_file
 from wmproof.cli.demo_claim import Kernels, Narrator, ZeroKnowledge, show_claim
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_fields, print_json, print_verdict
 from wmproof.core.policy import DEFAULT_SECURITY, Policy
 from wmproof.core.triggers import TriggerSet, abstract
-from wmproof.errors import InputError, VerificationError, WmproofError
+from wmproof.errors import VerificationError, WmproofError
 from wmproof.keys import (
     KdfCost,
     LabelMode,
@@ -189,10 +189,7 @@ def _examine_both(
 
 
 def _prepare(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(out)) from error
+    make_folder(out)
     for name in _FILES:
         check_target(out / name, overwrite=True)
 

@@ -20,7 +20,7 @@ from wmproof.cli.options import (
     passphrase_option,
     read_signing_key,
     reference_option,
-    signing_options,
+    signing_option,
 )
 from wmproof.cli.output import print_json
 from wmproof.cli.reading_options import as_options, read_numbers
@@ -135,7 +135,7 @@ _DEFAULT_TRIGGERS = {KeyKind.PRIVATE: 256, KeyKind.BOUNDED: 64}
     "--batches", type=click.IntRange(1), metavar="B", help="Batches of a bounded key.  [default: 8]"
 )
 @click.option("--sign", is_flag=True, help="Sign with a new Ed25519 key, kept in the marking key.")
-@signing_options
+@signing_option
 @click.option(
     "--class-names",
     type=FILE,

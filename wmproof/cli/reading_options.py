@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from wmproof.cli.options import Option, gathered
 from wmproof.core.reading import LAYOUTS, PIXELS, Reading
 from wmproof.core.triggers import format_shape, parse_shape
 from wmproof.errors import InputError
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def read_numbers(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
@@ -30,7 +27,7 @@ def _shape(_context: click.Context, option: click.Parameter, text: str | None) -
         raise click.BadParameter(str(error)) from None
 
 
-READING: dict[str, Callable[[Any], Any]] = {
+READING: dict[str, Option] = {
     "pixels": click.option(
         "--pixels",
         type=click.Choice(PIXELS),
@@ -88,16 +85,4 @@ def as_options(reading: Reading) -> list[str]:
     return words + (["--output", reading.output] if reading.output else [])
 
 
-def reading_options(command: _Command) -> _Command:
-    """Add the options and pass one `reading` instead of them."""
-
-    @functools.wraps(command)
-    def collected(**options: Any) -> Any:
-        reading = make_reading(options)
-        return command(reading=reading, **options)
-
-    wrapped: Any = collected
-    for add in reversed(READING.values()):
-        wrapped = add(wrapped)
-    result: _Command = wrapped
-    return result
+reading_options = gathered("reading", READING.values(), make_reading)

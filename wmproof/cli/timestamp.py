@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import click
 from wmproof._base.files import check_target, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
-from wmproof.cli.output import as_text, print_fields, print_json, print_verdict
+from wmproof.cli.output import print_named, print_verdict
 from wmproof.errors import InputError
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def rfc3161(
         timeout=timeout,
     )
     write_file(target, token, overwrite=force)
-    _print({**_token_fields(stamp), "file": str(target)}, as_json)
+    print_named({**_token_fields(stamp), "file": str(target)}, as_json)
     return 0
 
 
@@ -125,7 +124,9 @@ def ots(
     check_target(target, overwrite=force)
     digest = _digest(file)
     write_file(target, stamp_digest(digest, calendars, timeout=timeout), overwrite=force)
-    _print({"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json)
+    print_named(
+        {"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json
+    )
     return 0
 
 
@@ -154,7 +155,7 @@ def upgrade(
         "pending": list(after.pending),
         "not_asked": list(after.not_asked),
     }
-    _print(fields, as_json)
+    print_named(fields, as_json)
     if not as_json:
         words = "a block attests to it" if after.heights else "no block attests to it yet"
         print_verdict(bool(after.heights), words)
@@ -204,7 +205,7 @@ def verify(
         if headers is None or roots is not None or intermediates or policy is not None:
             raise click.UsageError("--ots goes with --headers, and not with options of --token")
         fields = _block_fields(_verify_ots(file, ots_path, headers, minimum_difficulty))
-    _print({"holds": True, **fields} if as_json else fields, as_json)
+    print_named({"holds": True, **fields} if as_json else fields, as_json)
     if not as_json:
         print_verdict(True, "the timestamp holds")
     return 0
@@ -275,16 +276,3 @@ def _block_fields(stamp: BlockTimestamp) -> dict[str, Any]:
         "pending": list(stamp.pending),
         "unchecked_blocks": list(stamp.unchecked),
     }
-
-
-def _print(fields: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(fields)
-        return
-    print_fields(
-        {
-            name.replace("_", " "): as_text(value)
-            for name, value in fields.items()
-            if value not in (None, [])
-        }
-    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from wmproof._base.files import Source, read_source, write_file
+from wmproof._base.files import Source, make_folder, read_source, write_file
 from wmproof.errors import FormatError, InputError
 
 _FORMAT = "wmproof-training-1"
@@ -35,10 +35,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, fingerprint: str, *, every_seconds: float = 30.0) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+        make_folder(folder)
         self.path = folder / "training.ckpt"
         self._fingerprint = fingerprint
         self._every_seconds = every_seconds
