@@ -161,7 +161,7 @@ def write_files(
 
 @contextlib.contextmanager
 def reserved(
-    path: str | os.PathLike[str], size: int, *, overwrite: bool = False, mode: int = PUBLIC_MODE
+    path: str | os.PathLike[str], size: int, *, overwrite: bool = False
 ) -> Iterator[Callable[[bytes], None]]:
     """Take room on the disk before the data may be there; gives the function that writes it.
 
@@ -179,7 +179,7 @@ def reserved(
             raise InputError("cannot be written (no permission)", where=str(path))
         yield lambda data: _write_to_device(Path(path), data)
         return
-    temporary = _stage(target, secrets.token_bytes(size), mode)
+    temporary = _stage(target, secrets.token_bytes(size), PUBLIC_MODE)
 
     def write(data: bytes) -> None:
         if len(data) != size:

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from wmproof.cli.options import Option, gathered
+from wmproof.cli.options import SHAPE, Option, gathered
 from wmproof.core.reading import LAYOUTS, PIXELS, Reading
-from wmproof.core.triggers import format_shape, parse_shape
-from wmproof.errors import InputError
+from wmproof.core.triggers import format_shape
 
 
 def read_numbers(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
@@ -18,13 +17,6 @@ def read_numbers(_context: click.Context, option: click.Parameter, text: str | N
         return tuple(float(part) for part in text.split(",")) if text else ()
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a list of numbers like 0.5,0.5,0.5") from None
-
-
-def _shape(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
-    try:
-        return parse_shape(text) if text else None
-    except InputError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 READING: dict[str, Option] = {
@@ -55,7 +47,7 @@ READING: dict[str, Option] = {
     "picture_shape": click.option(
         "--shape",
         "picture_shape",
-        callback=_shape,
+        type=SHAPE,
         metavar="CxHxW",
         help="Of a picture, or 30 for a row of 30 numbers, where the file leaves it open.",
     ),
