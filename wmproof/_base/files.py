@@ -101,11 +101,7 @@ def decode_text(data: bytes, where: str) -> str:
 
 
 def write_file(
-    path: str | os.PathLike[str],
-    data: bytes,
-    *,
-    overwrite: bool = False,
-    mode: int = PUBLIC_MODE,
+    path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False, mode: int = PUBLIC_MODE
 ) -> None:
     """Write one file completely or not at all: temporary beside it, fsync, rename, fsync.
 
@@ -120,10 +116,7 @@ def write_file(
 
 
 def write_files(
-    files: Mapping[Path, bytes],
-    *,
-    overwrite: bool = False,
-    modes: Mapping[Path, int] | None = None,
+    files: Mapping[Path, bytes], *, overwrite: bool = False, modes: Mapping[Path, int] | None = None
 ) -> None:
     """Write several files; none gets its name before the bytes of all are safely on disk.
 

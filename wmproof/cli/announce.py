@@ -10,13 +10,7 @@ import click
 
 from wmproof._base.files import check_target, read_file, read_text, write_file
 from wmproof.cli.lazy import Commands, LazyGroup
-from wmproof.cli.options import (
-    FILE,
-    SIGNING_VARIABLE,
-    force_option,
-    json_option,
-    public_key_option,
-)
+from wmproof.cli.options import FILE, SIGNING_VARIABLE, force_option, json_option, public_key_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys import load_public_key

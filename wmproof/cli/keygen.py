@@ -30,13 +30,7 @@ from wmproof.core.directions import GROUP, directions
 from wmproof.core.policy import DEFAULT_SECURITY
 from wmproof.core.reading import Reading
 from wmproof.core.tensor_files import Range, from_npz, is_npz
-from wmproof.core.triggers import (
-    Shape,
-    abstract,
-    from_folder,
-    noise,
-    task_pictures,
-)
+from wmproof.core.triggers import Shape, abstract, from_folder, noise, task_pictures
 from wmproof.errors import InputError
 from wmproof.keys import (
     KdfCost,

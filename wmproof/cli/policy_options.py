@@ -12,12 +12,7 @@ import click
 
 from wmproof.cli.options import FILE, TOLERANCE, Option, gathered, reference_option
 from wmproof.cli.reading_options import READING, make_reading
-from wmproof.core.policy import (
-    DEFAULT_AGREEMENT,
-    DEFAULT_SECURITY,
-    DEFAULT_STRENGTH,
-    Policy,
-)
+from wmproof.core.policy import DEFAULT_AGREEMENT, DEFAULT_SECURITY, DEFAULT_STRENGTH, Policy
 from wmproof.core.triggers import Shape, as_planes
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -63,12 +63,7 @@ def reveal(
     passphrase = ask_passphrase(passphrase_file)
     if again is None:
         opening = bounded.reveal(
-            key,
-            target,
-            passphrase,
-            signing_seed=seed,
-            overwrite=force,
-            lock_timeout=lock_timeout,
+            key, target, passphrase, signing_seed=seed, overwrite=force, lock_timeout=lock_timeout
         )
     else:
         opening = bounded.reveal_again(

@@ -166,11 +166,7 @@ def upgrade(
 @click.argument("file", type=FILE)
 @click.option("--token", type=FILE, metavar="FILE.tsr", help="An RFC 3161 token.")
 @click.option(
-    "--roots",
-    "--tsa-roots",
-    type=FILE,
-    metavar="CA.pem",
-    help="With --token: whom to trust.",
+    "--roots", "--tsa-roots", type=FILE, metavar="CA.pem", help="With --token: whom to trust."
 )
 @_INTERMEDIATES
 @_POLICY

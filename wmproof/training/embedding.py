@@ -265,11 +265,7 @@ class _Setup:
         return images.to(self._device), labels.to(self._device)
 
     def _tilted(
-        self,
-        triggers: TriggerSet,
-        dataset: Dataset[Any],
-        normalization: Normalization,
-        tilt: Tilt,
+        self, triggers: TriggerSet, dataset: Dataset[Any], normalization: Normalization, tilt: Tilt
     ) -> Objective:
         from wmproof.training.tilt import TiltedLoss
 

@@ -23,12 +23,7 @@ from wmproof.keys.files import FILE_LIMIT
 from wmproof.keys.signature import ed25519_seed, save_private_key
 from wmproof.publication.log import ml_dsa
 from wmproof.publication.log.entry import digest_entry, key_entry
-from wmproof.publication.log.note import (
-    VKEY_LIMIT,
-    SignatureKind,
-    VerifierKey,
-    parse_verifier_key,
-)
+from wmproof.publication.log.note import VKEY_LIMIT, SignatureKind, VerifierKey, parse_verifier_key
 from wmproof.publication.log.signing import NoteSigner
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

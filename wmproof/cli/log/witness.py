@@ -15,10 +15,7 @@ from wmproof.publication.log.reader import LogReader
 from wmproof.publication.log.tlog_proof import PROOF_LIMIT
 from wmproof.publication.log.witness import Witness
 
-_KINDS = {
-    "ed25519": SignatureKind.COSIGNATURE,
-    "ml-dsa-44": SignatureKind.ML_DSA_COSIGNATURE,
-}
+_KINDS = {"ed25519": SignatureKind.COSIGNATURE, "ml-dsa-44": SignatureKind.ML_DSA_COSIGNATURE}
 
 
 @click.command()

@@ -149,12 +149,4 @@ def _hot(method: str, owner: Recipe) -> Trial:
     return Trial(f"{method} at the first rate", options)
 
 
-ATTACKS = (
-    Attack(
-        place=6,
-        task="fine-tune",
-        strengths=everywhere("FTAL"),
-        trial=_hot,
-        run=None,
-    ),
-)
+ATTACKS = (Attack(place=6, task="fine-tune", strengths=everywhere("FTAL"), trial=_hot, run=None),)
