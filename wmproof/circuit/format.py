@@ -295,7 +295,7 @@ def _decode_term(entry: dict[str, Any], tensors: _Tensors) -> ir.Conv:
 
 
 def load(path: Path) -> ir.Circuit:
-    """Read a circuit file; raises `FormatError` (naming the file) or `InputError`.
+    """Read a circuit file.
 
     Raises
     ------

@@ -230,7 +230,7 @@ def noise(count: int, shape: Shape) -> NDArray[np.uint8]:
 def abstract(count: int, shape: Shape) -> NDArray[np.uint8]:
     """Draw abstract pictures: gradients and textures under overlapping shapes.
 
-    Parameters and result as `noise`, but rows of numbers are no pictures.
+    Parameters, result and errors as `noise`; rows of numbers, which are no pictures, are refused.
     """
     _check_picture(count, shape)
     return np.stack([draw_abstract(secrets.token_bytes(32), shape) for _ in range(count)])
