@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
@@ -44,6 +45,21 @@ def read_file(path: str | os.PathLike[str], *, limit: int) -> bytes:
     if data is None:
         raise InputError(f"is longer than the {limit} bytes that are read", where=str(path))
     return data
+
+
+def hash_file(path: str | os.PathLike[str], name: str = "sha256") -> bytes:
+    """Return a file's digest by a hash of this name, whatever its length.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, name).digest()
+    except OSError as error:
+        raise InputError(_reason("cannot be read", error), where=str(path)) from error
 
 
 def read_open(file: BinaryIO, limit: int) -> bytes | None:

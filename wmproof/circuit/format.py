@@ -59,10 +59,6 @@ _KINDS = {cls: kind for kind, cls in _WIRING.items()}
 def encode(circuit: ir.Circuit) -> bytes:
     """The canonical bytes of a circuit.
 
-    Parameters
-    ----------
-    circuit : Circuit
-
     Returns
     -------
     bytes
@@ -150,10 +146,6 @@ _digests: WeakKeyDictionary[ir.Circuit, bytes] = WeakKeyDictionary()
 
 def digest(circuit: ir.Circuit) -> bytes:
     """SHA-256 of the canonical bytes: the circuit's name, computed once for each object.
-
-    Parameters
-    ----------
-    circuit : Circuit
 
     Returns
     -------

@@ -15,12 +15,7 @@ Commands = Mapping[str, tuple[str, str]]
 
 
 class LazyGroup(click.Group):
-    """Lists the commands of this installation without importing them.
-
-    Parameters
-    ----------
-    commands : Commands
-    """
+    """Lists the commands of this installation without importing them."""
 
     def __init__(self, *args: Any, lazy: Commands, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmproof._base.files import check_target, read_file, write_file
+from wmproof._base.files import check_target, hash_file, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
 from wmproof.cli.output import print_named, print_verdict
-from wmproof.errors import InputError
 
 if TYPE_CHECKING:
     from wmproof.publication.timestamps.ots import BlockTimestamp
@@ -122,7 +120,7 @@ def ots(
 
     target = out or Path(f"{file}.ots")
     check_target(target, overwrite=force)
-    digest = _digest(file)
+    digest = hash_file(file)
     write_file(target, stamp_digest(digest, calendars, timeout=timeout), overwrite=force)
     print_named(
         {"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json
@@ -216,7 +214,7 @@ def _verify_token(
     data = read_file(token, limit=TOKEN_LIMIT)
     return verify_token(
         data,
-        lambda name: _digest(file, name),
+        lambda name: hash_file(file, name),
         load_roots(roots),
         intermediates=[c for path in intermediates for c in load_roots(path)],
         policy=policy,
@@ -232,19 +230,11 @@ def _verify_ots(
 
     return verify_ots(
         read_file(ots_path or "", limit=OTS_LIMIT),
-        _digest(file),
+        hash_file(file),
         load_headers(headers),
         minimum_difficulty=difficulty or MAINNET_DIFFICULTY,
         where=str(ots_path),
     )
-
-
-def _digest(file: Path, name: str = "sha256") -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, name).digest()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
 
 
 def _token_fields(stamp: Timestamp) -> dict[str, Any]:

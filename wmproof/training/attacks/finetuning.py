@@ -56,10 +56,6 @@ def fine_tune(
     seed, device, workers, checkpoint, progress
         As for `wmproof.training.train`.
 
-    Returns
-    -------
-    TrainingResult
-
     Raises
     ------
     InputError
