@@ -85,6 +85,69 @@ def test_one_image_gathers_from_all_places(batch: int | str) -> None:
         compile_model(data, IMAGES)
 
 
+ROWS = node("Reshape", ["x", "rows"], ["r"])
+ALONG_ROWS = {
+    "a matrix for each": (
+        [node("Transpose", ["x"], ["t"], perm=[2, 0, 1, 3]), node("Reshape", ["t", "rows"], ["q"])],
+        [node("Gemm", ["q", "M"], ["o"])],
+    ),
+    "shares": ([node("Softmax", ["r"], ["o"], axis=0)],),
+    "a mean": ([node("ReduceMean", ["r", "zero"], ["m"]), node("Add", ["r", "m"], ["o"])],),
+    "a product": ([node("MatMul", ["r", "r"], ["o"])],),
+    "a part": (
+        [node("Slice", ["r", "two", "ten", "zero"], ["s"]), node("Sub", ["s", "c"], ["o"])],
+    ),
+    "halves": (
+        [node("Split", ["r"], ["s", "t"], axis=0, num_outputs=2), node("Mul", ["s", "t"], ["o"])],
+    ),
+    "one": ([node("Gather", ["r", "last"], ["g"], axis=0), node("Mul", ["r", "g"], ["o"])],),
+    "some": ([node("Gather", ["r", "some"], ["o"], axis=0)],),
+    "a constant": ([node("Concat", ["c", "r"], ["o"], axis=0)],),
+    "itself": ([node("Concat", ["r", "r"], ["o"], axis=0)],),
+    "no axis": ([node("Squeeze", ["x", "zero"], ["s"]), node("Gather", ["s", "null"], ["o"])],),
+    "the first": ([node("Gather", ["x", "null"], ["g"]), node("Softmax", ["g"], ["o"], axis=1)],),
+    "with others": ([node("Mul", ["x", "r"], ["o"])],),
+}
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+@pytest.mark.parametrize("name", ALONG_ROWS)
+def test_rows_of_one_image_are_no_images(name: str, batch: int | str) -> None:
+    """A batch fixed at one leaves its axis, and what was behind it is in front."""
+    nodes = [ROWS, *(part for parts in ALONG_ROWS[name] for part in parts)]
+    nodes.append(node("Reshape", ["o", "flat"], ["b"]))
+    features = {"a part": 80, "halves": 50, "some": 40, "a constant": 110, "itself": 200}
+    wide = features.get(name, 100)
+    constants = {
+        "rows": np.int64([-1, 10]),
+        "flat": np.int64([-1, wide]),
+        "M": RANDOM.normal(size=(10, 10)).astype(np.float32),
+        "c": RANDOM.normal(size=(1, 10)).astype(np.float32),
+        **{"zero": np.int64([0]), "two": np.int64([2]), "ten": np.int64([10])},
+        **{"null": np.int64(0), "last": np.int64(-1), "some": np.int64([[3, 1], [-1, 3]])},
+    }
+    data = build(nodes, constants, wide, batch)
+    if batch == 1:
+        assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+    else:
+        with pytest.raises(InputError, match=r"of a batch|number of images|whose batch|joins"):
+            compile_model(data, IMAGES)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_a_matrix_for_all_images_is_refused(batch: int) -> None:
+    """The images lie along the rows that the matrix multiplies."""
+    nodes = [
+        node("Flatten", ["x"], ["f"]),
+        node("Transpose", ["f"], ["t"], perm=[1, 0]),
+        node("Gemm", ["t", "M"], ["g"]),
+        node("Transpose", ["g"], ["b"], perm=[1, 0]),
+    ]
+    matrix = RANDOM.normal(size=(batch, batch)).astype(np.float32)
+    with pytest.raises(InputError, match="number of images"):
+        compile_model(build(nodes, {"M": matrix}, 100, batch), IMAGES)
+
+
 def test_few_slices_are_gathered_where_the_batch_is_not_in_front() -> None:
     places = np.arange(100)[::-1]
     nodes = [

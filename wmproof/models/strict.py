@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wmproof.errors import InputError
+from wmproof.models.onnx_checks import messages
 
 if TYPE_CHECKING:
     import onnx
@@ -28,10 +29,11 @@ def check_one_reading(model: onnx.ModelProto) -> None:
     Raises
     ------
     InputError
-        It has such names, domains or functions.
+        It has such names, domains, functions or truth values.
     """
     check_functions(model)
     _check_names(model.graph)
+    _check_truth(model)
     for node in _nodes([model.graph, *model.functions]):
         _once(f"node {node.name or node.op_type}", (a.name for a in node.attribute), "attribute")
 
@@ -125,6 +127,17 @@ def _check_names(graph: onnx.GraphProto) -> None:
     known = [v.name for v in graph.input]
     known += [t.name for t in graph.initializer if t.name not in set(known)]
     _once("ONNX model", [*known, *(n for node in graph.node for n in node.output if n)], "tensor")
+
+
+def _check_truth(model: onnx.ModelProto) -> None:
+    """A truth value of 256 is true, and false in one byte."""
+    import onnx
+
+    for tensor in messages(model):
+        if isinstance(tensor, onnx.TensorProto) and tensor.data_type == onnx.TensorProto.BOOL:
+            values = {*tensor.raw_data, *tensor.int32_data}
+            if not values <= {0, 1}:
+                raise _refuse("has truth values other than 0 and 1", f"tensor {tensor.name}")
 
 
 def _once(where: str, names: Iterable[str], what: str) -> None:
