@@ -54,11 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="For auto: the share of triggers that the model is sure to hit.",
 )
-@click.option(
-    "--threshold",
-    type=click.IntRange(1),
-    help="Hits to claim, not as asked.",
-)
+@click.option("--threshold", type=click.IntRange(1), help="Hits to claim, not as asked.")
 @policy_options("strength", "tolerance", *CIRCUIT)
 @click.option(
     "--chunk",

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import write_files
+from wmproof._base.files import make_folder, write_files
 from wmproof.errors import InputError
 from wmproof.experiments import marks, plots, seeds, tables
 from wmproof.experiments.data import classes_of
@@ -217,10 +217,7 @@ def _json(value: Any) -> bytes:
 
 
 def _written(files: dict[Path, bytes], out: Path) -> list[Path]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(out)) from error
+    make_folder(out)
     write_files(files, overwrite=True)
     return list(files)
 

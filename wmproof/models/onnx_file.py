@@ -187,7 +187,7 @@ def run_both(
     return output, values.reshape(output.shape)
 
 
-def open_onnx(
+def open_model(
     path: Source,
     *,
     input_shape: Shape | None = None,
@@ -195,7 +195,27 @@ def open_onnx(
     pixels: str = "raw",
     reading: Reading | None = None,
 ) -> OnnxClassifier:
-    """Open an ONNX file; parameters and errors as `OnnxClassifier`."""
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : path or bytes
+        An ONNX file, or its content; see `OnnxClassifier` for what it must take and return. Of a
+        path the files of weights that it names are read too.
+    input_shape : tuple of int, optional
+        Of the images that will be asked about, where that is known.
+    batch : int
+        Images in one call where the file leaves N open.
+    pixels : str
+        What a float model takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
+    reading : Reading, optional
+        That and all else that the file does not say.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no ONNX model, or is no classifier of images.
+    """
     file = model_file(path, "model")
     return OnnxClassifier(
         file, input_shape=input_shape, batch=batch, pixels=pixels, reading=reading

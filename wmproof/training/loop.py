@@ -186,25 +186,21 @@ def fit(
     return tuple(position.history)
 
 
+@dataclass
 class _Trainer:
-    def __init__(
-        self,
-        run: Run,
-        optimizer: torch.optim.SGD,
-        position: _Position,
-        checkpoint: Checkpoint | None,
-        progress: Progress | None,
-        stop: threading.Event,
-    ) -> None:
-        self.run = run
-        self.position = position
+    run: Run
+    optimizer: torch.optim.SGD
+    position: _Position
+    checkpoint: Checkpoint | None
+    progress: Progress | None
+    stop: threading.Event
+
+    def __post_init__(self) -> None:
+        run = self.run
         self.steps_per_epoch = len(self._order(0))
-        self._optimizer = optimizer
-        self._checkpoint = checkpoint
-        self._progress = progress
-        self._stop = stop
         self._clock = time.monotonic()
-        self._loss = torch.tensor(position.loss, dtype=torch.float64, device=run.model.mean.device)
+        device = run.model.mean.device
+        self._loss = torch.tensor(self.position.loss, dtype=torch.float64, device=device)
         self._rotation: TriggerRotation | None = None
         if run.triggers is not None:
             self._rotation = TriggerRotation(
@@ -216,7 +212,7 @@ class _Trainer:
         self.run.model.train()
         while len(self.position.history) < self.run.recipe.epochs:
             self._finish_epoch()
-        if self._checkpoint is not None:
+        if self.checkpoint is not None:
             self._save()
             self._end_if_asked()
 
@@ -229,8 +225,8 @@ class _Trainer:
         order = self._order(epoch)[first - epoch * self.steps_per_epoch :]
         for images, labels in self.run.source.batches(order, first):
             self._learn(images, labels)
-            if self._progress is not None:
-                self._progress.step()
+            if self.progress is not None:
+                self.progress.step()
             self._save_or_stop()
         self._close_epoch(epoch)
 
@@ -244,14 +240,14 @@ class _Trainer:
             triggers = model.normalize(self.run.triggers[0][chosen])
             inputs = torch.cat([inputs, triggers])
             labels = torch.cat([labels, self.run.triggers[1][chosen]])
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         with _answers(model.network) as answers:
             loss = self.run.objective(model.network, inputs, labels)
         second = self._second_loss(answers, inputs, labels)
         torch.autograd.backward(loss if second is None else loss + second)
-        self._optimizer.step()
+        self.optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)
         self.position.step += 1
@@ -291,8 +287,8 @@ class _Trainer:
         self._loss.zero_()
         position.seen = 0
         _log.info("%s", record)
-        if self._progress is not None:
-            self._progress.epoch(record)
+        if self.progress is not None:
+            self.progress.epoch(record)
 
     def _read_clock(self) -> None:
         now = time.monotonic()
@@ -300,29 +296,29 @@ class _Trainer:
         self._clock = now
 
     def _save_or_stop(self) -> None:
-        if self._checkpoint is None or not (self._stop.is_set() or self._checkpoint.due()):
+        if self.checkpoint is None or not (self.stop.is_set() or self.checkpoint.due()):
             return
         self._save()
         self._end_if_asked()
 
     def _end_if_asked(self) -> None:
-        if self._checkpoint is not None and self._stop.is_set():
+        if self.checkpoint is not None and self.stop.is_set():
             steps = self.steps_per_epoch * self.run.recipe.epochs
             raise TrainingInterruptedError(
                 f"interrupted after {self.position.step} of {steps} steps; all of it is saved",
-                where=str(self._checkpoint.path),
+                where=str(self.checkpoint.path),
                 remedy="Repeat the same command to go on from there",
             )
 
     def _save(self) -> None:
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             return
         self._read_clock()
         self.position.loss = float(self._loss)
-        self._checkpoint.save(
+        self.checkpoint.save(
             {
                 "model": self.run.model.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
                 "position": asdict(self.position),
             }
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import read_file
+from wmproof._base.files import hash_file, read_file
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.announce.card import Announcement, read_announcement
 
@@ -28,7 +28,6 @@ _STATEMENT = "https://in-toto.io/Statement/v1"
 _PAYLOAD = "application/vnd.in-toto+json"
 _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -195,19 +194,8 @@ def hash_files(folder: Path, ignored: tuple[str, ...]) -> dict[str, str]:
         if path.is_symlink():
             raise InputError("is a symbolic link, which a manifest cannot cover", where=str(path))
         if path.is_file():
-            found[name] = _hash(path)
+            found[name] = hash_file(path).hex()
     return {str(name): found[name] for name in sorted(found)}
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    return digest.hexdigest()
 
 
 def _root(files: dict[str, str]) -> str:
