@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from wmproof._base.progress import progress_bars
 from wmproof.cli.options import FILE, ask_passphrase, gathered, json_option, passphrase_option
 from wmproof.cli.output import print_fields, print_json, print_rows, print_verdict
-from wmproof.cli.progress import progress_bars
 from wmproof.cli.reading_options import as_options
 from wmproof.cli.suspects import ENDPOINT, TOKEN_VARIABLE, warn_of_private_queries
 from wmproof.core.policy import DEFAULT_STRENGTH
