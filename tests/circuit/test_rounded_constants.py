@@ -85,6 +85,16 @@ APART = {
         {"c": np.int64([94906267]), "two": np.int64([2])},
         "wraps or rounds",
     ),
+    "the shape without no axis": (
+        [
+            node("Squeeze", ["c", "d"], ["u"]),
+            node("Shape", ["u"], ["v"]),
+            node("ReduceMax", ["v"], ["i"], keepdims=0),
+            cast("i", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.zeros((1, 3), np.float32), "d": np.zeros(0, np.int64)},
+        "squeezes no axis",
+    ),
     "a number in letters": (
         [cast("c", TensorProto.FLOAT, "s")],
         {"c": np.array(["1_0"], object)},

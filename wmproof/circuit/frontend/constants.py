@@ -262,6 +262,8 @@ def _check_one_result(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -
     arrays = [v for v in inputs if v is not None and v.size]
     if any(v.dtype.kind in "OSU" for v in arrays):
         raise InputError("computes with texts")  # 1_000 is 1 in C
+    if node.op_type == "Squeeze" and any(v is not None and not v.size for v in inputs[1:]):
+        raise InputError("squeezes no axis, which to a runtime are all")
     whole = node.op_type in {"Div", "Mod"} and arrays[0].dtype.kind in "iu"
     if whole and (any((v < 0).any() for v in arrays) or not arrays[-1].all()):
         raise InputError("divides negative integers, or by zero")
