@@ -13,10 +13,7 @@ from wmproof.commitment.sha256 import Sha256
 from wmproof.commitment.sha256_sis import Sha256Sis
 from wmproof.errors import InputError
 
-SCHEMES: dict[Scheme, CommitmentScheme] = {
-    Scheme.SHA256: Sha256(),
-    Scheme.SHA256_SIS: Sha256Sis(),
-}
+SCHEMES: dict[Scheme, CommitmentScheme] = {Scheme.SHA256: Sha256(), Scheme.SHA256_SIS: Sha256Sis()}
 
 
 def new_randomness(count: int, scheme: Scheme) -> Bytes:

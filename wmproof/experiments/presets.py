@@ -30,10 +30,7 @@ _SMOKE = Setting(
     transfer_epochs=5,
     attacks="smoke",
     sweeps=Sweeps(
-        capacity=(64, 256),
-        false_claims=48,
-        false_claim_epsilon=96.0,
-        helps=("larger k",),
+        capacity=(64, 256), false_claims=48, false_claim_epsilon=96.0, helps=("larger k",)
     ),
 )
 
@@ -55,9 +52,7 @@ _DESK = Setting(
     transfer_epochs=10,
     attacks="desk",
     sweeps=Sweeps(
-        capacity=(64, 512, 1024, 2048),
-        false_claims=64,
-        helps=("larger k", "mixed triggers"),
+        capacity=(64, 512, 1024, 2048), false_claims=64, helps=("larger k", "mixed triggers")
     ),
 )
 

@@ -33,11 +33,7 @@ class Watcher(Protocol):
 
 
 def run(
-    plans: Sequence[Plan],
-    folder: Path,
-    preset: str,
-    means: Means,
-    watcher: Watcher | None = None,
+    plans: Sequence[Plan], folder: Path, preset: str, means: Means, watcher: Watcher | None = None
 ) -> None:
     """Finish all units of these plans in this process.
 

@@ -72,6 +72,19 @@ def contact_sheet(
 ) -> ContactSheet:
     """Draw triggers with their labels; of a secret key's, only for yourself.
 
+    Parameters
+    ----------
+    triggers : TriggerSet
+        At most 2048 are drawn.
+    title : str
+    class_names : sequence of str, optional
+        Written instead of the labels' numbers; one for each class.
+
+    Returns
+    -------
+    ContactSheet
+        The bytes of a PNG file.
+
     Raises
     ------
     InputError

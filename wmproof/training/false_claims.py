@@ -83,10 +83,6 @@ def forge_triggers(
     epsilon, steps, shift, seed
         As `transferable_examples`.
 
-    Returns
-    -------
-    Forgery
-
     Raises
     ------
     InputError

@@ -77,11 +77,7 @@ def _moved(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8
 
 
 def export_mlp(
-    network: MLPClassifier,
-    path: str | os.PathLike[str],
-    shape: Shape,
-    *,
-    overwrite: bool = False,
+    network: MLPClassifier, path: str | os.PathLike[str], shape: Shape, *, overwrite: bool = False
 ) -> None:
     """Write a network that was trained on pixels / 255 as an ONNX file that takes uint8 pixels.
 

@@ -52,8 +52,7 @@ def _cast(builder: Builder, arguments: Arguments) -> Value:
     target = arguments.integer("to", 1)
     if target not in FLOATING:
         raise InputError(
-            f"casts to ONNX type {target}, which rounds",
-            remedy="Export the model in float32",
+            f"casts to ONNX type {target}, which rounds", remedy="Export the model in float32"
         )
     return _identity(builder, arguments)
 

@@ -11,11 +11,7 @@ from typing import Any
 
 from wmproof.core.shown import Report
 from wmproof.errors import InputError, VerificationError
-from wmproof.publication.log.checkpoint import (
-    Checkpoint,
-    SignedCheckpoint,
-    open_checkpoint,
-)
+from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from wmproof.publication.log.cosignature import Cosignature, verify_cosignatures
 from wmproof.publication.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from wmproof.publication.log.note import VerifierKey
