@@ -260,6 +260,7 @@ def runtime_scores(model: bytes, images: NDArray[np.uint8]) -> NDArray[Any]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as `open_session`
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     only = session.get_inputs()[0]
     size = only.shape[0] if isinstance(only.shape[0], int) else len(images)

@@ -85,10 +85,48 @@ APART = {
         {"c": np.int64([94906267]), "two": np.int64([2])},
         "wraps or rounds",
     ),
+    "the shape without no axis": (
+        [
+            node("Squeeze", ["c", "d"], ["u"]),
+            node("Shape", ["u"], ["v"]),
+            node("ReduceMax", ["v"], ["i"], keepdims=0),
+            cast("i", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.zeros((1, 3), np.float32), "d": np.zeros(0, np.int64)},
+        "squeezes no axis",
+    ),
     "a number in letters": (
         [cast("c", TensorProto.FLOAT, "s")],
         {"c": np.array(["1_0"], object)},
         "computes with texts",
+    ),
+    "a sum in float16, which a runtime may leave in float32": (
+        [
+            node("Add", ["c", "d"], ["u"]),
+            node("Sub", ["u", "c"], ["v"]),
+            cast("v", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.float16(2048), "d": np.float16(1)},
+        MOSTLY,
+    ),
+    "a root in float16": (
+        [
+            node("Sqrt", ["c"], ["u"]),
+            node("Mul", ["u", "u"], ["v"]),
+            node("Sub", ["v", "c"], ["w"]),
+            node("Mul", ["w", "d"], ["x16"]),
+            cast("x16", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.float16(3), "d": np.float16(512)},
+        MOSTLY,
+    ),
+    "two numbers in one place": (
+        [
+            node("ScatterND", ["c", "d", "e"], ["u"]),
+            node("ReduceMax", ["u"], ["s"], keepdims=0),
+        ],
+        {"c": np.zeros(4, np.float32), "d": np.int64([[1], [-3]]), "e": np.float32([1, 2])},
+        "twice into one place",
     ),
     "a number that is rounded twice": (
         [

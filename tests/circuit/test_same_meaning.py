@@ -66,6 +66,26 @@ def test_shares_that_are_nearly_alike_multiply() -> None:
     assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
 
 
+def test_a_mean_over_no_axes_named_is_one_over_all() -> None:
+    """Of one image it has a shape, and what is gathered may be anything."""
+    nodes = [
+        node("Flatten", ["x"], ["f"]),
+        node("Gather", ["f", "places"], ["g"], axis=1),
+        node("ReduceMean", ["g", "none"], ["m"]),
+        node("Add", ["m", "line"], ["b"]),
+    ]
+    constants = {
+        "places": np.arange(100)[::-1].copy(),
+        "none": np.zeros(0, np.int64),
+        "line": np.linspace(0, 1, 100, dtype=np.float32)[None],
+    }
+    data = onnx.load_from_string(build(nodes, constants, 100, batch=1))
+    data.graph.initializer.append(numpy_helper.from_array(np.zeros(5, np.float32), "bias"))
+    data.graph.node[-1].input.append("bias")
+    with pytest.raises(InputError, match="or over none"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
 @pytest.mark.parametrize("batch", [1, "N"])
 def test_one_image_gathers_from_all_places(batch: int | str) -> None:
     """PyTorch writes `as_strided` so; of several images it would take the first one's."""

@@ -290,6 +290,8 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Bytes can be an ONNX file and one of the runtime's own format, which is another model.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    # Else sums of int8 products saturate on processors that add them up in 16 bits.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
     providers = [name for name in preferred if name in available]

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from wmproof.core.shown import Report
 from wmproof.errors import InputError, WmproofError
@@ -242,23 +243,25 @@ class _Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.run.objective(model.network, inputs, labels)
-        torch.autograd.backward(loss)
-        self._guard(inputs, labels)
+        with _answers(model.network) as answers:
+            loss = self.run.objective(model.network, inputs, labels)
+        second = self._second_loss(answers, inputs, labels)
+        torch.autograd.backward(loss if second is None else loss + second)
         self.optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)
         self.position.step += 1
 
-    def _guard(self, inputs: Tensor, labels: Tensor) -> None:
-        """Add the gradient of the loss on the batch's triggers at perturbed weights."""
+    def _second_loss(self, answers: list[Tensor], inputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Give the loss on the batch's triggers once more: of the last answers, or near by."""
         recipe, steps = self.run.recipe, self.steps_per_epoch * self.run.recipe.epochs
-        if self._rotation is None or recipe.perturbation is None:
-            return
-        if recipe.perturbs(self.position.step, steps):
-            k = len(self._rotation.indices(self.position.step))
-            loss = perturbed_loss(self.run.model.network, inputs, labels, k, recipe.perturbation)
-            torch.autograd.backward(loss)
+        more, step = recipe.perturbation, self.position.step
+        if self._rotation is None or more is None or not recipe.perturbs(step, steps):
+            return None
+        k = len(self._rotation.indices(step))
+        if more.size == 0:
+            return more.weight * cross_entropy(answers[-1][-k:], labels[-k:])
+        return perturbed_loss(self.run.model.network, inputs, labels, k, more)
 
     def _rate(self, step: int) -> float:
         return self.run.recipe.rate(step, self.steps_per_epoch * self.run.recipe.epochs)
@@ -319,6 +322,17 @@ class _Trainer:
                 "position": asdict(self.position),
             }
         )
+
+
+@contextlib.contextmanager
+def _answers(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Keep what the network answers meanwhile."""
+    kept: list[Tensor] = []
+    hook = network.register_forward_hook(lambda module, inputs, answer: kept.append(answer))
+    try:
+        yield kept
+    finally:
+        hook.remove()
 
 
 def _judge(model: Normalized, examples: Examples) -> float:

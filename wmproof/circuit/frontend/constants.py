@@ -262,13 +262,34 @@ def _check_one_result(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -
     arrays = [v for v in inputs if v is not None and v.size]
     if any(v.dtype.kind in "OSU" for v in arrays):
         raise InputError("computes with texts")  # 1_000 is 1 in C
+    if node.op_type == "Squeeze" and any(v is not None and not v.size for v in inputs[1:]):
+        raise InputError("squeezes no axis, which to a runtime are all")
     whole = node.op_type in {"Div", "Mod"} and arrays[0].dtype.kind in "iu"
     if whole and (any((v < 0).any() for v in arrays) or not arrays[-1].all()):
         raise InputError("divides negative integers, or by zero")
     if node.op_type == "Range" and not all(_is_whole(v) for v in arrays):
         raise InputError("counts in fractions, of which runtimes add up one after the other")
+    if node.op_type in {"Add", "Sub", "Mul", "Div"} and any(v.dtype.kind == "V" for v in arrays):
+        raise InputError(f"computes constants in {arrays[0].dtype}, which rounds")
+    if node.op_type in {"ScatterND", "ScatterElements"} and arrays:
+        _check_places(node, arrays)
     if node.op_type == "Cast" and arrays:
         _check_cast(arrays[0], helper.tensor_dtype_to_np_dtype(_cast_target(node)))
+
+
+def _check_places(node: onnx.NodeProto, arrays: list[NDArray[Any]]) -> None:
+    """Refuse to write twice into one place: nobody says in which order."""
+    shape, places = arrays[0].shape, arrays[1]
+    if node.op_type == "ScatterND":
+        depth = places.shape[-1]
+        rows = places.reshape(-1, depth) % np.array(shape[:depth])
+    else:
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        own = np.indices(places.shape)
+        own[axis] = places % shape[axis]
+        rows = own.reshape(places.ndim, -1).T
+    if len(np.unique(rows, axis=0)) != len(rows):
+        raise InputError("writes twice into one place")
 
 
 def _is_whole(number: NDArray[Any]) -> bool:

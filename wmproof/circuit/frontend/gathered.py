@@ -196,8 +196,8 @@ def _reduce_mean(arguments: Arguments) -> Gathered:
     value = _only(arguments)
     rank = len(value.shape)
     axes = arguments.axes(1, rank)
-    if axes is None:
-        raise InputError("averages over all axes, the batch too")
+    if not axes:
+        raise InputError("averages over all axes, the batch too, or over none")
     for axis in axes:
         _keep_batch(value, axis)
     keep = bool(arguments.integer("keepdims", 1))

@@ -3,9 +3,10 @@
 NumPy's sums and exponentials differ from machine to machine in their last bits, and constants must
 not. Sums are correctly rounded sums of exact products; functions are evaluated in decimals.
 
-A runtime rounds otherwise, and 2^30 + 1 - 2^30 is 0 for it. So each rounded constant comes with
-another one, drawn from where a runtime's may be. Both go the same way, and must still be nearly the
-same where they meet the image. The draw is nobody's to try out: it is another one every time.
+A runtime rounds otherwise, and 2^30 + 1 - 2^30 is 0 for it; in float16 it may not round at all
+between two operators. So each rounded constant comes with another one, drawn from where a runtime's
+may be. Both go the same way, and must still be nearly the same where they meet the image. The draw
+is nobody's to try out: it is another one every time.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ _FUNCTIONS = {
     "Log": _decimal(lambda x: x.ln()),
 }
 SUMMED = frozenset({*_FUNCTIONS, "MatMul", "Pow", "ReduceSum", "ReduceMean"})
+_EACH = frozenset({"Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal"})
+"""Of float32 they are exact everywhere, of float16 not."""
 _STEPS = frozenset({"Floor", "Ceil", "Round", "Sign", "Mod"})
 _MOST_DOUBT = 2.0**-8  # of the largest beside it: what a byte cannot show either
 _LONGEST = 2**15  # terms whose roundings might all go one way
@@ -154,8 +157,13 @@ def _check_whole(operator: str, arrays: list[Array]) -> None:
         raise InputError(f"makes integers of {most:.3g}, which {first.dtype} wraps or rounds")
 
 
+def is_rounded(operator: str, result: Array) -> bool:
+    """Whether runtimes may have other numbers where an operator on constants has this result."""
+    return operator in SUMMED or (operator in _EACH and result.dtype == np.float16)
+
+
 def rounded_otherwise(node: onnx.NodeProto, inputs: list[Array | None], result: Array) -> Array:
-    """What a runtime might have computed instead of a node of `SUMMED`.
+    """What a runtime might have computed instead of a node whose result `is_rounded`.
 
     Parameters
     ----------
@@ -165,20 +173,21 @@ def rounded_otherwise(node: onnx.NodeProto, inputs: list[Array | None], result: 
     Returns
     -------
     array
-        Of the result's type and shape; equal to it where nothing is rounded.
+        Of the result's shape and type, or float32 for float16; equal to it where nothing is
+        rounded.
     """
     if result.dtype.kind != "f":
         return result
     drawn = np.random.default_rng()
     shift = drawn.uniform(0.5, 1.0, result.shape) * drawn.choice([-1, 1], result.shape)
     moved = result + shift * room_of_rounding(node, inputs, result)
-    return np.asarray(moved).astype(result.dtype)
+    return np.asarray(moved).astype(np.promote_types(result.dtype, np.float32))
 
 
 def room_of_rounding(
     node: onnx.NodeProto, inputs: list[Array | None], result: Array
 ) -> NDArray[np.float64]:
-    """How far from a float result of `summed` a runtime's may be; parameters as there.
+    """How far from a float result a runtime's may be; parameters as `rounded_otherwise`.
 
     Returns
     -------
@@ -196,6 +205,9 @@ def room_of_rounding(
             total = np.abs(first).sum(axis=axes).reshape(result.shape)
             if node.op_type == "ReduceMean":
                 total = total / count
+        case operator if operator in _EACH:
+            # Half a step or more at the least draw, so that no cast rounds it away.
+            return 2.4 * unit * np.abs(result.astype(np.float64))
         case operator:
             floor = 1.0 if operator in {"Sigmoid", "Tanh", "Erf"} else 0.0
             size = np.maximum(np.abs(result.astype(np.float64)), floor)

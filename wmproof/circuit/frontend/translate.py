@@ -49,9 +49,9 @@ from wmproof.circuit.frontend.quantised_operators import (
 )
 from wmproof.circuit.frontend.resize import resize
 from wmproof.circuit.frontend.rounded_constants import (
-    SUMMED,
     check_alike,
     check_certain,
+    is_rounded,
     rounded_otherwise,
     values_asked,
 )
@@ -240,20 +240,20 @@ class _Translation:
         if node.domain not in MAIN_DOMAINS:
             raise InputError("this operator has no integer form here")
         folded = self._fold(node, inputs)
-        if any(v is not None and v.other is not None for v in inputs):
-            others = [v and replace(v, array=_other(v), other=None) for v in inputs]
+        doubtful = any(v is not None and v.other is not None for v in inputs)
+        rounded = is_rounded(node.op_type, folded[0].array)
+        if not doubtful and not rounded:
+            return folded
+        others, found = inputs, folded
+        if doubtful:
+            others = [None if v is None else _other(v) for v in inputs]
             with np.errstate(all="ignore"):  # the other one may be what no number is
                 found = self._fold(node, others)
             for mine, its in zip(folded, found, strict=True):
                 check_certain(node.op_type, mine.array, its.array)
-        elif node.op_type in SUMMED:
-            others, found = inputs, folded
-        else:
-            return folded
         arrays = [None if v is None else v.array for v in others]
-        rounds = node.op_type in SUMMED
         return [
-            replace(v, other=rounded_otherwise(node, arrays, w.array) if rounds else w.array)
+            replace(v, other=rounded_otherwise(node, arrays, w.array) if rounded else w.array)
             for v, w in zip(folded, found, strict=True)
         ]
 
@@ -393,8 +393,11 @@ def _describe(node: onnx.NodeProto, inputs: list[Value | None]) -> str:
     return f"node {_label(node)} ({operator}, inputs {shapes})"
 
 
-def _other(value: Constant) -> NDArray[Any]:
-    return value.array if value.other is None else value.other
+def _other(value: Constant) -> Constant:
+    """What another runtime has, which may keep float32 where the file says float16."""
+    array = value.array if value.other is None else value.other
+    wide = array.astype(np.float32) if array.dtype == np.float16 else array
+    return replace(value, array=wide, other=None)
 
 
 def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:

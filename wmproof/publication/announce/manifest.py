@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wmproof._base.files import hash_file, read_file
+from wmproof._base.strict_json import parse_json
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.announce.card import Announcement, read_announcement
 
@@ -204,19 +205,19 @@ def _root(files: dict[str, str]) -> str:
 
 def _open_envelope(data: bytes, where: str) -> tuple[bytes, bytes]:
     try:
-        envelope = json.loads(data)["dsseEnvelope"]
+        envelope = parse_json(data)["dsseEnvelope"]
         (signature,) = envelope["signatures"]
         if envelope["payloadType"] != _PAYLOAD:
             raise ValueError(envelope["payloadType"])
         parts = envelope["payload"], signature["sig"]
         return base64.b64decode(parts[0], validate=True), base64.b64decode(parts[1], validate=True)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise _no_manifest(where) from error
 
 
 def _parse_statement(payload: bytes, where: str) -> Manifest:
     try:
-        statement: dict[str, Any] = json.loads(payload)
+        statement: dict[str, Any] = parse_json(payload)
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _PREDICATE):
             raise ValueError("another predicate")
         (subject,) = statement["subject"]
@@ -229,7 +230,7 @@ def _parse_statement(payload: bytes, where: str) -> Manifest:
             raise ValueError("the digests do not fit each other")
         ignored = tuple(map(str, serialization.get("ignore_paths", ())))
         name, said = str(subject["name"]), predicate.get("wmproof")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_manifest(where) from error
     return Manifest(name, files, ignored, None if said is None else read_announcement(said, where))
 
