@@ -219,6 +219,15 @@ REFUSED = {
         {"windows": np.int64([-1, 50]), "rows": np.int64([-1, 100])},
         "number of images",
     ),
+    "a flag that is neither on nor off": (
+        [
+            node("AveragePool", ["x"], ["p"], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=2),
+            node("ReduceMean", ["p", "one"], ["m"]),
+            node("Flatten", ["m"], ["b"]),
+        ],
+        {},
+        "ceil_mode = 2",
+    ),
     "a cast whose first attribute is another one": (
         [
             FLAT,

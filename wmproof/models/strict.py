@@ -20,6 +20,12 @@ MAIN_DOMAINS = frozenset({"", "ai.onnx"})
 # Domains whose operators ONNX Runtime brings along, whatever a file's functions say.
 _BUILT_IN = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch.aten")
 _OLDEST = 7  # ONNX Runtime promises nothing for older operator sets
+# What is on or off; a runtime may take another number for either, and does for `ceil_mode`.
+_FLAGS = frozenset(
+    {"allowzero", "antialias", "ceil_mode", "channels_last", "count_include_pad", "exclude_outside"}
+    | {"fmod", "keepdims", "noop_with_empty_axes", "saturate", "select_last_index", "storage_order"}
+    | {"training_mode", "transA", "transB", "upper"}
+)
 _EXPORT = "Export the model again with a current exporter"
 
 
@@ -29,13 +35,17 @@ def check_one_reading(model: onnx.ModelProto) -> None:
     Raises
     ------
     InputError
-        It has such names, domains, functions or truth values.
+        It has such names, domains, functions, flags or truth values.
     """
     check_functions(model)
     _check_names(model.graph)
     _check_truth(model)
     for node in _nodes([model.graph, *model.functions]):
-        _once(f"node {node.name or node.op_type}", (a.name for a in node.attribute), "attribute")
+        where = f"node {node.name or node.op_type}"
+        _once(where, (a.name for a in node.attribute), "attribute")
+        for attribute in node.attribute:
+            if attribute.name in _FLAGS and attribute.i not in {0, 1}:
+                raise _refuse(f"has {attribute.name} = {attribute.i}, which is 0 or 1", where)
 
 
 def check_functions(model: onnx.ModelProto) -> None:
