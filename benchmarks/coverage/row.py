@@ -35,7 +35,8 @@ from wmproof.models.onnx_file import OnnxClassifier, open_model
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
 
-EXPORTERS = ("legacy", "dynamo")
+EXPORTERS = ("dynamo", "legacy")
+"""In this order: tracing leaves tensors in settings of some networks (transformers' Swin)."""
 STEPS = ("verify", "compile", "agree", "prove")
 READING = Reading(
     mean=tuple(m / 255 for m in SCALING.mean), std=tuple(s / 255 for s in SCALING.std)

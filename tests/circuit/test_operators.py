@@ -419,6 +419,21 @@ def _picked(graph: Graph) -> None:
     graph.shape = (6, 3, 8)
 
 
+def _blocks(mode: str) -> Block:
+    """Channels to blocks of places and back, of a linear map and of what is rounded."""
+
+    def block(graph: Graph) -> None:
+        graph.conv(8)
+        graph.op("DepthToSpace", blocksize=2, **({"mode": mode} if mode else {}))
+        graph.op("Relu")
+        graph.op("SpaceToDepth", blocksize=4)
+        graph.op("DepthToSpace", blocksize=1, mode="CRD")
+        graph.conv_shape_from_runtime()
+        graph.conv(3)
+
+    return block
+
+
 def _resized(mode: str, scale: float, **attributes: object) -> Block:
     def block(graph: Graph) -> None:
         graph.conv(4)
@@ -696,6 +711,12 @@ BLOCKS: dict[str, Block] = {
     "picked": _picked,
     "nearest": _resized("nearest", 2.0, nearest_mode="floor"),
     "nearest, fewer": _resized("nearest", 0.5, coordinate_transformation_mode="asymmetric"),
+    "blocks": _blocks(""),
+    "blocks, channels first": _blocks("CRD"),
+    "cubic": _resized("cubic", 2.0),
+    "cubic, fewer": _resized("cubic", 0.5, cubic_coeff_a=-0.5),
+    "cubic, inside": _resized("cubic", 1.25, exclude_outside=1),
+    "cubic, corners": _resized("cubic", 2.0, coordinate_transformation_mode="align_corners"),
     "linear": _resized("linear", 2.0),
     "linear, corners": _resized("linear", 1.5, coordinate_transformation_mode="align_corners"),
     "spelled normalisation": _spelled_normalisation,
@@ -905,6 +926,24 @@ def test_a_convolution_of_rows_as_torch_exports_it() -> None:
     expected = float_logits(file.getvalue(), (images[:1] / 255).astype(np.float32))
     actual = integer_logits(compilation, images[:1])
     assert np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("words", "scales", "attributes"),
+    [
+        ("cubic_coeff_a = 2.0", (1, 2), {"cubic_coeff_a": 2.0}),
+        ("axis 1 of .* by cubes", (2, 1), {}),
+    ],
+)
+def test_cubes_that_cancel_or_mix_channels_are_refused(words, scales, attributes) -> None:
+    graph = Graph()
+    graph.conv(4)
+    factors = graph.constant(np.array([1, scales[0], 1, scales[1]], np.float32))
+    graph.op("Resize", graph.last, "", factors, mode="cubic", **attributes)
+    graph.shape = (4 * scales[0], 8, 8 * scales[1])
+    graph.classify()
+    with pytest.raises(InputError, match=words):
+        compile_model(graph.model(), graph.images())
 
 
 def test_a_vision_transformer_as_both_exporters_write_it(tmp_path: Path) -> None:
