@@ -35,16 +35,27 @@ def check_one_reading(model: onnx.ModelProto) -> None:
     Raises
     ------
     InputError
-        It has such names, domains, functions, flags or truth values.
+        It has such names, domains, functions or truth values.
     """
     check_functions(model)
     _check_names(model.graph)
     _check_truth(model)
     for node in _nodes([model.graph, *model.functions]):
-        where = f"node {node.name or node.op_type}"
-        _once(where, (a.name for a in node.attribute), "attribute")
+        _once(f"node {node.name or node.op_type}", (a.name for a in node.attribute), "attribute")
+
+
+def check_flags(model: onnx.ModelProto) -> None:
+    """Look for flags that are neither on nor off, in a model whose functions are put in.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    for node in _nodes([model.graph]):
         for attribute in node.attribute:
             if attribute.name in _FLAGS and attribute.i not in {0, 1}:
+                where = f"node {node.name or node.op_type}"
                 raise _refuse(f"has {attribute.name} = {attribute.i}, which is 0 or 1", where)
 
 
