@@ -217,6 +217,15 @@ class Grid:
 def function_table(kind: str, bits: int, grid: Grid) -> Table:
     """Table of one of `functions.FUNCTIONS`, each entry rounded to nearest and clamped.
 
+    Parameters
+    ----------
+    kind : str
+        The function's name.
+    bits : int
+        Logarithm of the number of entries.
+    grid : Grid
+        What accumulators and entries stand for.
+
     Raises
     ------
     InputError

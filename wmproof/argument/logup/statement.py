@@ -64,7 +64,16 @@ class ArrayTable:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One table and the lengths of the groups of columns that are looked up in it."""
+    """One table and the groups of columns that are looked up in it.
+
+    Parameters
+    ----------
+    label : str
+        Names its messages and errors.
+    table : LookupTable
+    lengths : sequence of int
+        Entries of each group's columns.
+    """
 
     label: str
     table: LookupTable
@@ -77,7 +86,15 @@ class Lookup:
 
 @dataclass(frozen=True)
 class ColumnClaims:
-    """The columns of one group, extended by zeros to 2^n entries, at one random point."""
+    """The columns of one group, extended by zeros to 2^n entries, at one random point.
+
+    Parameters
+    ----------
+    point : list of Element
+        n of them.
+    values : list of Expression
+        One a column.
+    """
 
     point: list[Element]
     values: list[Expression]
@@ -85,7 +102,15 @@ class ColumnClaims:
 
 @dataclass(frozen=True)
 class LookupClaims:
-    """What is left to check: each group's columns, and the table's multiplicities."""
+    """What is left to check.
+
+    Parameters
+    ----------
+    groups : list of ColumnClaims
+        About each group's columns.
+    multiplicities : ColumnClaims
+        About one column: how often each row of the table is looked up.
+    """
 
     groups: list[ColumnClaims]
     multiplicities: ColumnClaims

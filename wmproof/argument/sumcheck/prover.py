@@ -17,7 +17,13 @@ _LOW_BITS = 10
 
 
 class EqWeights:
-    """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product."""
+    """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product.
+
+    Parameters
+    ----------
+    point : sequence of Element
+        Of all n variables.
+    """
 
     def __init__(self, point: Sequence[Element]) -> None:
         self._count = len(point)
