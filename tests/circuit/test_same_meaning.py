@@ -66,6 +66,20 @@ def test_shares_that_are_nearly_alike_multiply() -> None:
     assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
 
 
+def test_a_flag_that_a_function_is_given_is_one_too() -> None:
+    pool = node("AveragePool", ["i"], ["o"], kernel_shape=[3, 3], strides=[3, 3])
+    pool.attribute.add(name="ceil_mode", ref_attr_name="how", type=onnx.AttributeProto.INT)
+    nodes = [node("Pooled", ["x"], ["p"], domain="own", how=2), node("Flatten", ["p"], ["b"])]
+    data = onnx.load_from_string(build(nodes, {}, 16))
+    imports = [helper.make_opsetid("", 19)]
+    data.functions.append(
+        helper.make_function("own", "Pooled", ["i"], ["o"], [pool], imports, attributes=["how"])
+    )
+    data.opset_import.append(helper.make_opsetid("own", 1))
+    with pytest.raises(InputError, match="ceil_mode = 2"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
 def test_a_mean_over_no_axes_named_is_one_over_all() -> None:
     """Of one image it has a shape, and what is gathered may be anything."""
     nodes = [
@@ -218,6 +232,15 @@ REFUSED = {
         ],
         {"windows": np.int64([-1, 50]), "rows": np.int64([-1, 100])},
         "number of images",
+    ),
+    "a flag that is neither on nor off": (
+        [
+            node("AveragePool", ["x"], ["p"], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=2),
+            node("ReduceMean", ["p", "one"], ["m"]),
+            node("Flatten", ["m"], ["b"]),
+        ],
+        {},
+        "ceil_mode = 2",
     ),
     "a cast whose first attribute is another one": (
         [

@@ -59,7 +59,7 @@ def locked(path: str | os.PathLike[str], *, timeout: float = LOCK_TIMEOUT) -> It
         raise InputError(
             f"cannot be locked ({reason})",
             where=str(path),
-            remedy=f"The folder must allow to make and open {name.name}",
+            remedy=f"Let whoever runs this make and open {name.name} in that folder",
         ) from error
     try:
         yield

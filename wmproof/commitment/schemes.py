@@ -54,6 +54,6 @@ def open_batch(
     """
     expected = SCHEMES[scheme].commit(messages, randomness, places, inner)
     if commitments.shape != expected.shape:
-        raise InputError(f"{len(messages)} messages, but commitments of shape {commitments.shape}")
+        raise InputError(f"{len(messages)} messages have no commitments of {commitments.shape}")
     pairs = zip(expected, commitments, strict=True)
     return np.array([hmac.compare_digest(a.tobytes(), b.tobytes()) for a, b in pairs], dtype=bool)

@@ -150,7 +150,7 @@ def name_coins(group: int) -> str:
 def check_classes(classes: int) -> None:
     """Raise InputError unless `classes` is a number of classes that keys can carry."""
     if not 2 <= classes <= MAX_CLASSES:
-        raise InputError(f"{classes} classes; a key needs 2 to {MAX_CLASSES}")
+        raise InputError(f"a key has 2 to {MAX_CLASSES} classes, not {classes}")
 
 
 def check_shape(shape: Shape) -> None:
@@ -318,10 +318,10 @@ def check_count(count: int, shape: Shape) -> None:
     check_shape(shape)
     check_channels_first(shape)
     if not 1 <= count <= MAX_TRIGGERS:
-        raise InputError(f"{count} triggers; a key holds 1 to {MAX_TRIGGERS}")
+        raise InputError(f"a key holds 1 to {MAX_TRIGGERS} triggers, not {count}")
     if count * int(np.prod(shape)) > MAX_SET_BYTES:
         raise InputError(
-            f"{count} triggers of {format_shape(shape)} are over {MAX_SET_BYTES} bytes"
+            f"{count} triggers of {format_shape(shape)} take more than {MAX_SET_BYTES} bytes"
         )
 
 

@@ -20,6 +20,12 @@ MAIN_DOMAINS = frozenset({"", "ai.onnx"})
 # Domains whose operators ONNX Runtime brings along, whatever a file's functions say.
 _BUILT_IN = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch.aten")
 _OLDEST = 7  # ONNX Runtime promises nothing for older operator sets
+# What is on or off; a runtime may take another number for either, and does for `ceil_mode`.
+_FLAGS = frozenset(
+    {"allowzero", "antialias", "ceil_mode", "channels_last", "count_include_pad", "exclude_outside"}
+    | {"fmod", "keepdims", "noop_with_empty_axes", "saturate", "select_last_index", "storage_order"}
+    | {"training_mode", "transA", "transB", "upper"}
+)
 _EXPORT = "Export the model again with a current exporter"
 
 
@@ -36,6 +42,21 @@ def check_one_reading(model: onnx.ModelProto) -> None:
     _check_truth(model)
     for node in _nodes([model.graph, *model.functions]):
         _once(f"node {node.name or node.op_type}", (a.name for a in node.attribute), "attribute")
+
+
+def check_flags(model: onnx.ModelProto) -> None:
+    """Look for flags that are neither on nor off, in a model whose functions are put in.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    for node in _nodes([model.graph]):
+        for attribute in node.attribute:
+            if attribute.name in _FLAGS and attribute.i not in {0, 1}:
+                where = f"node {node.name or node.op_type}"
+                raise _refuse(f"has {attribute.name} = {attribute.i}, which is 0 or 1", where)
 
 
 def check_functions(model: onnx.ModelProto) -> None:

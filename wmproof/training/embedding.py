@@ -327,7 +327,7 @@ def _count_classes(model: Normalized, image: Tensor) -> int:
 def _check_labels(examples: Examples, classes: int) -> Examples:
     highest = int(examples[1].max())
     if highest >= classes:
-        raise InputError(f"the data has class {highest}, the model only {classes} classes")
+        raise InputError(f"the data has class {highest}, and the model only has {classes} classes")
     return examples
 
 
