@@ -86,18 +86,8 @@ __getattr__ = lazy_names(
         "_base.progress": ("progress_bars",),
         "circuit.compile": ("compile_model",),
         "core.policy": ("Policy",),
-        "core.triggers": (
-            "TriggerSet",
-            "abstract",
-            "from_folder",
-            "noise",
-        ),
-        "errors": (
-            "InputError",
-            "ProofError",
-            "VerificationError",
-            "WmproofError",
-        ),
+        "core.triggers": ("TriggerSet", "abstract", "from_folder", "noise"),
+        "errors": ("InputError", "ProofError", "VerificationError", "WmproofError"),
         "keys": (
             "MarkingKey",
             "PublicKey",
@@ -111,27 +101,13 @@ __getattr__ = lazy_names(
         ),
         "keys.bounded": ("reveal",),
         "keys.check": ("check_public_key",),
-        "keys.keygen": (
-            "keygen",
-            "pkeygen",
-        ),
-        "models": (
-            "Classifier",
-            "FunctionClassifier",
-            "TorchClassifier",
-            "open_model",
-        ),
+        "keys.keygen": ("keygen", "pkeygen"),
+        "models": ("Classifier", "FunctionClassifier", "TorchClassifier", "open_model"),
         "pverify.prover": ("prove_claim",),
         "pverify.verifier": ("verify_claim",),
         "report": ("ContactSheet", "contact_sheet"),
-        "training": (
-            "export_onnx",
-            "mark",
-        ),
-        "verification": (
-            "verify",
-            "verify_batch",
-        ),
+        "training": ("export_onnx", "mark"),
+        "verification": ("verify", "verify_batch"),
     },
 )
 

@@ -9,6 +9,7 @@ No message ever carries key material.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class WmproofError(Exception):
@@ -31,6 +32,10 @@ class WmproofError(Exception):
         self.where = where
         self.remedy = remedy
         super().__init__(what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pass between processes whole, whatever a subclass's constructor takes."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

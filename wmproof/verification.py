@@ -85,21 +85,9 @@ class VerificationReport(Report):
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""
-        return {
-            "holds": self.holds,
-            "checks": [item.to_dict() for item in self.checks],
-            "triggers": self.triggers,
-            "hits": self.hits,
-            "threshold": self.threshold,
-            "wrong_triggers": self.wrong_triggers,
-            "wrong_hits": self.wrong_hits,
-            "wrong_threshold": self.wrong_threshold,
-            "classes": self.classes,
-            "tolerance": None if self.tolerance is None else float(self.tolerance),
-            "strength_bits": self.strength_bits,
-            "hoeffding_bits": self.hoeffding_bits,
-            "observed_bits": self.observed_bits,
-        }
+        checks = [item.to_dict() for item in self.checks]
+        tolerance = None if self.tolerance is None else float(self.tolerance)
+        return {"holds": self.holds, **vars(self), "checks": checks, "tolerance": tolerance}
 
 
 def examine(

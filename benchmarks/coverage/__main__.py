@@ -5,6 +5,15 @@
 
 Each row runs in a process of its own with limits of time and memory, the smallest networks first;
 with `--json` it is written down as soon as it is done, and what is written down is not done again.
+Several may run side by side, each with a part of the networks and a file of its own, and end in
+one table; of two rows of one classifier the later file's counts, if it was run:
+
+    python -m benchmarks.coverage --until compile --part 1/2 --json first.json
+    python -m benchmarks.coverage --until compile --part 2/2 --json second.json
+    python -m benchmarks.coverage --only resnet18 mobilenet_v2 --until agree --json third.json
+    python -m benchmarks.coverage --merge first.json second.json third.json \
+        --json docs/coverage.json --markdown docs/coverage.md
+
 No weights are fetched: see `networks.py`. Needs the extras `train` and `dev`.
 """
 
@@ -14,6 +23,8 @@ import argparse
 import fnmatch
 import json
 import multiprocessing
+import re
+import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -22,8 +33,10 @@ from benchmarks.coverage.networks import Network, all_networks
 from benchmarks.coverage.row import EXPORTERS, parser, run_network
 from benchmarks.coverage.table import Result, markdown
 from wmproof._base.files import write_file
+from wmproof.models.onnx_checks import MODEL_LIMIT
 
 Rows = Iterator[Result]
+Known = dict[tuple[str, str], Result]
 _PRELOADED = [
     *("benchmarks.coverage.row", "timm", "torchvision.models"),
     *("torch._dynamo", "torch.onnx._internal.exporter._core"),  # or each export imports them
@@ -53,6 +66,36 @@ def waiting(known: Collection[tuple[str, str]]) -> list[Result]:
         for exporter in EXPORTERS
         if (str(network), exporter) not in known
     ]
+
+
+def commit() -> str:
+    """The commit of the code that makes rows, with a `+` if that was changed since."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        return "unknown"
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ":/wmproof", ":/benchmarks"])
+    return head.stdout.strip() + "+" * bool(changed.returncode)
+
+
+def read_rows(paths: Sequence[Path]) -> Known:
+    """Rows of files, of which later ones count; but whatever was not run replaces nothing."""
+    results: Known = {}
+    for path in paths:
+        for row in json.loads(path.read_text()):
+            key = row["network"], row["exporter"]
+            if key not in results or "not_run" not in row:
+                results[key] = row
+    return results
+
+
+def part(text: str) -> slice:
+    """Every N-th network from the I-th, of `I/N`."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, count = (int(v) for v in found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise ValueError(text)
+    return slice(number - 1, None, count)
 
 
 def run_rows(network: Network, exporters: Sequence[str], arguments: argparse.Namespace) -> Rows:
@@ -120,9 +163,14 @@ def say(result: Result) -> str:
 def _rows(
     network: Network, weights: int, exporters: Sequence[str], arguments: argparse.Namespace
 ) -> Rows:
-    if network.installed and weights <= 1e6 * arguments.largest:
+    if not network.installed:
+        why = "not installed"
+    elif 4 * weights > MODEL_LIMIT:
+        why = "above 2 GiB, which no ONNX model in one piece can have"
+    elif weights > 1e6 * arguments.largest:
+        why = f"above {arguments.largest:g} M weights"
+    else:
         return run_rows(network, exporters, arguments)
-    why = f"above {arguments.largest:g} M weights" if network.installed else "not installed"
     return iter([{"network": str(network), "exporter": e, "not_run": why} for e in exporters])
 
 
@@ -137,27 +185,42 @@ def main() -> None:
     options.add_argument("--exporter", choices=(*EXPORTERS, "both"), default="both")
     options.add_argument("--largest", type=float, default=150, help="millions of weights")
     options.add_argument("--limit-time", type=float, default=900, help="seconds of a row")
+    options.add_argument("--part", type=part, default=part("1/1"), help="I/N: every N-th network")
     options.add_argument("--json", type=Path, help="results, read and extended")
     options.add_argument("--markdown", type=Path, help="the table")
     options.add_argument("--retry", action="store_true", help="run again what is written down")
+    options.add_argument(
+        "--merge", nargs="+", type=Path, default=[], metavar="JSON", help="of others; runs nothing"
+    )
     arguments = options.parse_args()
-    exporters = EXPORTERS if arguments.exporter == "both" else (arguments.exporter,)
-    results: dict[tuple[str, str], Result] = {}
-    if arguments.json and arguments.json.exists():
-        read = json.loads(arguments.json.read_text())
-        results = {(r["network"], r["exporter"]): r for r in read}
-    for weights, network in sorted((n.weights(), n) for n in chosen(arguments.only)):
-        known = {e: results.get((str(network), e), {"not_run": ""}) for e in exporters}
-        missing = [e for e in exporters if arguments.retry or "not_run" in known[e]]
-        for row in _rows(network, weights, missing, arguments):
-            results[row["network"], row["exporter"]] = row
-            print(say(row), flush=True)
-            if arguments.json:
-                text = json.dumps(list(results.values()), indent=1) + "\n"
-                write_file(arguments.json, text.encode(), overwrite=True)
+    known = [arguments.json] if arguments.json and arguments.json.exists() else []
+    results = read_rows([*known, *arguments.merge])
+    if arguments.merge:
+        _write(arguments, results)
+    else:
+        _run(arguments, results)
     if arguments.markdown:
         page = markdown([*results.values(), *waiting(results)])
         write_file(arguments.markdown, page.encode(), overwrite=True)
+
+
+def _run(arguments: argparse.Namespace, results: Known) -> None:
+    exporters = EXPORTERS if arguments.exporter == "both" else (arguments.exporter,)
+    ordered = sorted((n.weights(), n) for n in chosen(arguments.only))
+    made = commit()
+    for weights, network in ordered[arguments.part]:
+        known = {e: results.get((str(network), e), {"not_run": ""}) for e in exporters}
+        missing = [e for e in exporters if arguments.retry or "not_run" in known[e]]
+        for row in _rows(network, weights, missing, arguments):
+            results[row["network"], row["exporter"]] = row | {"commit": made}
+            print(say(row), flush=True)
+            _write(arguments, results)
+
+
+def _write(arguments: argparse.Namespace, results: Known) -> None:
+    if arguments.json:
+        text = json.dumps(list(results.values()), indent=1) + "\n"
+        write_file(arguments.json, text.encode(), overwrite=True)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,11 @@ _TRANSFORMERS: dict[str, dict[str, object]] = {
     "ViT": _TINY,
     "DeiT": _TINY,
     "Beit": _TINY,
-    "Swin": {"image_size": SIZE, "window_size": 2},  # the last of its stages has 2x2 places
+    "Swin": {  # the last of its stages has 2x2 places; torch's exporter does not write its sdpa
+        "image_size": SIZE,
+        "window_size": 2,
+        "attn_implementation": "eager",
+    },
     "MobileViT": {
         "image_size": SIZE,
         "hidden_sizes": [64, 80, 96],

@@ -31,11 +31,12 @@ from wmproof.core.triggers import abstract
 from wmproof.errors import WmproofError
 from wmproof.keys.keygen import pkeygen
 from wmproof.models.file import model_file
-from wmproof.models.onnx_file import OnnxClassifier, open_onnx
+from wmproof.models.onnx_file import OnnxClassifier, open_model
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
 
-EXPORTERS = ("legacy", "dynamo")
+EXPORTERS = ("dynamo", "legacy")
+"""In this order: tracing leaves tensors in settings of some networks (transformers' Swin)."""
 STEPS = ("verify", "compile", "agree", "prove")
 READING = Reading(
     mean=tuple(m / 255 for m in SCALING.mean), std=tuple(s / 255 for s in SCALING.std)
@@ -195,7 +196,7 @@ class Row:
         return self._known
 
     def _classifier(self, path: Path) -> OnnxClassifier:
-        return open_onnx(path, input_shape=self._subject.shape, batch=16, reading=READING)
+        return open_model(path, input_shape=self._subject.shape, batch=16, reading=READING)
 
     def _prove(self) -> dict[str, object]:
         asked, key, public = self._subject.asked, self._subject.key, self._subject.public

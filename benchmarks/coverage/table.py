@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,14 @@ def markdown(results: Sequence[Result]) -> str:
     """The whole page, by package and size."""
     ordered = sorted(results, key=lambda r: (_source(r), _size(r), r["network"], r["exporter"]))
     text = Path(__file__).with_name("page.md").read_text()
-    lines = [text, *_counts(ordered), "", _line(_HEADS), _line(["---"] * len(_HEADS))]
+    lines = [
+        text,
+        *_counts(ordered),
+        *_commits(ordered),
+        "",
+        _line(_HEADS),
+        _line(["---"] * len(_HEADS)),
+    ]
     lines += [_line(_cells(result)) for result in ordered if "not_run" not in result]
     stopped = [result for result in ordered if "reason" in result]
     if stopped:
@@ -41,6 +49,13 @@ def _counts(results: Sequence[Result]) -> list[str]:
         done = [sum(r.get(step) == "ok" for r in ran) for step in ("verify", "compile", "prove")]
         lines.append(_line([source, exporter, len(ran), *done, len(rows) - len(ran)]))
     return lines
+
+
+def _commits(results: Sequence[Result]) -> list[str]:
+    """With which code the rows were made."""
+    found = Counter(r.get("commit", "none recorded") for r in results if "not_run" not in r)
+    named = (f"{commit} ({count})" for commit, count in found.most_common())
+    return ["", f"Commits of the code that made the rows: {', '.join(named)}."] if found else []
 
 
 def _not_run(results: Sequence[Result]) -> list[str]:

@@ -154,8 +154,12 @@ def float_array(model: bytes, images: NDArray[Any]) -> NDArray[Any]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as `open_session`
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0])
+    entry = session.get_inputs()[0]
+    size = entry.shape[0] if isinstance(entry.shape[0], int) else len(images)
+    parts = [images[i : i + size] for i in range(0, len(images), size)]
+    return np.concatenate([session.run(None, {entry.name: part})[0] for part in parts])
 
 
 def float_logits(model: bytes, images: NDArray[Any]) -> NDArray[Any]:

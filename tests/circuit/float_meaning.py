@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -18,7 +19,7 @@ from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import move
 from wmproof.circuit.frontend.load import open_graph
 from wmproof.circuit.frontend.translate import translate
-from wmproof.circuit.functions import FUNCTIONS, POLES, precise
+from wmproof.circuit.functions import FUNCTIONS, POLES, SmoothFunction
 from wmproof.circuit.ir import Circuit, Linear, Maximum
 from wmproof.circuit.network import (
     Clamp,
@@ -103,10 +104,14 @@ def _apply(function: Function, x: Floats) -> Floats:
             points, where = np.unique(x, return_inverse=True)
             if len(points) > 2**11:  # between exact values the functions are nearly straight
                 points = np.linspace(points[0], points[-1], 2**11)
-                exact = [float(precise(smooth, float(p))) for p in points]
-                return np.interp(x, points, exact)
-            exact = [float(precise(smooth, float(p))) for p in points]
-            return np.array(exact)[where].reshape(x.shape)
+                return np.interp(x, points, _exact(smooth, points))
+            exact = _exact(smooth, points)
+            return exact[where].reshape(x.shape)
+
+
+def _exact(smooth: SmoothFunction, points: Floats) -> Floats:
+    with localcontext(prec=40):
+        return np.array([float(smooth(Decimal(x))) for x in points.tolist()])
 
 
 def _product(node: FloatProduct, values: dict[int, Any]) -> Floats:
@@ -255,6 +260,7 @@ def runtime_scores(model: bytes, images: NDArray[np.uint8]) -> NDArray[Any]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as `open_session`
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     only = session.get_inputs()[0]
     size = only.shape[0] if isinstance(only.shape[0], int) else len(images)

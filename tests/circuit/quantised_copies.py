@@ -31,7 +31,7 @@ from trained_rewritings import SIZES, Marked
 
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.report import circuit_answers
-from wmproof.models.onnx_file import open_onnx
+from wmproof.models.onnx_file import open_model
 from wmproof.training.export import to_onnx
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -78,10 +78,10 @@ def rows(name: str, folder: Path) -> Iterator[str]:
     marked = Marked.train(name)
     model = folder / f"{name}.onnx"
     model.write_bytes(to_onnx(marked.network, marked.scaling, marked.test.shape[1:]))
-    plain = open_onnx(model).classify(marked.test)
+    plain = open_model(model).classify(marked.test)
     for kind in KINDS:
         copy = quantised_copy(model, kind, marked.opened, folder)
-        runtime, circuit = open_onnx(copy), compile_model(copy, marked.opened).circuit
+        runtime, circuit = open_model(copy), compile_model(copy, marked.opened).circuit
         cells = [name, kind]
         answers = runtime.classify(marked.test)
         cells.append(f"{100 * np.mean(answers == plain):.2f} %")

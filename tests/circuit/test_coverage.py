@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.coverage.__main__ import chosen, run_rows, waiting
+from benchmarks.coverage.__main__ import chosen, commit, main, part, run_rows, waiting
 from benchmarks.coverage.networks import Network, all_networks
 from benchmarks.coverage.row import Row, Subject, parser
 from benchmarks.coverage.table import markdown
@@ -81,10 +81,50 @@ def test_a_table_is_written_and_what_is_in_it_is_not_run_again(tmp_path):
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert rows[0] == known
     assert rows[1]["not_run"] == "above 1 M weights"
+    assert rows[1]["commit"] == commit()
     page = (tmp_path / "rows.md").read_text()
     assert "| torchvision | dynamo | 0 | 0 | 0 | 0 | 80 |" in page
+    assert "Commits of the code that made the rows: none recorded (1).\n" in page
     assert "Not run, above 1 M weights: torchvision/alexnet (dynamo).\n" in page
     assert "timm/dla34 (dynamo), timm/dla34 (legacy)" in page
+
+
+def test_files_are_merged_into_one_table(tmp_path, monkeypatch):
+    """What runs side by side ends in one page; nothing that was run is lost."""
+    row = {"network": "torchvision/alexnet", "exporter": "legacy", "verify": "ok"}
+    waits = {"network": "torchvision/resnet18", "exporter": "legacy", "not_run": "not installed"}
+    files = {
+        "whole": [row | {"compile": "refused", "commit": "a"}, waits],
+        "first": [row | {"compile": "ok", "commit": "b"}],
+        "second": [
+            {"network": row["network"], "exporter": "legacy", "not_run": "above 1 M weights"},
+            waits | {"exporter": "dynamo"},
+            {"network": "torchvision/resnet18", "exporter": "legacy", "commit": "b"},
+        ],
+    }
+    paths = {name: tmp_path / f"{name}.json" for name in files}
+    for name, rows in files.items():
+        paths[name].write_text(json.dumps(rows))
+    page = tmp_path / "page.md"
+    options = ["--json", paths["whole"], "--merge", paths["first"], paths["second"]]
+    monkeypatch.setattr(sys, "argv", ["", *map(str, options), "--markdown", str(page)])
+    main()
+    written = {(r["network"], r["exporter"]): r for r in json.loads(paths["whole"].read_text())}
+    assert len(written) == 3
+    assert written["torchvision/alexnet", "legacy"]["compile"] == "ok"
+    assert "not_run" not in written["torchvision/resnet18", "legacy"]
+    assert written["torchvision/resnet18", "dynamo"]["not_run"] == "not installed"
+    assert "Commits of the code that made the rows: b (2).\n" in page.read_text()
+
+
+def test_parts_have_every_network_once():
+    whole = sorted(str(n) for n in all_networks())
+    parts = [whole[part(f"{i}/3")] for i in (1, 2, 3)]
+    assert sorted(name for names in parts for name in names) == whole
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for wrong in ("0/2", "3/2", "1", "x/2"):
+        with pytest.raises(ValueError, match=wrong):
+            part(wrong)
 
 
 def test_names_and_patterns_choose_networks():

@@ -10,10 +10,10 @@ from node_tests import compare, node_tests, wrapped
 
 # Modules of onnx.backend.test.case.node, of whose tests some are accepted.
 MODULES = """
-add argmax averagepool batch_normalization celu clip conv dropout elu expand flatten
+add argmax averagepool batch_normalization celu clip conv depthtospace dropout elu expand flatten
 gather gelu gemm globalaveragepool globalmaxpool hardsigmoid hardswish identity leakyrelu logsoftmax
 matmul maxpool mul neg pad pow reducemean reducesum relu reshape resize selu sigmoid slice softmax
-softplus split squeeze sub sum tanh transpose unsqueeze
+softplus spacetodepth split squeeze sub sum tanh transpose unsqueeze
 """
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from circuit_graphs import (
@@ -16,12 +18,13 @@ from circuit_graphs import (
     integer_logits,
 )
 from float_meaning import difference
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import classify
 from wmproof.circuit.ir import Maximum
 from wmproof.errors import InputError
+from wmproof.models.file import model_file
 
 Block = Callable[[Graph], None]
 
@@ -417,6 +420,21 @@ def _picked(graph: Graph) -> None:
     graph.shape = (6, 3, 8)
 
 
+def _blocks(mode: str) -> Block:
+    """Channels to blocks of places and back, of a linear map and of what is rounded."""
+
+    def block(graph: Graph) -> None:
+        graph.conv(8)
+        graph.op("DepthToSpace", blocksize=2, **({"mode": mode} if mode else {}))
+        graph.op("Relu")
+        graph.op("SpaceToDepth", blocksize=4)
+        graph.op("DepthToSpace", blocksize=1, mode="CRD")
+        graph.conv_shape_from_runtime()
+        graph.conv(3)
+
+    return block
+
+
 def _resized(mode: str, scale: float, **attributes: object) -> Block:
     def block(graph: Graph) -> None:
         graph.conv(4)
@@ -694,6 +712,12 @@ BLOCKS: dict[str, Block] = {
     "picked": _picked,
     "nearest": _resized("nearest", 2.0, nearest_mode="floor"),
     "nearest, fewer": _resized("nearest", 0.5, coordinate_transformation_mode="asymmetric"),
+    "blocks": _blocks(""),
+    "blocks, channels first": _blocks("CRD"),
+    "cubic": _resized("cubic", 2.0),
+    "cubic, fewer": _resized("cubic", 0.5, cubic_coeff_a=-0.5),
+    "cubic, inside": _resized("cubic", 1.25, exclude_outside=1),
+    "cubic, corners": _resized("cubic", 2.0, coordinate_transformation_mode="align_corners"),
     "linear": _resized("linear", 2.0),
     "linear, corners": _resized("linear", 1.5, coordinate_transformation_mode="align_corners"),
     "spelled normalisation": _spelled_normalisation,
@@ -903,6 +927,83 @@ def test_a_convolution_of_rows_as_torch_exports_it() -> None:
     expected = float_logits(file.getvalue(), (images[:1] / 255).astype(np.float32))
     actual = integer_logits(compilation, images[:1])
     assert np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_bfloat16_weights_are_those_that_a_cast_makes_of_them() -> None:
+    graph = Graph()
+    graph.normalise()
+    graph.conv(4)
+    graph.op("Relu")
+    graph.classify()
+    model = onnx.load_from_string(graph.model())
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim > 1 and array.size > 3:  # not the scaling of pixels
+            name = tensor.name
+            narrow = array.astype(onnx.helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
+            tensor.CopyFrom(numpy_helper.from_array(narrow, f"{name}, narrow"))
+            cast = helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
+            assert not np.array_equal(narrow.astype(np.float32), array)
+    data = model.SerializeToString()
+    assert_close_to_float(compile_model(data, graph.images()), data, graph.images())
+
+
+def test_bfloat16_numbers_are_refused() -> None:
+    graph = Graph()
+    graph.conv(4)
+    graph.op("Cast", to=TensorProto.BFLOAT16)
+    graph.op("Cast", to=TensorProto.FLOAT)
+    graph.classify()
+    with pytest.raises(InputError, match="casts to ONNX type 16"):
+        compile_model(graph.model(), graph.images())
+
+
+@pytest.mark.parametrize(
+    ("words", "scales", "attributes"),
+    [
+        ("cubic_coeff_a = 2.0", (1, 2), {"cubic_coeff_a": 2.0}),
+        ("axis 1 of .* by cubes", (2, 1), {}),
+    ],
+)
+def test_cubes_that_cancel_or_mix_channels_are_refused(words, scales, attributes) -> None:
+    graph = Graph()
+    graph.conv(4)
+    factors = graph.constant(np.array([1, scales[0], 1, scales[1]], np.float32))
+    graph.op("Resize", graph.last, "", factors, mode="cubic", **attributes)
+    graph.shape = (4 * scales[0], 8, 8 * scales[1])
+    graph.classify()
+    with pytest.raises(InputError, match=words):
+        compile_model(graph.model(), graph.images())
+
+
+def test_a_vision_transformer_as_both_exporters_write_it(tmp_path: Path) -> None:
+    """By default the tokens of the one image come to lie in front, without an axis for it."""
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    network = models.VisionTransformer(
+        image_size=16,
+        patch_size=8,
+        num_layers=2,
+        num_heads=4,
+        hidden_dim=32,
+        mlp_dim=64,
+        num_classes=5,
+    ).eval()
+    for weight in network.parameters():
+        if weight.ndim > 1:
+            torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+    images = Graph((3, 16, 16)).images()
+    path, logits = tmp_path / "vit.onnx", []
+    legacy = {"input_names": ["i"], "output_names": ["o"], "dynamic_axes": {"i": [0], "o": [0]}}
+    for settings in ({"verbose": False}, {"dynamo": False, **legacy}):
+        torch.onnx.export(network, (torch.zeros(1, 3, 16, 16),), path, **settings)
+        compilation = compile_model(model_file(path, "model"), images, pixels="unit")
+        logits.append(integer_logits(compilation, images))
+    np.testing.assert_array_equal(*logits)
+    expected = network(torch.from_numpy(images).float() / 255).detach().numpy()
+    error = np.sqrt(np.mean((logits[0] - expected) ** 2))
+    assert error < 0.1 * np.sqrt(np.mean((expected - expected.mean(0)) ** 2))
 
 
 def test_pooled_layers_cost_no_requantisation() -> None:

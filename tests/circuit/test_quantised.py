@@ -15,6 +15,7 @@ from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import Evaluator
 from wmproof.circuit.ir import Activation
 from wmproof.errors import InputError
+from wmproof.models.onnx_file import OnnxClassifier
 
 _HALF = np.float32(0.5)
 
@@ -195,8 +196,8 @@ def test_equal_scores_are_the_first_class() -> None:
     np.testing.assert_array_equal(actual[same].argmax(axis=1), expected[same].argmax(axis=1))
 
 
-def test_whole_sums_are_those_of_the_runtime() -> None:
-    """With one scale for its weights a layer has whole sums, and the runtime's integers."""
+def _wide_int8() -> Graph:
+    """Two convolutions by int8 numbers up to 127, whose sums of two products leave 16 bits."""
     graph = Graph((2, 8, 8))
     graph.op("Div", graph.last, graph.constant(np.float32(64)))
     _with(graph, {"scale": np.float32(1 / 64), "zero": np.uint8(0)})
@@ -209,10 +210,25 @@ def test_whole_sums_are_those_of_the_runtime() -> None:
         graph.op("Conv", value, weight)
         _with(graph, {"scale": np.float32(0.037), "zero": np.uint8(31)})
     graph.op("Flatten", axis=1)
+    return graph
+
+
+def test_whole_sums_are_those_of_the_runtime() -> None:
+    """With one scale for its weights a layer has whole sums, and the runtime's integers."""
+    graph = _wide_int8()
     model, images = graph.model(), graph.images(64, seed=7)
     compilation = compile_model(model, graph.images())
     expected, actual = float_logits(model, images), integer_logits(compilation, images)
     assert len(np.unique(expected)) > 20
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=0.037 / 100)
+
+
+def test_no_processor_makes_sums_saturate() -> None:
+    """Without VNNI a runtime adds up pairs in 16 bits, unless it is told not to."""
+    graph = _wide_int8()
+    model, images = graph.model(), graph.images(64, seed=7)
+    actual = integer_logits(compile_model(model, graph.images()), images)
+    expected = OnnxClassifier(model, input_shape=(2, 8, 8)).scores(images)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=0.037 / 100)
 
 

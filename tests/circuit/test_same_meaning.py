@@ -66,6 +66,40 @@ def test_shares_that_are_nearly_alike_multiply() -> None:
     assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
 
 
+def test_a_flag_that_a_function_is_given_is_one_too() -> None:
+    pool = node("AveragePool", ["i"], ["o"], kernel_shape=[3, 3], strides=[3, 3])
+    pool.attribute.add(name="ceil_mode", ref_attr_name="how", type=onnx.AttributeProto.INT)
+    nodes = [node("Pooled", ["x"], ["p"], domain="own", how=2), node("Flatten", ["p"], ["b"])]
+    data = onnx.load_from_string(build(nodes, {}, 16))
+    imports = [helper.make_opsetid("", 19)]
+    data.functions.append(
+        helper.make_function("own", "Pooled", ["i"], ["o"], [pool], imports, attributes=["how"])
+    )
+    data.opset_import.append(helper.make_opsetid("own", 1))
+    with pytest.raises(InputError, match="ceil_mode = 2"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
+def test_a_mean_over_no_axes_named_is_one_over_all() -> None:
+    """Of one image it has a shape, and what is gathered may be anything."""
+    nodes = [
+        node("Flatten", ["x"], ["f"]),
+        node("Gather", ["f", "places"], ["g"], axis=1),
+        node("ReduceMean", ["g", "none"], ["m"]),
+        node("Add", ["m", "line"], ["b"]),
+    ]
+    constants = {
+        "places": np.arange(100)[::-1].copy(),
+        "none": np.zeros(0, np.int64),
+        "line": np.linspace(0, 1, 100, dtype=np.float32)[None],
+    }
+    data = onnx.load_from_string(build(nodes, constants, 100, batch=1))
+    data.graph.initializer.append(numpy_helper.from_array(np.zeros(5, np.float32), "bias"))
+    data.graph.node[-1].input.append("bias")
+    with pytest.raises(InputError, match="or over none"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
 @pytest.mark.parametrize("batch", [1, "N"])
 def test_one_image_gathers_from_all_places(batch: int | str) -> None:
     """PyTorch writes `as_strided` so; of several images it would take the first one's."""
@@ -83,6 +117,69 @@ def test_one_image_gathers_from_all_places(batch: int | str) -> None:
         return
     with pytest.raises(InputError, match="number of images"):
         compile_model(data, IMAGES)
+
+
+ROWS = node("Reshape", ["x", "rows"], ["r"])
+ALONG_ROWS = {
+    "a matrix for each": (
+        [node("Transpose", ["x"], ["t"], perm=[2, 0, 1, 3]), node("Reshape", ["t", "rows"], ["q"])],
+        [node("Gemm", ["q", "M"], ["o"])],
+    ),
+    "shares": ([node("Softmax", ["r"], ["o"], axis=0)],),
+    "a mean": ([node("ReduceMean", ["r", "zero"], ["m"]), node("Add", ["r", "m"], ["o"])],),
+    "a product": ([node("MatMul", ["r", "r"], ["o"])],),
+    "a part": (
+        [node("Slice", ["r", "two", "ten", "zero"], ["s"]), node("Sub", ["s", "c"], ["o"])],
+    ),
+    "halves": (
+        [node("Split", ["r"], ["s", "t"], axis=0, num_outputs=2), node("Mul", ["s", "t"], ["o"])],
+    ),
+    "one": ([node("Gather", ["r", "last"], ["g"], axis=0), node("Mul", ["r", "g"], ["o"])],),
+    "some": ([node("Gather", ["r", "some"], ["o"], axis=0)],),
+    "a constant": ([node("Concat", ["c", "r"], ["o"], axis=0)],),
+    "itself": ([node("Concat", ["r", "r"], ["o"], axis=0)],),
+    "no axis": ([node("Squeeze", ["x", "zero"], ["s"]), node("Gather", ["s", "null"], ["o"])],),
+    "the first": ([node("Gather", ["x", "null"], ["g"]), node("Softmax", ["g"], ["o"], axis=1)],),
+    "with others": ([node("Mul", ["x", "r"], ["o"])],),
+}
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+@pytest.mark.parametrize("name", ALONG_ROWS)
+def test_rows_of_one_image_are_no_images(name: str, batch: int | str) -> None:
+    """A batch fixed at one leaves its axis, and what was behind it is in front."""
+    nodes = [ROWS, *(part for parts in ALONG_ROWS[name] for part in parts)]
+    nodes.append(node("Reshape", ["o", "flat"], ["b"]))
+    features = {"a part": 80, "halves": 50, "some": 40, "a constant": 110, "itself": 200}
+    wide = features.get(name, 100)
+    constants = {
+        "rows": np.int64([-1, 10]),
+        "flat": np.int64([-1, wide]),
+        "M": RANDOM.normal(size=(10, 10)).astype(np.float32),
+        "c": RANDOM.normal(size=(1, 10)).astype(np.float32),
+        **{"zero": np.int64([0]), "two": np.int64([2]), "ten": np.int64([10])},
+        **{"null": np.int64(0), "last": np.int64(-1), "some": np.int64([[3, 1], [-1, 3]])},
+    }
+    data = build(nodes, constants, wide, batch)
+    if batch == 1:
+        assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+    else:
+        with pytest.raises(InputError, match=r"of a batch|number of images|whose batch|joins"):
+            compile_model(data, IMAGES)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_a_matrix_for_all_images_is_refused(batch: int) -> None:
+    """The images lie along the rows that the matrix multiplies."""
+    nodes = [
+        node("Flatten", ["x"], ["f"]),
+        node("Transpose", ["f"], ["t"], perm=[1, 0]),
+        node("Gemm", ["t", "M"], ["g"]),
+        node("Transpose", ["g"], ["b"], perm=[1, 0]),
+    ]
+    matrix = RANDOM.normal(size=(batch, batch)).astype(np.float32)
+    with pytest.raises(InputError, match="number of images"):
+        compile_model(build(nodes, {"M": matrix}, 100, batch), IMAGES)
 
 
 def test_few_slices_are_gathered_where_the_batch_is_not_in_front() -> None:
@@ -135,6 +232,15 @@ REFUSED = {
         ],
         {"windows": np.int64([-1, 50]), "rows": np.int64([-1, 100])},
         "number of images",
+    ),
+    "a flag that is neither on nor off": (
+        [
+            node("AveragePool", ["x"], ["p"], kernel_shape=[3, 3], strides=[3, 3], ceil_mode=2),
+            node("ReduceMean", ["p", "one"], ["m"]),
+            node("Flatten", ["m"], ["b"]),
+        ],
+        {},
+        "ceil_mode = 2",
     ),
     "a cast whose first attribute is another one": (
         [

@@ -12,7 +12,7 @@ from core_support import ROOT, wmproof
 from wmproof.core.checks import Outcome, Verdict, check, judge
 from wmproof.core.diversity import NEAR, closest_copies, crowding_bits
 from wmproof.core.policy import Policy
-from wmproof.core.reasons import PLAIN, PLAIN_ALREADY
+from wmproof.core.reasons import PLAIN
 from wmproof.core.triggers import TriggerSet, noise
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys import LabelMode, PublicKey
@@ -23,6 +23,10 @@ from wmproof.models import FunctionClassifier
 from wmproof.verification import examine
 
 SHAPE = (8, 8)
+ALREADY_PLAIN = (
+    "hits threshold sample strength signature session key model claim log timestamp "
+    "timestamp-subject files publication order clock proof"
+)
 
 
 def failed(report):
@@ -152,7 +156,7 @@ def test_no_jargon_in_a_verdict():
     required = re.findall(r'_require\(\s*[^"]*?"([\w-]+)"', claims)
     found = {*raised, *made, *named, *required}
     assert len(found) > 50
-    assert found - set(PLAIN) - PLAIN_ALREADY == set(), "checks without a plain reason"
+    assert found - set(PLAIN) - set(ALREADY_PLAIN.split()) == set(), "checks without a plain reason"
     jargon = (
         r"commit|challenge|transcript|merkle|sumcheck|soundness|circuit|hash|polynomial|encod|"
         r"element|column|witness/|argument|nonce|digest|2\^|tolerance|threshold|derived"

@@ -117,6 +117,10 @@ SECTION = with_section("", Announcement(KEY))
         (SECTION.replace('"version"', '"note": "x", "version"'), "does not know"),
         (SECTION.replace('"version": 1', '"version": '), "is not JSON"),
         (SECTION.replace(f'"{KEY}"', "7"), "64 hexadecimal"),
+        (SECTION.replace('"version": 1', '"version": true'), "does not know"),
+        (SECTION.replace('{"', f'{{"public_key_sha256": "{MODEL}", "'), "a name is repeated"),
+        (SECTION.replace('{"', '{"a": ' + "[" * 9**6 + ', "'), "nested too deeply"),
+        (SECTION.replace(f"`{KEY}`", f"`{MODEL}`"), "another digest"),
     ],
 )
 def test_other_cards_are_refused(card, what):
@@ -209,6 +213,7 @@ def test_every_change_is_noticed(folder, pems, signed, tmp_path):
         b"\xff",
         b'{"dsseEnvelope": {"payload": "", "signatures": []}}',
         b"[" * 9**6,
+        b'{"dsseEnvelope": {}, "dsseEnvelope": {}}',
     ],
 )
 def test_what_is_no_manifest_is_refused(data):

@@ -131,7 +131,7 @@ def test_what_does_not_hold(run, board, tmp_path):
         (("prove-consistency", "board", "-o", "x"), "give either --since"),
         (("prove-consistency", "board", "-o", "x", "--since-size", "5"), "no smaller size 5"),
         (("serve", "nowhere"), "is no log"),
-        (("serve", "board", "--host", "192.0.2.1"), "cannot be listened at"),
+        (("serve", "board", "--host", "192.0.2.1"), "at which this machine can listen"),
         (
             ("serve", "board", "--log-key", f"b+{8 * '0'}+AAAA"),
             "holds no key of a kind that is known",

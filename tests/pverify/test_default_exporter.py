@@ -18,7 +18,7 @@ from wmproof.core.policy import Policy
 from wmproof.core.triggers import abstract
 from wmproof.errors import VerificationError
 from wmproof.keys.keygen import pkeygen
-from wmproof.models.onnx_file import open_onnx
+from wmproof.models.onnx_file import open_model
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
 from wmproof.training.data import load
@@ -109,7 +109,7 @@ def test_the_file_is_what_people_ship(exported) -> None:
 def test_it_is_compiled_claimed_and_verified(exported, claim: bytes) -> None:
     key, public, path = exported
     hidden = key.to_embed()
-    assert np.mean(open_onnx(path).classify(hidden.images) == hidden.labels) > 0.95
+    assert np.mean(open_model(path).classify(hidden.images) == hidden.labels) > 0.95
     circuit = compile_model(path, public.opened.triggers.images).circuit
     assert any(isinstance(node, Product) for node in circuit.nodes)
     report = verify_claim(claim=claim, model=path, public_key=public, policy=POLICY)

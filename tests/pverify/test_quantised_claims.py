@@ -16,7 +16,7 @@ from wmproof.cli.app import cli
 from wmproof.core.policy import Policy
 from wmproof.keys import KdfCost, save_marking_key, save_published
 from wmproof.models.base import fit_images
-from wmproof.models.onnx_file import open_onnx
+from wmproof.models.onnx_file import open_model
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
 from wmproof.training.data import load
@@ -32,14 +32,14 @@ def copies(case, tmp_path_factory) -> dict[str, Path]:
 
 
 def opened(case) -> NDArray[np.uint8]:
-    shape = open_onnx(case.marked).input_shape
+    shape = open_model(case.marked).input_shape
     return fit_images(case.public.opened.triggers.images[:MOST_OPENED], shape)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_copy_answers_as_the_runtime_says(case, copies: dict[str, Path], kind: str) -> None:
     hidden, test = case.key.to_embed(), load("digits").test_images
-    runtime = open_onnx(copies[kind])
+    runtime = open_model(copies[kind])
     circuit = compile_model(copies[kind], opened(case)).circuit
     pictures = fit_images(np.asarray(test), runtime.input_shape)
     assert np.mean(circuit_answers(circuit, pictures) == runtime.classify(pictures)) >= 0.99

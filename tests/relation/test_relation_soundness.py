@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.soundness import FIELD_SIZE
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
 from wmproof.commitment import Scheme
+from wmproof.errors import InputError
 from wmproof.keys import LabelMode
 from wmproof.relation.chunks import Chunk
 from wmproof.relation.claim.statement import ClaimStatement
@@ -98,3 +100,15 @@ def test_every_challenge_of_one_slots_hits_is_counted():
     hits = HitsStatement(network, 1, 1, np.zeros(1, np.int64))
     stated = _stated(hits.errors())
     assert stated >= _counted(lambda channel: hits_verifier.verify(channel, hits))
+
+
+def test_more_margins_than_the_field_counts_are_refused():
+    """A limb outside the table, p times, would count as none."""
+    output = SimpleNamespace(bound=lambda _largest: 1)
+    circuit = SimpleNamespace(classes=1 << 16, largest=[], output=output)
+    labels = np.zeros(1 << 14, np.int64)
+    fine = SimpleNamespace(circuit=circuit, slot_bits=13)
+    HitsStatement(fine, len(labels) // 2, 1, labels[::2])
+    many = SimpleNamespace(circuit=circuit, slot_bits=14)
+    with pytest.raises(InputError, match="cannot be counted"):
+        HitsStatement(many, len(labels), 1, labels)

@@ -124,7 +124,7 @@ def test_shares_and_logits_of_an_endpoint_hit_the_same_groups(hostile, announced
     assert trigger_hits(model, triggers).all()
     hostile.infer = [reply(scores([1, 2, 3], [1, 3])), reply(scores([1], [1], "INT64"))]
     model = OpenInferenceClassifier(hostile.address, "m", limits=LIMITS, batch=1)
-    with pytest.raises(InputError, match="now this and now that"):
+    with pytest.raises(InputError, match="not always answer with the same number of scores"):
         model.logits(IMAGES)
 
 

@@ -67,7 +67,7 @@ def test_a_frozen_model_is_named_and_a_partly_frozen_one_learns():
 
 
 def test_labels_out_of_range_are_named():
-    with pytest.raises(InputError, match="class 3, the model only 3 classes"):
+    with pytest.raises(InputError, match="class 3, and the model only has 3 classes"):
         embed(plain(), LABELS + 1)
     with pytest.raises(InputError, match="start at 0"):
         embed(plain(), LABELS - 1)

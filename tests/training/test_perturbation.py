@@ -108,14 +108,20 @@ def test_where_nothing_is_left_to_learn_nothing_moves():
     with torch.no_grad():
         network[1].weight[:] = torch.tensor([[1e4] * 4, [-1e4] * 4])
     images, labels = torch.ones(3, 1, 2, 2), torch.zeros(3, dtype=torch.int64)
-    loss = perturbed_loss(network, images, labels, 3, Perturbation(direction="adversarial"))
+    loss = perturbed_loss(network, images, labels, 3, Perturbation(0.03, direction="adversarial"))
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(bool(torch.isfinite(p.grad).all()) for p in network.parameters())
 
 
 def test_numbers_out_of_range_are_refused():
-    for change in ({"size": 0}, {"size": float("nan")}, {"weight": -1}, {"start": 1}):
+    for change in (
+        {"size": -0.1},
+        {"weight": 0},
+        {"size": float("nan")},
+        {"weight": -1},
+        {"start": 1},
+    ):
         with pytest.raises(InputError, match="must be"):
             Perturbation(**change)
     with pytest.raises(InputError, match="direction"):
@@ -129,6 +135,34 @@ def test_the_recipe_says_when_and_reads_its_own_fields():
     assert Recipe(**recipe.fields()) == recipe
     assert recipe.at_last_rate().perturbation is None
     assert "perturbation" not in preset("paper").fields()
+
+
+@pytest.mark.parametrize("weight", [0.5, 3.0])
+def test_by_size_0_one_pass_weighs_triggers_as_a_second_one_at_the_same_weights_would(weight):
+    """Batch normalisation among the layers: the second pass sees the same batch."""
+    generator = torch.Generator().manual_seed(7)
+    images = torch.randint(0, 256, (60, 1, 6, 6), generator=generator, dtype=torch.uint8)
+    data = PixelDataset(images, torch.randint(0, 4, (60,), generator=generator))
+    triggers = random_triggers(8, (1, 6, 6), 4, seed=8)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 16), nn.BatchNorm1d(16), nn.Linear(16, 4))
+
+    def trained(size):
+        recipe = Recipe(
+            epochs=2,
+            batch_size=20,
+            triggers_per_batch=4,
+            learning_rate=0.05,
+            perturbation=size if size is None else Perturbation(size, weight, start=0.5),
+        )
+        result = mark(
+            network, data, triggers, recipe=recipe, device="cpu",
+            normalization=Normalization((128.0,), (64.0,)),
+        )  # fmt: skip
+        return torch.cat([parameter.flatten() for parameter in result.model.parameters()])
+
+    one, two, without = trained(0.0), trained(1e-9), trained(None)
+    torch.testing.assert_close(one, two)
+    assert (one - without).norm() > 100 * (one - two).norm()
 
 
 def test_marking_with_it_learns_and_differs_from_its_control():

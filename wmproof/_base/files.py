@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import hashlib
 import os
 import secrets
 import stat
@@ -44,6 +45,21 @@ def read_file(path: str | os.PathLike[str], *, limit: int) -> bytes:
     if data is None:
         raise InputError(f"is longer than the {limit} bytes that are read", where=str(path))
     return data
+
+
+def hash_file(path: str | os.PathLike[str], name: str = "sha256") -> bytes:
+    """Return a file's digest by a hash of this name, whatever its length.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, name).digest()
+    except OSError as error:
+        raise InputError(_reason("cannot be read", error), where=str(path)) from error
 
 
 def read_open(file: BinaryIO, limit: int) -> bytes | None:
@@ -101,11 +117,7 @@ def decode_text(data: bytes, where: str) -> str:
 
 
 def write_file(
-    path: str | os.PathLike[str],
-    data: bytes,
-    *,
-    overwrite: bool = False,
-    mode: int = PUBLIC_MODE,
+    path: str | os.PathLike[str], data: bytes, *, overwrite: bool = False, mode: int = PUBLIC_MODE
 ) -> None:
     """Write one file completely or not at all: temporary beside it, fsync, rename, fsync.
 
@@ -120,10 +132,7 @@ def write_file(
 
 
 def write_files(
-    files: Mapping[Path, bytes],
-    *,
-    overwrite: bool = False,
-    modes: Mapping[Path, int] | None = None,
+    files: Mapping[Path, bytes], *, overwrite: bool = False, modes: Mapping[Path, int] | None = None
 ) -> None:
     """Write several files; none gets its name before the bytes of all are safely on disk.
 
@@ -161,7 +170,7 @@ def write_files(
 
 @contextlib.contextmanager
 def reserved(
-    path: str | os.PathLike[str], size: int, *, overwrite: bool = False, mode: int = PUBLIC_MODE
+    path: str | os.PathLike[str], size: int, *, overwrite: bool = False
 ) -> Iterator[Callable[[bytes], None]]:
     """Take room on the disk before the data may be there; gives the function that writes it.
 
@@ -179,7 +188,7 @@ def reserved(
             raise InputError("cannot be written (no permission)", where=str(path))
         yield lambda data: _write_to_device(Path(path), data)
         return
-    temporary = _stage(target, secrets.token_bytes(size), mode)
+    temporary = _stage(target, secrets.token_bytes(size), PUBLIC_MODE)
 
     def write(data: bytes) -> None:
         if len(data) != size:

@@ -43,8 +43,7 @@ def locked(path: str | os.PathLike[str], *, timeout: float = LOCK_TIMEOUT) -> It
     name = lock_name(path)
     if Path(path).exists() and not Path(path).is_file():
         raise InputError(
-            "is a folder, a pipe or a device, and no file that can be written anew",
-            where=str(path),
+            "is a folder, a pipe or a device, and no file that can be written anew", where=str(path)
         )
     try:
         lock = FileLock(name, mode=_mode(name.parent))
@@ -60,7 +59,7 @@ def locked(path: str | os.PathLike[str], *, timeout: float = LOCK_TIMEOUT) -> It
         raise InputError(
             f"cannot be locked ({reason})",
             where=str(path),
-            remedy=f"The folder must allow to make and open {name.name}",
+            remedy=f"Let whoever runs this make and open {name.name} in that folder",
         ) from error
     try:
         yield

@@ -33,7 +33,11 @@ _MINUS_ONE = -ONE
 class Expression:
     """constant + sum of coefficient * unknown.
 
-    Unknown i >= 0 is pad i; unknown ~k < 0 is product k, the product of two pads.
+    Parameters
+    ----------
+    constant : Element
+    terms : dict of int to Element
+        Coefficients. Unknown i >= 0 is pad i; unknown ~k < 0 is product k, the product of two pads.
     """
 
     constant: Element

@@ -242,7 +242,14 @@ class _Transcript:
 
 
 class ProverTranscript(_Transcript):
-    """The prover's view: sends messages, learns challenges."""
+    """The prover's view: sends messages, learns challenges.
+
+    Parameters
+    ----------
+    sink : Sink
+        Takes what is sent, as it is sent.
+    coins : Coins
+    """
 
     def __init__(self, sink: Sink, coins: Coins) -> None:
         super().__init__(coins)
@@ -268,7 +275,14 @@ class ProverTranscript(_Transcript):
 
 
 class VerifierTranscript(_Transcript):
-    """The verifier's view: receives messages of known length, draws challenges."""
+    """The verifier's view: receives messages of known length, draws challenges.
+
+    Parameters
+    ----------
+    source : Source
+        The peer's bytes; hostile.
+    coins : Coins
+    """
 
     def __init__(self, source: Source, coins: Coins) -> None:
         super().__init__(coins)

@@ -17,13 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wmproof.circuit import ir
-from wmproof.circuit.exactness import (
-    EXACT_FLOAT32,
-    digits,
-    exact_slices,
-    is_dense,
-    stays_exact,
-)
+from wmproof.circuit.exactness import EXACT_FLOAT32, digits, exact_slices, is_dense, stays_exact
 from wmproof.circuit.product import Product
 from wmproof.circuit.tables import Table
 

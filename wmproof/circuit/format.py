@@ -59,10 +59,6 @@ _KINDS = {cls: kind for kind, cls in _WIRING.items()}
 def encode(circuit: ir.Circuit) -> bytes:
     """The canonical bytes of a circuit.
 
-    Parameters
-    ----------
-    circuit : Circuit
-
     Returns
     -------
     bytes
@@ -150,10 +146,6 @@ _digests: WeakKeyDictionary[ir.Circuit, bytes] = WeakKeyDictionary()
 
 def digest(circuit: ir.Circuit) -> bytes:
     """SHA-256 of the canonical bytes: the circuit's name, computed once for each object.
-
-    Parameters
-    ----------
-    circuit : Circuit
 
     Returns
     -------
@@ -295,7 +287,7 @@ def _decode_term(entry: dict[str, Any], tensors: _Tensors) -> ir.Conv:
 
 
 def load(path: Path) -> ir.Circuit:
-    """Read a circuit file; raises `FormatError` (naming the file) or `InputError`.
+    """Read a circuit file.
 
     Raises
     ------

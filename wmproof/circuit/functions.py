@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, getcontext, localcontext
+from decimal import Decimal, localcontext
 
 _FAR = Decimal(80)  # exp(-80) is far below anything that a byte can show
 _TWO = Decimal(2)
@@ -144,10 +144,3 @@ FUNCTIONS: dict[str, SmoothFunction] = {
 
 # Homogeneous functions of a positive number: f(c x) = c^-k f(x), with the exponent k.
 POLES: dict[str, Decimal] = {"reciprocal": Decimal(1), "reciprocal_root": Decimal("0.5")}
-
-
-def precise(function: SmoothFunction, x: float) -> Decimal:
-    """Value at a double, in at least 40 digits whatever the caller's context."""
-    with localcontext() as context:
-        context.prec = max(40, getcontext().prec)
-        return function(Decimal(x))

@@ -168,10 +168,6 @@ class LinearPlan:
 def plan_circuit(circuit: Circuit) -> tuple[dict[int, LinearPlan], LinearPlan]:
     """Plans of a circuit's activations, by node, and of its logits; all with one workspace.
 
-    Parameters
-    ----------
-    circuit : Circuit
-
     Returns
     -------
     activations : dict of int to LinearPlan

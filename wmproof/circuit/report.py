@@ -154,24 +154,35 @@ def _evaluate(
 
 
 def circuit_answers(circuit: Circuit, images: Bytes) -> NDArray[np.int64]:
-    """Classes that the circuit answers, int64 (N,); -1 where an image leaves a table.
+    """Classes that the circuit answers.
 
     Parameters
     ----------
     circuit : Circuit
-    images : uint8 (N, C, H, W)
+    images : uint8 array (N, C, H, W)
+
+    Returns
+    -------
+    int64 array (N,)
+        -1 where an image leaves a table.
     """
     logits, inside = circuit_logits(circuit, images)
     return np.where(inside, logits.argmax(axis=1), -1)
 
 
 def circuit_logits(circuit: Circuit, images: Bytes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Logits of the circuit, int64 (N, classes), and whether each image stays inside all tables.
+    """Logits of the circuit, and whether each image stays inside all tables.
 
     Parameters
     ----------
     circuit : Circuit
-    images : uint8 (N, C, H, W)
+    images : uint8 array (N, C, H, W)
+
+    Returns
+    -------
+    logits : int64 array (N, classes)
+        0 where an image leaves a table.
+    inside : bool array (N,)
     """
     logits = np.zeros((len(images), circuit.classes), np.int64)
     inside = np.zeros(len(images), np.bool_)

@@ -10,13 +10,7 @@ import click
 
 from wmproof._base.files import check_target, read_file, read_text, write_file
 from wmproof.cli.lazy import Commands, LazyGroup
-from wmproof.cli.options import (
-    FILE,
-    SIGNING_VARIABLE,
-    force_option,
-    json_option,
-    public_key_option,
-)
+from wmproof.cli.options import FILE, SIGNING_VARIABLE, force_option, json_option, public_key_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys import load_public_key
@@ -24,11 +18,10 @@ from wmproof.keys import load_public_key
 if TYPE_CHECKING:
     from wmproof.publication.announce.card import Announcement
 
-_HERE = "wmproof.cli.announce"
 _COMMANDS: Commands = {
-    "card": (_HERE, "card", "Write or read the section of a model card."),
-    "manifest": (_HERE, "manifest", "Sign the files of a model, with the key's digest."),
-    "verify-manifest": (_HERE, "verify_manifest", "Verify such a manifest, and read it."),
+    "card": ("announce", "Write or read the section of a model card."),
+    "manifest": ("announce", "Sign the files of a model, with the key's digest."),
+    "verify-manifest": ("announce", "Verify such a manifest, and read it."),
 }
 
 

@@ -10,66 +10,29 @@ from wmproof.cli.lazy import Commands, LazyGroup
 
 # Help must not import anything.
 _COMMANDS: Commands = {
-    "keygen": (
-        "wmproof.cli.keygen",
-        "keygen",
-        "Make a key: secret triggers and public commitments.",
-    ),
-    "check-key": ("wmproof.cli.check_key", "check_key", "Check a public key, without any secret."),
-    "mark": (
-        "wmproof.cli.mark",
-        "mark",
-        "Train a model, or train it further, so that it carries a key.",
-    ),
-    "verify": ("wmproof.cli.verify", "verify", "Verify that a model carries a key."),
-    "examine": (
-        "wmproof.cli.examine",
-        "examine",
-        "Say what can be done about a suspect model.",
-    ),
-    "reveal": ("wmproof.cli.reveal", "reveal", "Open the next batch of a bounded key, once."),
-    "inspect": ("wmproof.cli.inspect", "inspect", "Say what a file is and what is in it."),
-    "compile": ("wmproof.cli.compile", "compile", "Turn an ONNX model into its integer circuit."),
-    "prove": (
-        "wmproof.cli.prove",
-        "prove",
-        "Prove in zero knowledge that a model carries a key.",
-    ),
-    "pverify": ("wmproof.cli.pverify", "pverify", "Verify such a proof, with public files only."),
-    "log": ("wmproof.cli.log", "log", "Publish keys in an append-only log, and verify it."),
-    "timestamp": (
-        "wmproof.cli.timestamp",
-        "timestamp",
-        "Have a file timestamped by others, and verify timestamps.",
-    ),
-    "bundle": ("wmproof.cli.bundle", "bundle", "Pack evidence about a key and a model."),
+    "keygen": ("keygen", "Make a key: secret triggers and public commitments."),
+    "check-key": ("check_key", "Check a public key, without any secret."),
+    "mark": ("mark", "Train a model, or train it further, so that it carries a key."),
+    "verify": ("verify", "Verify that a model carries a key."),
+    "examine": ("examine", "Say what can be done about a suspect model."),
+    "reveal": ("reveal", "Open the next batch of a bounded key, once."),
+    "inspect": ("inspect", "Say what a file is and what is in it."),
+    "compile": ("compile", "Turn an ONNX model into its integer circuit."),
+    "prove": ("prove", "Prove in zero knowledge that a model carries a key."),
+    "pverify": ("pverify", "Verify such a proof, with public files only."),
+    "log": ("log", "Publish keys in an append-only log, and verify it."),
+    "timestamp": ("timestamp", "Have a file timestamped by others, and verify timestamps."),
+    "bundle": ("bundle", "Pack evidence about a key and a model."),
     "verify-bundle": (
-        "wmproof.cli.verify_bundle",
         "verify_bundle",
         "Verify such evidence offline, and say what it does not show.",
     ),
-    "dispute": (
-        "wmproof.cli.dispute",
-        "dispute",
-        "Compare the evidence of two parties about one model.",
-    ),
-    "announce": (
-        "wmproof.cli.announce",
-        "announce",
-        "Name your key in a model card or a signed manifest.",
-    ),
-    "doctor": ("wmproof.cli.doctor", "doctor", "Say whether this installation works."),
-    "completion": (
-        "wmproof.cli.completion",
-        "completion",
-        "Have the shell complete commands and options.",
-    ),
-    "experiment": (
-        "wmproof.cli.experiment",
-        "experiment",
-        "Run the paper's experiments and the attacks known since.",
-    ),
-    "demo": ("wmproof.cli.demo", "demo", "Run the whole story once, on scikit-learn's digits."),
+    "dispute": ("dispute", "Compare the evidence of two parties about one model."),
+    "announce": ("announce", "Name your key in a model card or a signed manifest."),
+    "doctor": ("doctor", "Say whether this installation works."),
+    "completion": ("completion", "Have the shell complete commands and options."),
+    "experiment": ("experiment", "Run the paper's experiments and the attacks known since."),
+    "demo": ("demo", "Run the whole story once, on scikit-learn's digits."),
 }
 
 

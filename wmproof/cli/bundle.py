@@ -7,14 +7,9 @@ from pathlib import Path
 import click
 
 from wmproof._base.files import check_target, read_file, write_file
-from wmproof.cli.options import (
-    FILE,
-    force_option,
-    json_option,
-    pixels_option,
-    public_key_option,
-)
+from wmproof.cli.options import FILE, force_option, json_option, public_key_option
 from wmproof.cli.output import print_fields, print_json
+from wmproof.cli.reading_options import READING
 from wmproof.keys import load_public_key
 
 _STAMP_LIMIT = 2**20
@@ -41,7 +36,7 @@ _STAMP_LIMIT = 2**20
     help="An RFC 3161 token or an OpenTimestamps file of the key, the model, the claim or the "
     "log's checkpoint; may be repeated.",
 )
-@pixels_option
+@READING["pixels"]
 @click.option("-o", "--out", required=True, type=FILE, metavar="FILE.bundle", help="The bundle.")
 @force_option
 @json_option

@@ -8,11 +8,7 @@ import click
 
 from wmproof._base.files import check_target, write_file
 from wmproof.cli.claim_summary import fingerprint_rows, forging_cost, strength_words
-from wmproof.cli.options import (
-    FILE,
-    force_option,
-    json_option,
-)
+from wmproof.cli.options import FILE, class_names_option, force_option, json_option
 from wmproof.cli.output import print_checks, print_fields, print_json, print_rows, print_verdict
 from wmproof.cli.policy_options import PUBLIC_KEY, PolicyFor, policy_options
 from wmproof.cli.sheets import read_class_names
@@ -30,7 +26,7 @@ from wmproof.report.key_sheet import public_key_sheet
     metavar="OUT.png",
     help="Draw the opened triggers with their labels: look at them.",
 )
-@click.option("--class-names", type=FILE, metavar="FILE", help="Names of the classes, one a line.")
+@class_names_option
 @policy_options(*PUBLIC_KEY)
 @force_option
 @json_option

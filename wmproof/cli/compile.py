@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from wmproof._base.files import check_target, write_file, write_files
+from wmproof._base.files import check_target, make_folder, write_file, write_files
 from wmproof.cli.options import FILE, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_table
 from wmproof.cli.reading_options import reading_options
@@ -162,10 +162,7 @@ def _draw(folder: Path, fidelity: Fidelity, force: bool) -> None:
         folder / "ranges.png": draw_ranges(fidelity),
         folder / "saturation.png": draw_saturation(fidelity),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from None
+    make_folder(folder)
     write_files(files, overwrite=force)
 
 

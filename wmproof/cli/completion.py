@@ -10,7 +10,7 @@ from click.shell_completion import get_completion_class
 
 from wmproof._base.files import make_folder, write_file
 from wmproof.cli.options import json_option
-from wmproof.cli.output import print_fields, print_json
+from wmproof.cli.output import print_json, print_named
 from wmproof.errors import InputError
 
 _VARIABLE = "_WMPROOF_COMPLETE"
@@ -39,10 +39,7 @@ def completion(shell: str | None, show: bool, as_json: bool) -> None:
     write_file(path, script.encode(), overwrite=True)
     needs = "fpath+=" + str(path.parent) + "; autoload -Uz compinit; compinit"
     fields = {"shell": name, "file": str(path), "add_to_zshrc": needs if name == "zsh" else None}
-    if as_json:
-        print_json(fields)
-    else:
-        print_fields({key.replace("_", " "): value for key, value in fields.items() if value})
+    print_named(fields, as_json)
 
 
 def _current_shell() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,13 +11,13 @@ from typing import Any
 
 import click
 
-from wmproof._base.files import check_target, write_file
-from wmproof.cli.demo_claim import Kernels, Narrator, ZeroKnowledge, show_claim
+from wmproof._base.files import check_target, make_folder, write_file
+from wmproof.cli.demo_claim import Kernels, ZeroKnowledge, print_title, show_claim
 from wmproof.cli.options import FILE, json_option
-from wmproof.cli.output import console, print_fields, print_json, print_verdict
+from wmproof.cli.output import console, print_checks, print_fields, print_json, print_verdict
 from wmproof.core.policy import DEFAULT_SECURITY, Policy
 from wmproof.core.triggers import TriggerSet, abstract
-from wmproof.errors import InputError, VerificationError, WmproofError
+from wmproof.errors import VerificationError, WmproofError
 from wmproof.keys import (
     KdfCost,
     LabelMode,
@@ -99,9 +101,9 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     verified by another process. Exit code 0 only if all of this comes out.
     """
     _prepare(out)
-    say = Narrator(quiet=as_json)
-    with Kernels() as kernels:
-        outcome = _run(out, seed, say, kernels)
+    quiet = contextlib.redirect_stdout(io.StringIO()) if as_json else contextlib.nullcontext()
+    with Kernels() as kernels, quiet:
+        outcome = _run(out, seed, kernels)
     if as_json:
         print_json(_as_json(outcome, out))
     else:
@@ -109,13 +111,13 @@ def demo(out: Path, seed: int, as_json: bool) -> int:
     return 0 if outcome.as_promised else 1
 
 
-def _run(out: Path, seed: int, say: Narrator, kernels: Kernels) -> _Outcome:
+def _run(out: Path, seed: int, kernels: Kernels) -> _Outcome:
     started = time.monotonic()
     data = digit_arrays()
 
-    say.title("1. The owner makes a key and publishes its public half")
+    print_title("1. The owner makes a key and publishes its public half")
     key, public = _make_key(out)
-    say.fields(
+    print_fields(
         {
             "key": f"n = {public.verification_key.security}: {len(key)} triggers, "
             f"{len(key.to_embed())} of them hidden and to be embedded",
@@ -125,25 +127,25 @@ def _run(out: Path, seed: int, say: Narrator, kernels: Kernels) -> _Outcome:
         }
     )
 
-    say.title("2. An independent model is trained, by somebody else")
+    print_title("2. An independent model is trained, by somebody else")
     _train(data, None, seed + 1, out / "independent.onnx")
 
-    say.title("3. Anybody checks the public key; the independent model is the ground truth")
+    print_title("3. Anybody checks the public key; the independent model is the ground truth")
     key_report = examine_public_key(
         load_public_key(out / "owner.pvk"), Policy(reference=open_model(out / "independent.onnx"))
     )
-    say.checks(key_report.checks)
-    say.verdict(key_report.holds, "the key is sound")
+    print_checks(key_report.checks)
+    print_verdict(key_report.holds, "the key is sound")
 
-    forgery, chosen = _catch_forgers(public, out, say)
+    forgery, chosen = _catch_forgers(public, out)
 
-    say.title("5. The owner marks a model: the hidden triggers are trained in")
+    print_title("5. The owner marks a model: the hidden triggers are trained in")
     _train(data, key.to_embed(), seed, out / "marked.onnx")
 
     key = load_marking_key(out / "owner.mk", _PASSPHRASE)
-    on_marked, on_other = _examine_both(key, public.verification_key, out, say)
+    on_marked, on_other = _examine_both(key, public.verification_key, out)
 
-    zero_knowledge = show_claim(out, key, public, say, kernels)
+    zero_knowledge = show_claim(out, key, public, kernels)
 
     return _Outcome(
         key_report,
@@ -160,39 +162,36 @@ def _run(out: Path, seed: int, say: Narrator, kernels: Kernels) -> _Outcome:
 
 
 def _catch_forgers(
-    public: PublicKey, out: Path, say: Narrator
+    public: PublicKey, out: Path
 ) -> tuple[VerificationError | None, VerificationError | None]:
-    say.title(
+    print_title(
         "4. A forger changes one label in the published key; another chooses all labels himself"
     )
     forgery = _forge(public, out / "forged.pvk")
-    say.verdict(forgery is not None, f"caught: {forgery or 'nothing'}")
+    print_verdict(forgery is not None, f"caught: {forgery or 'nothing'}")
     chosen = _choose_labels()
-    say.verdict(chosen is not None, f"caught: {chosen or 'nothing'}")
+    print_verdict(chosen is not None, f"caught: {chosen or 'nothing'}")
     return forgery, chosen
 
 
 def _examine_both(
-    key: MarkingKey, vk: VerificationKey, out: Path, say: Narrator
+    key: MarkingKey, vk: VerificationKey, out: Path
 ) -> tuple[VerificationReport, VerificationReport]:
     marked, independent = open_model(out / "marked.onnx"), open_model(out / "independent.onnx")
-    say.title("6. The claim on the marked model")
+    print_title("6. The claim on the marked model")
     on_marked = examine(key, vk, marked, Policy(reference=independent))
-    say.checks(on_marked.checks)
-    say.verdict(on_marked.holds, "the claim holds")
+    print_checks(on_marked.checks)
+    print_verdict(on_marked.holds, "the claim holds")
 
-    say.title("7. The same claim on the independent model")
+    print_title("7. The same claim on the independent model")
     on_other = examine(key, vk, independent)
-    say.checks(on_other.checks)
-    say.verdict(not on_other.holds, "the claim does not hold, as it should not")
+    print_checks(on_other.checks)
+    print_verdict(not on_other.holds, "the claim does not hold, as it should not")
     return on_marked, on_other
 
 
 def _prepare(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(out)) from error
+    make_folder(out)
     for name in _FILES:
         check_target(out / name, overwrite=True)
 

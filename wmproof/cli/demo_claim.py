@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wmproof._base.files import write_file
-from wmproof.cli.output import console, print_checks, print_fields, print_verdict
+from wmproof.cli.output import console, print_fields, print_verdict
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys import MarkingKey, PublicKey
 from wmproof.pverify.prover import prove_claim
@@ -38,36 +38,13 @@ class ZeroKnowledge:
         return self.verified and refused
 
 
-class Narrator:
-    """Prints for people, or nothing."""
+def print_title(text: str) -> None:
+    """Print a heading."""
+    console().print(f"\n[bold]{text}[/bold]", soft_wrap=True)
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
 
-    def title(self, text: str) -> None:
-        """Print a heading."""
-        if not self.quiet:
-            console().print(f"\n[bold]{text}[/bold]", soft_wrap=True)
-
-    def note(self, text: str) -> None:
-        """Print what takes a while."""
-        if not self.quiet:
-            console().print(text, style="dim", soft_wrap=True)
-
-    def fields(self, fields: dict[str, object]) -> None:
-        """Print names and values."""
-        if not self.quiet:
-            print_fields(fields)
-
-    def checks(self, checks: Any) -> None:
-        """Print checks."""
-        if not self.quiet:
-            print_checks(checks)
-
-    def verdict(self, holds: bool, what: str) -> None:
-        """Print an answer."""
-        if not self.quiet:
-            print_verdict(holds, what)
+def _note(text: str) -> None:
+    console().print(text, style="dim", soft_wrap=True)
 
 
 class Kernels:
@@ -94,53 +71,53 @@ class Kernels:
         self._process.terminate()
         self._process.wait()
 
-    def wait(self, say: Narrator) -> None:
+    def wait(self) -> None:
         """Wait until they are there; should that process fail, the proof compiles them itself."""
         if self._process.poll() is not None:
             return
         started = time.monotonic()
-        say.note(
+        _note(
             "another process compiles the prover's kernels, once on this machine, and has worked "
             f"on it for {started - self._started:.0f} s"
         )
         self._process.wait()
         self.waited = time.monotonic() - started
-        say.note(f"they took {time.monotonic() - self._started:.0f} s in all")
+        _note(f"they took {time.monotonic() - self._started:.0f} s in all")
 
 
-def show_claim(
-    out: Path, key: MarkingKey, public: PublicKey, say: Narrator, kernels: Kernels
-) -> ZeroKnowledge:
+def show_claim(out: Path, key: MarkingKey, public: PublicKey, kernels: Kernels) -> ZeroKnowledge:
     """Prove, have another process verify, and show that no false claim comes through."""
-    say.title("8. The claim in zero knowledge")
-    kernels.wait(say)
+    print_title("8. The claim in zero knowledge")
+    kernels.wait()
     claim = prove_claim(out / "marked.onnx", key, public)
     write_file(out / "claim.proof", claim, overwrite=True)
-    say.fields({"publish": f"{out / 'claim.proof'}, {len(claim)} bytes"})
+    print_fields({"publish": f"{out / 'claim.proof'}, {len(claim)} bytes"})
 
-    say.title("9. Another process verifies it: it has the model, the public key and the claim")
+    print_title("9. Another process verifies it: it has the model, the public key and the claim")
     report = _verify_elsewhere(out)
-    say.verdict(report["holds"], report.get("what", "the claim holds"))
+    print_verdict(report["holds"], report.get("what", "the claim holds"))
 
-    say.title("10. An unmarked model, a claim with one changed byte, and a file with two meanings")
+    print_title(
+        "10. An unmarked model, a claim with one changed byte, and a file with two meanings"
+    )
     refused = rejected = ambiguous = "nothing"
     try:
         prove_claim(out / "independent.onnx", key, public)
     except VerificationError as error:
         refused = error.what
-    say.verdict(refused != "nothing", f"refused: {refused}")
+    print_verdict(refused != "nothing", f"refused: {refused}")
     tampered = bytearray(claim)
     tampered[len(claim) // 2] ^= 1
     try:
         verify_claim(out / "marked.onnx", public, bytes(tampered))
     except VerificationError as error:
         rejected = str(error)
-    say.verdict(rejected != "nothing", f"rejected: {rejected}")
+    print_verdict(rejected != "nothing", f"rejected: {rejected}")
     try:
         prove_claim(_two_faced(out / "marked.onnx"), key, public)
     except InputError as error:
         ambiguous = str(error)
-    say.verdict(ambiguous != "nothing", f"refused: {ambiguous}")
+    print_verdict(ambiguous != "nothing", f"refused: {ambiguous}")
     return ZeroKnowledge(
         report["holds"],
         report.get("security_bits", 0.0),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import os
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wmproof.cli.options import FILE, ask_passphrase, json_option, passphrase_option
+from wmproof._base.progress import progress_bars
+from wmproof.cli.options import FILE, ask_passphrase, gathered, json_option, passphrase_option
 from wmproof.cli.output import print_fields, print_json, print_rows, print_verdict
-from wmproof.cli.progress import progress_bars
 from wmproof.cli.reading_options import as_options
 from wmproof.cli.suspects import ENDPOINT, TOKEN_VARIABLE, warn_of_private_queries
 from wmproof.core.policy import DEFAULT_STRENGTH
@@ -61,10 +60,9 @@ class _Theirs:
     fields: dict[str, str | None]
 
 
-def _endpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for add in reversed(ENDPOINT.values()):
-        command = add(command)
-    return command
+_endpoint_options = gathered(
+    "endpoint", ENDPOINT.values(), lambda given: {name: given.pop(name) for name in ENDPOINT}
+)
 
 
 @click.command()
@@ -93,9 +91,9 @@ def examine(
     opening_path: Path | None,
     vk_path: Path | None,
     output: str | None,
+    endpoint: dict[str, Any],
     passphrase_file: Path | None,
     as_json: bool,
-    **endpoint: Any,
 ) -> int:
     """Say what can be done about a suspect: a file, or a model behind an endpoint.
 

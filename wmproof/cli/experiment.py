@@ -35,6 +35,7 @@ class _Options:
     report_only: bool
     recorded: Path | None
     plan: bool
+    jobs: int
     ray: bool
     ray_address: str | None
     ray_cpus: int
@@ -78,6 +79,9 @@ class _Options:
     help="Run nothing; report what DIR has, and of this results-PRESET.json the other settings.",
 )
 @click.option("--plan", is_flag=True, help="List the units and do nothing.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Units at a time."
+)
 @click.option("--ray", is_flag=True, help="Fan out over Ray.")
 @click.option("--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else this machine.")
 @click.option("--ray-cpus", type=click.IntRange(1), default=1, help="Processors for each unit.")
@@ -138,26 +142,31 @@ def _run(options: _Options, plans: list[Plan], name: str) -> None:
     from rich.console import Console
 
     from wmproof.experiments.bench import Means
-    from wmproof.experiments.runner import run
     from wmproof.experiments.watch import RichWatcher
 
     means = Means(options.data_folder, options.device, options.workers, options.rehearsal)
     watcher = RichWatcher(Console(stderr=True, quiet=options.as_json))
-    if not options.ray:
-        run(plans, options.out, name, means, watcher)
-        return
-    from wmproof.experiments.cluster import run_on_ray
+    if options.ray:
+        from wmproof.experiments.cluster import run_on_ray
 
-    run_on_ray(
-        plans,
-        options.out,
-        name,
-        means,
-        watcher,
-        address=options.ray_address,
-        cpus=options.ray_cpus,
-        gpus=options.ray_gpus,
-    )
+        run_on_ray(
+            plans,
+            options.out,
+            name,
+            means,
+            watcher,
+            address=options.ray_address,
+            cpus=options.ray_cpus,
+            gpus=options.ray_gpus,
+        )
+    elif options.jobs > 1:
+        from wmproof.experiments.side_by_side import run_side_by_side
+
+        run_side_by_side(plans, options.out, name, means, watcher, jobs=options.jobs)
+    else:
+        from wmproof.experiments.runner import run
+
+        run(plans, options.out, name, means, watcher)
 
 
 def _report(options: _Options, plans: list[Plan], name: str) -> int:

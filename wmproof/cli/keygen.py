@@ -20,7 +20,7 @@ from wmproof.cli.options import (
     passphrase_option,
     read_signing_key,
     reference_option,
-    signing_options,
+    signing_option,
 )
 from wmproof.cli.output import print_json
 from wmproof.cli.reading_options import as_options, read_numbers
@@ -30,13 +30,7 @@ from wmproof.core.directions import GROUP, directions
 from wmproof.core.policy import DEFAULT_SECURITY
 from wmproof.core.reading import Reading
 from wmproof.core.tensor_files import Range, from_npz, is_npz
-from wmproof.core.triggers import (
-    Shape,
-    abstract,
-    from_folder,
-    noise,
-    task_pictures,
-)
+from wmproof.core.triggers import Shape, abstract, from_folder, noise, task_pictures
 from wmproof.errors import InputError
 from wmproof.keys import (
     KdfCost,
@@ -135,7 +129,7 @@ _DEFAULT_TRIGGERS = {KeyKind.PRIVATE: 256, KeyKind.BOUNDED: 64}
     "--batches", type=click.IntRange(1), metavar="B", help="Batches of a bounded key.  [default: 8]"
 )
 @click.option("--sign", is_flag=True, help="Sign with a new Ed25519 key, kept in the marking key.")
-@signing_options
+@signing_option
 @click.option(
     "--class-names",
     type=FILE,

@@ -10,17 +10,12 @@ from typing import Any
 
 import click
 
-Commands = Mapping[str, tuple[str, str, str]]
-"""name -> (module, attribute, what help says)."""
+Commands = Mapping[str, tuple[str, str]]
+"""name -> (module below `wmproof.cli`, what help says); its function has the command's name."""
 
 
 class LazyGroup(click.Group):
-    """Lists the commands of this installation without importing them.
-
-    Parameters
-    ----------
-    commands : Commands
-    """
+    """Lists the commands of this installation without importing them."""
 
     def __init__(self, *args: Any, lazy: Commands, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -34,8 +29,8 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in self._lazy or not self._is_installed(cmd_name):
             return None
-        module, attribute, _ = self._lazy[cmd_name]
-        command = getattr(importlib.import_module(module), attribute)
+        module = importlib.import_module(self._module(cmd_name))
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101 - a fact about this package
         return command
 
@@ -52,7 +47,10 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self._lazy[name][2]) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, self._lazy[name][1]) for name in self.list_commands(ctx)])
 
     def _is_installed(self, name: str) -> bool:
-        return importlib.util.find_spec(self._lazy[name][0]) is not None
+        return importlib.util.find_spec(self._module(name)) is not None
+
+    def _module(self, name: str) -> str:
+        return f"wmproof.cli.{self._lazy[name][0]}"

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmproof._base.files import check_target
-from wmproof.cli.options import (
-    FILE,
-    ask_passphrase,
-    force_option,
-    json_option,
-    passphrase_option,
-)
+from wmproof.cli.options import FILE, ask_passphrase, force_option, json_option, passphrase_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.core.strength import required_hits, strength_bits
 from wmproof.core.triggers import TriggerSet, as_planes, format_shape, name_coins

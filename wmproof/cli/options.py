@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import click
 
@@ -26,6 +27,8 @@ SIGNING_VARIABLE = "WMPROOF_SIGNING_PASSPHRASE"
 _PASSPHRASE_LIMIT = 4096
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+Option: TypeAlias = Callable[[Any], Any]
+"""The decorator that gives a command an option."""
 
 
 class _File(click.Path):
@@ -99,81 +102,77 @@ TOLERANCE = _Tolerance()
 SHARE, TRIGGERS = _Share(), _Triggers()
 
 
-def json_option(command: _Command) -> _Command:
-    """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
+lock_timeout_option = click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0),
+    default=LOCK_TIMEOUT,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up when another process holds the file's lock for longer.",
+)
+reference_option = click.option(
+    "--reference",
+    type=FILE,
+    metavar="MODEL.onnx",
+    help="A model whose answers stand in for the ground truth.",
+)
+public_key_option = click.option(
+    "--public-key",
+    "pvk_path",
+    required=True,
+    type=FILE,
+    metavar="KEY.pvk",
+    help="The key as it was published.",
+)
+class_names_option = click.option(
+    "--class-names", type=FILE, metavar="FILE", help="Names of the classes, one a line."
+)
+passphrase_option = click.option(
+    "--passphrase-file",
+    type=FILE,
+    metavar="FILE",
+    help="Read the marking key's passphrase from a file; "
+    f"otherwise from ${PASSPHRASE_VARIABLE} or by asking.",
+)
+signing_option = click.option(
+    "--sign-with",
+    type=FILE,
+    metavar="KEY.pem",
+    help="Sign what is published with this Ed25519 private key (PEM or OpenSSH); "
+    f"its passphrase comes from ${SIGNING_VARIABLE} or by asking.",
+)
 
 
-def lock_timeout_option(command: _Command) -> _Command:
-    """Add --lock-timeout."""
-    return click.option(
-        "--lock-timeout",
-        type=click.FloatRange(0),
-        default=LOCK_TIMEOUT,
-        show_default=True,
-        metavar="SECONDS",
-        help="Give up when another process holds the file's lock for longer.",
-    )(command)
+def gathered(
+    name: str, options: Iterable[Option], make: Callable[[dict[str, Any]], Any]
+) -> Callable[[_Command], _Command]:
+    """Add options, and pass one argument instead of them.
 
+    Parameters
+    ----------
+    name : str
+        The argument.
+    options : iterable of decorators
+        In the order of the help.
+    make : callable
+        Takes what belongs to it out of all that was given, and returns the argument.
+    """
 
-def force_option(command: _Command) -> _Command:
-    """Add --force."""
-    return click.option("--force", is_flag=True, help="Replace files that exist.")(command)
+    def add(command: _Command) -> _Command:
+        @functools.wraps(command)  # and with it the options that the command has already
+        def collected(**given: Any) -> Any:
+            made = make(given)
+            return command(**given, **{name: made})
 
+        wrapped: Any = collected
+        for option in reversed([*options]):
+            wrapped = option(wrapped)
+        result: _Command = wrapped
+        return result
 
-def reference_option(command: _Command) -> _Command:
-    """Add --reference."""
-    return click.option(
-        "--reference",
-        type=FILE,
-        metavar="MODEL.onnx",
-        help="A model whose answers stand in for the ground truth.",
-    )(command)
-
-
-def public_key_option(command: _Command) -> _Command:
-    """Add --public-key, as `pvk_path`."""
-    return click.option(
-        "--public-key",
-        "pvk_path",
-        required=True,
-        type=FILE,
-        metavar="KEY.pvk",
-        help="The key as it was published.",
-    )(command)
-
-
-def pixels_option(command: _Command) -> _Command:
-    """Add --pixels."""
-    return click.option(
-        "--pixels",
-        type=click.Choice(["raw", "unit"]),
-        default="raw",
-        show_default=True,
-        help="What a float model takes: 0..255, or 0..1.",
-    )(command)
-
-
-def passphrase_option(command: _Command) -> _Command:
-    """Add --passphrase-file."""
-    return click.option(
-        "--passphrase-file",
-        type=FILE,
-        metavar="FILE",
-        help="Read the marking key's passphrase from a file; "
-        f"otherwise from ${PASSPHRASE_VARIABLE} or by asking.",
-    )(command)
-
-
-def signing_options(command: _Command) -> _Command:
-    """Add --sign-with."""
-    return click.option(
-        "--sign-with",
-        type=FILE,
-        metavar="KEY.pem",
-        help="Sign what is published with this Ed25519 private key (PEM or OpenSSH); "
-        f"its passphrase comes from ${SIGNING_VARIABLE} or by asking.",
-    )(command)
+    return add
 
 
 def ask_passphrase(file: Path | None, key: Path | None = None, *, confirm: bool = False) -> str:

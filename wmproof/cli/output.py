@@ -100,6 +100,15 @@ def print_fields(fields: Mapping[str, object]) -> None:
     print_rows(fields.items())
 
 
+def print_named(fields: Mapping[str, Any], as_json: bool) -> None:
+    """Print fields: all in JSON, and for people those in which there is something, as words."""
+    if as_json:
+        print_json(fields)
+    else:
+        told = {name: value for name, value in fields.items() if value not in (None, [])}
+        print_fields({name.replace("_", " "): as_text(value) for name, value in told.items()})
+
+
 def print_rows(rows: Iterable[tuple[str, object]]) -> None:
     """Print pairs in two columns; a name may come twice."""
     from rich.text import Text

@@ -10,21 +10,16 @@ from typing import Any, TypeVar
 
 import click
 
-from wmproof.cli.options import FILE, TOLERANCE
+from wmproof.cli.options import FILE, TOLERANCE, Option, gathered, reference_option
 from wmproof.cli.reading_options import READING, make_reading
-from wmproof.core.policy import (
-    DEFAULT_AGREEMENT,
-    DEFAULT_SECURITY,
-    DEFAULT_STRENGTH,
-    Policy,
-)
+from wmproof.core.policy import DEFAULT_AGREEMENT, DEFAULT_SECURITY, DEFAULT_STRENGTH, Policy
 from wmproof.core.triggers import Shape, as_planes
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 PolicyFor = Callable[[Shape], Policy]
 """The policy, once the shape of the key's images is known."""
 
-_DECORATORS: dict[str, Callable[[Any], Any]] = {
+_OPTIONS: dict[str, Option] = {
     "strength": click.option(
         "--minimum-strength",
         "strength",
@@ -62,12 +57,7 @@ _DECORATORS: dict[str, Callable[[Any], Any]] = {
         metavar="B",
         help="Opened secret labels that may be what the reference answers.",
     ),
-    "reference": click.option(
-        "--reference",
-        type=FILE,
-        metavar="MODEL.onnx",
-        help="A model whose answers stand in for the ground truth.",
-    ),
+    "reference": reference_option,
     "signer": click.option(
         "--signer",
         metavar="KEY",
@@ -97,19 +87,10 @@ CIRCUIT = (*READING, "images", "agreement")
 def policy_options(*names: str) -> Callable[[_Command], _Command]:
     """Add these options and pass one `policy_for` instead of them."""
 
-    def add(command: _Command) -> _Command:
-        @functools.wraps(command)
-        def collected(**options: Any) -> Any:
-            given = {name: options.pop(name) for name in names}
-            return command(policy_for=functools.partial(make_policy, **given), **options)
+    def make(given: dict[str, Any]) -> PolicyFor:
+        return functools.partial(make_policy, **{name: given.pop(name) for name in names})
 
-        wrapped: Any = collected
-        for name in reversed(names):
-            wrapped = _DECORATORS[name](wrapped)
-        result: _Command = wrapped
-        return result
-
-    return add
+    return gathered("policy_for", [_OPTIONS[name] for name in names], make)
 
 
 def make_policy(

@@ -12,6 +12,7 @@ import click
 
 from wmproof._base.compilation import announced
 from wmproof._base.files import check_target, write_file
+from wmproof._base.progress import progress_bars
 from wmproof.cli.options import (
     FILE,
     MEMORY,
@@ -25,7 +26,6 @@ from wmproof.cli.options import (
 )
 from wmproof.cli.output import print_json, print_verdict, warn
 from wmproof.cli.policy_options import CIRCUIT, PolicyFor, policy_options
-from wmproof.cli.progress import progress_bars
 from wmproof.keys import load_marking_key, load_public_key
 from wmproof.keys.worth import DEFAULT_HIT_RATE, sample_size
 
@@ -54,11 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="For auto: the share of triggers that the model is sure to hit.",
 )
-@click.option(
-    "--threshold",
-    type=click.IntRange(1),
-    help="Hits to claim, not as asked.",
-)
+@click.option("--threshold", type=click.IntRange(1), help="Hits to claim, not as asked.")
 @policy_options("strength", "tolerance", *CIRCUIT)
 @click.option(
     "--chunk",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from wmproof._base.files import read_file
+from wmproof._base.progress import progress_bars
 from wmproof.cli.failures import describe
 from wmproof.cli.options import FILE, json_option, public_key_option
 from wmproof.cli.output import print_json
 from wmproof.cli.policy_options import CIRCUIT, PUBLIC_KEY, PolicyFor, policy_options
-from wmproof.cli.progress import progress_bars
 from wmproof.core.checks import Verdict
 from wmproof.keys import PublicKey, load_public_key
 from wmproof.keys.check import check_public_key

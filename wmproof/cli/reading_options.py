@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from wmproof.cli.options import SHAPE, Option, gathered
 from wmproof.core.reading import LAYOUTS, PIXELS, Reading
-from wmproof.core.triggers import format_shape, parse_shape
-from wmproof.errors import InputError
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+from wmproof.core.triggers import format_shape
 
 
 def read_numbers(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
@@ -23,14 +19,7 @@ def read_numbers(_context: click.Context, option: click.Parameter, text: str | N
         raise click.BadParameter(f"{text!r} is not a list of numbers like 0.5,0.5,0.5") from None
 
 
-def _shape(_context: click.Context, option: click.Parameter, text: str | None) -> Any:
-    try:
-        return parse_shape(text) if text else None
-    except InputError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-READING: dict[str, Callable[[Any], Any]] = {
+READING: dict[str, Option] = {
     "pixels": click.option(
         "--pixels",
         type=click.Choice(PIXELS),
@@ -58,7 +47,7 @@ READING: dict[str, Callable[[Any], Any]] = {
     "picture_shape": click.option(
         "--shape",
         "picture_shape",
-        callback=_shape,
+        type=SHAPE,
         metavar="CxHxW",
         help="Of a picture, or 30 for a row of 30 numbers, where the file leaves it open.",
     ),
@@ -88,16 +77,4 @@ def as_options(reading: Reading) -> list[str]:
     return words + (["--output", reading.output] if reading.output else [])
 
 
-def reading_options(command: _Command) -> _Command:
-    """Add the options and pass one `reading` instead of them."""
-
-    @functools.wraps(command)
-    def collected(**options: Any) -> Any:
-        reading = make_reading(options)
-        return command(reading=reading, **options)
-
-    wrapped: Any = collected
-    for add in reversed(READING.values()):
-        wrapped = add(wrapped)
-    result: _Command = wrapped
-    return result
+reading_options = gathered("reading", READING.values(), make_reading)

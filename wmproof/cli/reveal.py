@@ -14,7 +14,7 @@ from wmproof.cli.options import (
     lock_timeout_option,
     passphrase_option,
     read_signing_key,
-    signing_options,
+    signing_option,
 )
 from wmproof.cli.output import print_fields, print_json
 from wmproof.keys import bounded
@@ -35,7 +35,7 @@ from wmproof.keys import bounded
     metavar="NUMBER",
     help="Write the opening of a batch that was revealed before; spends nothing.",
 )
-@signing_options
+@signing_option
 @passphrase_option
 @lock_timeout_option
 @force_option
@@ -63,12 +63,7 @@ def reveal(
     passphrase = ask_passphrase(passphrase_file)
     if again is None:
         opening = bounded.reveal(
-            key,
-            target,
-            passphrase,
-            signing_seed=seed,
-            overwrite=force,
-            lock_timeout=lock_timeout,
+            key, target, passphrase, signing_seed=seed, overwrite=force, lock_timeout=lock_timeout
         )
     else:
         opening = bounded.reveal_again(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from wmproof._base.files import SECRET_MODE, check_target, write_file
-from wmproof.cli.options import FILE, read_signing_key, signing_options
+from wmproof.cli.options import FILE, Option, gathered, read_signing_key, signing_option
 from wmproof.cli.output import warn
 from wmproof.cli.reading_options import READING, make_reading
 from wmproof.core.reading import Reading
@@ -21,8 +20,6 @@ from wmproof.keys import VerificationKey, load_signer
 from wmproof.models import Classifier, open_model
 
 TOKEN_VARIABLE = "WMPROOF_ENDPOINT_TOKEN"  # noqa: S105 - the name of it
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -44,24 +41,7 @@ class Source:
     reading: Reading
 
 
-def suspect_options(command: _Command) -> _Command:
-    """Add the options of `Source` and pass one `source` instead of them."""
-    names = tuple(Source.__dataclass_fields__)
-
-    @functools.wraps(command)  # and with it the options that the command has already
-    def collected(**options: Any) -> Any:
-        options["reading"] = make_reading(options)
-        source = Source(**{name: options.pop(name) for name in names})
-        return command(source=source, **options)
-
-    wrapped: Any = collected
-    for add in reversed(_OPTIONS):
-        wrapped = add(wrapped)
-    result: _Command = signing_options(wrapped)
-    return result
-
-
-ENDPOINT: dict[str, Callable[[Any], Any]] = {
+ENDPOINT: dict[str, Option] = {
     "endpoint": click.option(
         "--endpoint", metavar="URL", help="Ask a server of the Open Inference Protocol."
     ),
@@ -94,6 +74,7 @@ ENDPOINT: dict[str, Callable[[Any], Any]] = {
 """What says which endpoint is asked, and how."""
 
 _OPTIONS = (
+    signing_option,
     click.argument("model", type=FILE, metavar="[MODEL.onnx]", required=False),
     *list(ENDPOINT.values())[:3],
     click.option(
@@ -113,6 +94,14 @@ _OPTIONS = (
     click.option("--force", is_flag=True, help="Replace a transcript that exists."),
     *READING.values(),
 )
+
+
+def _take_source(given: dict[str, Any]) -> Source:
+    given["reading"] = make_reading(given)
+    return Source(**{name: given.pop(name) for name in Source.__dataclass_fields__})
+
+
+suspect_options = gathered("source", _OPTIONS, _take_source)
 
 
 @dataclass(frozen=True)

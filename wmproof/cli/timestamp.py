@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmproof._base.files import check_target, read_file, write_file
+from wmproof._base.files import check_target, hash_file, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
-from wmproof.cli.output import as_text, print_fields, print_json, print_verdict
-from wmproof.errors import InputError
+from wmproof.cli.output import print_named, print_verdict
 
 if TYPE_CHECKING:
     from wmproof.publication.timestamps.ots import BlockTimestamp
@@ -99,7 +96,7 @@ def rfc3161(
         timeout=timeout,
     )
     write_file(target, token, overwrite=force)
-    _print({**_token_fields(stamp), "file": str(target)}, as_json)
+    print_named({**_token_fields(stamp), "file": str(target)}, as_json)
     return 0
 
 
@@ -123,9 +120,11 @@ def ots(
 
     target = out or Path(f"{file}.ots")
     check_target(target, overwrite=force)
-    digest = _digest(file)
+    digest = hash_file(file)
     write_file(target, stamp_digest(digest, calendars, timeout=timeout), overwrite=force)
-    _print({"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json)
+    print_named(
+        {"file_sha256": digest.hex(), "pending": list(calendars), "file": str(target)}, as_json
+    )
     return 0
 
 
@@ -154,7 +153,7 @@ def upgrade(
         "pending": list(after.pending),
         "not_asked": list(after.not_asked),
     }
-    _print(fields, as_json)
+    print_named(fields, as_json)
     if not as_json:
         words = "a block attests to it" if after.heights else "no block attests to it yet"
         print_verdict(bool(after.heights), words)
@@ -165,11 +164,7 @@ def upgrade(
 @click.argument("file", type=FILE)
 @click.option("--token", type=FILE, metavar="FILE.tsr", help="An RFC 3161 token.")
 @click.option(
-    "--roots",
-    "--tsa-roots",
-    type=FILE,
-    metavar="CA.pem",
-    help="With --token: whom to trust.",
+    "--roots", "--tsa-roots", type=FILE, metavar="CA.pem", help="With --token: whom to trust."
 )
 @_INTERMEDIATES
 @_POLICY
@@ -204,7 +199,7 @@ def verify(
         if headers is None or roots is not None or intermediates or policy is not None:
             raise click.UsageError("--ots goes with --headers, and not with options of --token")
         fields = _block_fields(_verify_ots(file, ots_path, headers, minimum_difficulty))
-    _print({"holds": True, **fields} if as_json else fields, as_json)
+    print_named({"holds": True, **fields} if as_json else fields, as_json)
     if not as_json:
         print_verdict(True, "the timestamp holds")
     return 0
@@ -219,7 +214,7 @@ def _verify_token(
     data = read_file(token, limit=TOKEN_LIMIT)
     return verify_token(
         data,
-        lambda name: _digest(file, name),
+        lambda name: hash_file(file, name),
         load_roots(roots),
         intermediates=[c for path in intermediates for c in load_roots(path)],
         policy=policy,
@@ -235,19 +230,11 @@ def _verify_ots(
 
     return verify_ots(
         read_file(ots_path or "", limit=OTS_LIMIT),
-        _digest(file),
+        hash_file(file),
         load_headers(headers),
         minimum_difficulty=difficulty or MAINNET_DIFFICULTY,
         where=str(ots_path),
     )
-
-
-def _digest(file: Path, name: str = "sha256") -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, name).digest()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
 
 
 def _token_fields(stamp: Timestamp) -> dict[str, Any]:
@@ -275,16 +262,3 @@ def _block_fields(stamp: BlockTimestamp) -> dict[str, Any]:
         "pending": list(stamp.pending),
         "unchecked_blocks": list(stamp.unchecked),
     }
-
-
-def _print(fields: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(fields)
-        return
-    print_fields(
-        {
-            name.replace("_", " "): as_text(value)
-            for name, value in fields.items()
-            if value not in (None, [])
-        }
-    )

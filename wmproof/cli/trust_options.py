@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from wmproof._base.files import read_file
-from wmproof.cli.log.options import VKEY, witness_option
-from wmproof.cli.options import FILE
+from wmproof.cli.log.options import VKEY, quorum_option, witness_option
+from wmproof.cli.options import FILE, gathered
 from wmproof.cli.policy_options import CIRCUIT, PUBLIC_KEY, PolicyFor, policy_options
 from wmproof.core.triggers import Shape
 from wmproof.errors import InputError
@@ -21,7 +21,6 @@ from wmproof.publication.log.note import VerifierKey
 from wmproof.publication.log.tlog_proof import PROOF_LIMIT
 
 _FIRST_YEAR = 1970
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 TrustFor = Callable[[Shape], Trust]
 """Trust, once the shape of the key's images is known."""
 
@@ -62,12 +61,7 @@ _OPTIONS = (
         help="The origin of a log, where it is not the name of its key.",
     ),
     witness_option,
-    click.option(
-        "--quorum",
-        type=click.IntRange(0),
-        metavar="N",
-        help="How many of the witnesses must have cosigned.  [default: all]",
-    ),
+    quorum_option,
     click.option(
         "--log-now",
         type=FILE,
@@ -110,7 +104,6 @@ _OPTIONS = (
         help="Accept a bundle that does not show this.",
     ),
 )
-_POLICY = (*PUBLIC_KEY, *CIRCUIT)
 _NAMES = (
     *("log_keys", "origins", "witnesses", "quorum", "log_now", "tsa_roots"),
     *("tsa_intermediates", "headers"),
@@ -118,19 +111,8 @@ _NAMES = (
 )
 
 
-def trust_options(command: _Command) -> _Command:
-    """Add the options and pass one `trust_for` instead of them."""
-
-    @functools.wraps(command)
-    def collected(**options: Any) -> Any:
-        given = {name: options.pop(name) for name in _NAMES}
-        return command(trust_for=functools.partial(_trust, **given), **options)
-
-    wrapped: Any = policy_options(*_POLICY)(collected)
-    for add in reversed(_OPTIONS):
-        wrapped = add(wrapped)
-    result: _Command = wrapped
-    return result
+def _take_trust(given: dict[str, Any]) -> TrustFor:
+    return functools.partial(_trust, **{name: given.pop(name) for name in _NAMES})
 
 
 def _trust(
@@ -186,3 +168,8 @@ def _headers(path: Path | None) -> dict[int, bytes]:
     from wmproof.publication.timestamps.block_headers import load_headers
 
     return load_headers(path)
+
+
+trust_options = gathered(
+    "trust_for", (*_OPTIONS, policy_options(*PUBLIC_KEY, *CIRCUIT)), _take_trust
+)

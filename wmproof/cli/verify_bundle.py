@@ -8,7 +8,7 @@ import click
 
 from wmproof._base.files import check_target, write_file
 from wmproof.cli.evidence_output import evidence_fields, print_evidence, verdict_words
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof.cli.options import FILE, class_names_option, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.cli.sheets import read_class_names
 from wmproof.cli.trust_options import TrustFor, trust_options
@@ -19,7 +19,7 @@ from wmproof.cli.trust_options import TrustFor, trust_options
 @click.argument("model", type=FILE, metavar="[MODEL.onnx]", required=False)
 @trust_options
 @click.option("--html", type=FILE, metavar="OUT.html", help="Write a report for court or counsel.")
-@click.option("--class-names", type=FILE, metavar="FILE", help="Names of the classes, one a line.")
+@class_names_option
 @force_option
 @json_option
 def verify_bundle(

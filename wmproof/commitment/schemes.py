@@ -13,10 +13,7 @@ from wmproof.commitment.sha256 import Sha256
 from wmproof.commitment.sha256_sis import Sha256Sis
 from wmproof.errors import InputError
 
-SCHEMES: dict[Scheme, CommitmentScheme] = {
-    Scheme.SHA256: Sha256(),
-    Scheme.SHA256_SIS: Sha256Sis(),
-}
+SCHEMES: dict[Scheme, CommitmentScheme] = {Scheme.SHA256: Sha256(), Scheme.SHA256_SIS: Sha256Sis()}
 
 
 def new_randomness(count: int, scheme: Scheme) -> Bytes:
@@ -57,6 +54,6 @@ def open_batch(
     """
     expected = SCHEMES[scheme].commit(messages, randomness, places, inner)
     if commitments.shape != expected.shape:
-        raise InputError(f"{len(messages)} messages, but commitments of shape {commitments.shape}")
+        raise InputError(f"{len(messages)} messages have no commitments of {commitments.shape}")
     pairs = zip(expected, commitments, strict=True)
     return np.array([hmac.compare_digest(a.tobytes(), b.tobytes()) for a, b in pairs], dtype=bool)

@@ -120,7 +120,7 @@ def directions(
     if count < 1 or group < 1 or size > MAX_TRIGGERS or not (math.isfinite(shift) and shift > 0):
         raise InputError(f"{count} groups of {group} pictures, moved by {shift}, cannot be drawn")
     if size * math.prod(images.shape[1:]) > MAX_SET_BYTES:
-        raise InputError(f"{size} triggers are over {MAX_SET_BYTES} bytes")
+        raise InputError(f"{size} triggers take more than {MAX_SET_BYTES} bytes")
     white = whitening(images)
     drawn = []
     for _ in range(count):

@@ -28,11 +28,7 @@ def draw_abstract(seed: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     height, width = shape[-2:]
     channels = shape[0] if len(shape) == 3 else 1
     scale = max(height, width)
-    y, x = np.meshgrid(
-        _centred(height, scale),
-        _centred(width, scale),
-        indexing="ij",
-    )
+    y, x = np.meshgrid(_centred(height, scale), _centred(width, scale), indexing="ij")
     canvas = _blend(_colour(rng, channels), _colour(rng, channels), _ground(rng, x, y))
     soft = np.float32(0.7 / scale)
     for _ in range(rng.integers(3, 7)):

@@ -70,25 +70,6 @@ PLAIN = {
 }
 """Sentences without a final full stop, by the name of the check."""
 
-PLAIN_ALREADY = frozenset(
-    {
-        *(
-            "hits",
-            "threshold",
-            "sample",
-            "strength",
-            "signature",
-            "session",
-            "key",
-            "model",
-            "claim",
-            "log",
-        ),
-        *("timestamp", "timestamp-subject", "files", "publication", "order", "clock", "proof"),
-    }
-)
-"""Checks whose own words are plain."""
-
 
 def plain_reason(check: str, what: str) -> str:
     """Return the reason of a check that failed, for everybody."""

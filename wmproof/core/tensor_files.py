@@ -58,7 +58,8 @@ def read_tensors(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
         if not isinstance(member, np.ndarray) and not (name == "labels" and member is None):
             raise InputError(f"holds `{name}` that is no NumPy array", where=where)
     if labels is not None and (labels.shape != images.shape[:1] or labels.dtype.kind not in "iu"):
-        raise InputError(f"holds labels {labels.dtype} {labels.shape}", where=where)
+        found = f"holds labels of type {labels.dtype} and shape {labels.shape}"
+        raise InputError(f"{found}, and not one whole number an item", where=where)
     return images, None if labels is None else labels.astype(np.int64)
 
 

@@ -29,6 +29,7 @@ MAX_TRIGGERS = 2**16
 MAX_CLASSES = 2**24
 MAX_IMAGE_BYTES = 2**26
 MAX_SET_BYTES = 2**31
+_MOST_PICTURES = 4096
 
 Shape = tuple[int, ...]
 
@@ -149,7 +150,7 @@ def name_coins(group: int) -> str:
 def check_classes(classes: int) -> None:
     """Raise InputError unless `classes` is a number of classes that keys can carry."""
     if not 2 <= classes <= MAX_CLASSES:
-        raise InputError(f"{classes} classes; a key needs 2 to {MAX_CLASSES}")
+        raise InputError(f"a key has 2 to {MAX_CLASSES} classes, not {classes}")
 
 
 def check_shape(shape: Shape) -> None:
@@ -229,7 +230,7 @@ def noise(count: int, shape: Shape) -> NDArray[np.uint8]:
 def abstract(count: int, shape: Shape) -> NDArray[np.uint8]:
     """Draw abstract pictures: gradients and textures under overlapping shapes.
 
-    Parameters and result as `noise`, but rows of numbers are no pictures.
+    Parameters, result and errors as `noise`; rows of numbers, which are no pictures, are refused.
     """
     _check_picture(count, shape)
     return np.stack([draw_abstract(secrets.token_bytes(32), shape) for _ in range(count)])
@@ -271,10 +272,8 @@ def from_folder(folder: str | os.PathLike[str], count: int, shape: Shape) -> NDA
     return np.stack(images)
 
 
-def task_pictures(
-    folder: str | os.PathLike[str], shape: Shape, most: int = 4096
-) -> NDArray[np.uint8]:
-    """Read the pictures in a folder and below it, cropped to `shape`: at most so many, at random.
+def task_pictures(folder: str | os.PathLike[str], shape: Shape) -> NDArray[np.uint8]:
+    """Read the pictures in a folder and below it, cropped to `shape`: 4096 at most, at random.
 
     Unlike those of `from_folder` they are no triggers, and may be alike.
 
@@ -287,7 +286,7 @@ def task_pictures(
     paths = pictures_in(Path(folder))
     if not paths:
         raise InputError("has no pictures", where=str(folder), remedy="Give a folder that has some")
-    chosen = secrets.SystemRandom().sample(paths, min(most, len(paths)))
+    chosen = secrets.SystemRandom().sample(paths, min(_MOST_PICTURES, len(paths)))
     return np.stack([_cropped(path, channels, shape) for path in chosen])
 
 
@@ -319,10 +318,10 @@ def check_count(count: int, shape: Shape) -> None:
     check_shape(shape)
     check_channels_first(shape)
     if not 1 <= count <= MAX_TRIGGERS:
-        raise InputError(f"{count} triggers; a key holds 1 to {MAX_TRIGGERS}")
+        raise InputError(f"a key holds 1 to {MAX_TRIGGERS} triggers, not {count}")
     if count * int(np.prod(shape)) > MAX_SET_BYTES:
         raise InputError(
-            f"{count} triggers of {format_shape(shape)} are over {MAX_SET_BYTES} bytes"
+            f"{count} triggers of {format_shape(shape)} take more than {MAX_SET_BYTES} bytes"
         )
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wmproof.errors import InputError, WmproofError
 from wmproof.experiments.plan import Plan
-from wmproof.experiments.runner import Watcher, finish
-from wmproof.experiments.store import Store, held, open_folder
+from wmproof.experiments.runner import Watcher, finish_named
+from wmproof.experiments.store import held, open_folder
 
 if TYPE_CHECKING:
     from wmproof.experiments.bench import Means
@@ -93,17 +92,8 @@ def _finish_remotely(
     """Do one unit where Ray puts it; what it needs has been done, or Ray would not call this."""
     import torch
 
-    from wmproof.experiments.bench import Bench
-
     torch.set_num_threads(cpus)
-    store, marks = Store(folder / plan.setting.name), plan.fingerprints()
-    found = store.read(name, marks[name])
-    if found is not None:
-        return name, float(found["seconds"])
-    (unit,) = (one for one in plan.units if one.name == name)
-    start = time.monotonic()
-    finish(unit, Bench(plan.setting, store, marks, means), marks[name])
-    return name, time.monotonic() - start
+    return name, finish_named(plan, name, folder, means)
 
 
 def _await(ray: Any, pending: list[Any], watcher: Watcher | None) -> None:

@@ -86,8 +86,7 @@ def _changed(name: str, setting: Setting) -> tuple[Recipe, KeySpec]:
     }
     if what in ("perturbed", "perturbed at random"):
         direction: Direction = "adversarial" if what == "perturbed" else "random"
-        # By 0 triggers only weigh more, which is the control of both.
-        perturbation = Perturbation(float(number) or 1e-9, direction=direction)
+        perturbation = Perturbation(float(number), direction=direction)
         changes[name] = (replace(recipe, perturbation=perturbation), key)
     if what == "directions":
         family = KeySpec(_DIRECTIONS * GROUP, public=False, pictures="directions", group=GROUP)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from wmproof.experiments.findings import Results, rows_of
-from wmproof.experiments.plan import Plan
+from wmproof.experiments.findings import rows_of
+from wmproof.experiments.seeds import Runs, Spread, spread
 from wmproof.experiments.tables import table
 
-Runs = Sequence[tuple[Plan, Results]]
-Cells = dict[str, list[Mapping[str, Any]]]
+Row = Mapping[str, Any]
 
 
-def families(runs: Runs) -> dict[str, Runs]:
-    """Group the settings that differ in their seed only, by what they have in common."""
-    found: dict[str, list[tuple[Plan, Results]]] = {}
-    for plan, results in runs:
-        setting = plan.setting
-        if setting.sweeps.every_attack:
-            images = "all" if setting.data.training is None else f"{setting.data.training:,}"
-            width = "" if setting.width is None else f" of width {setting.width}"
-            name = f"{setting.network}{width}, {images} images, {setting.recipe.epochs} epochs"
-            found.setdefault(name, []).append((plan, results))
-    return dict(found)
+class Trial(NamedTuple):
+    """A network that was marked, and what an attack made of it."""
+
+    owner: Row
+    row: Row
+
+
+class Marked(NamedTuple):
+    """One kind of mark: its networks, one a seed, and the attacks on them by their names."""
+
+    own: list[Row]
+    attacks: dict[str, list[Trial]]
 
 
 def against_attacks(runs: Runs) -> str:
@@ -33,15 +33,13 @@ def against_attacks(runs: Runs) -> str:
     more; after a stroke by how many points the attack changed the test accuracy.
     """
     marked = _marked(runs)
-    attacks = list(dict.fromkeys(name for cells in marked.values() for name in cells if name))
+    attacks = list(dict.fromkeys(name for one in marked.values() for name in one.attacks))
     free = [row["test_accuracy"] for row in _innocents(runs)]
     base = sum(free) / len(free) if free else None
     rows = []
-    for owner, cells in marked.items():
-        own = cells.get("", [])
-        start = _mean(row["test_accuracy"] for row in own)
-        line = [owner, str(len(own)), _points(own, base), _bits(own)]
-        rows.append([*line, *(_cell(cells.get(attack, []), start) for attack in attacks)])
+    for name, one in marked.items():
+        line = [name, str(len(one.own)), _points(one.own, base), _bits(one.own)]
+        rows.append([*line, *(_cell(one.attacks.get(attack, [])) for attack in attacks)])
     heads = ["mark", "seeds", "points against innocents", "own bits", *attacks]
     return table(heads, rows)
 
@@ -60,49 +58,64 @@ def innocents(runs: Runs) -> str:
     )
 
 
-def _innocents(runs: Runs) -> Iterable[Mapping[str, Any]]:
+def frontier(runs: Runs) -> dict[str, tuple[float, dict[str, Spread]]]:
+    """For each kind of mark: its points against innocents, and the bits that each attack leaves.
+
+    Empty where no innocent network is finished.
+    """
+    free = spread(100 * row["test_accuracy"] for row in _innocents(runs))
+    if free is None:
+        return {}
+    found = {}
+    for name, one in _marked(runs).items():
+        tests = Spread(tuple(100 * row["test_accuracy"] for row in one.own))
+        bits = {
+            attack: Spread(tuple(k["bits"] for t in trials for k in t.row["keys"].values()))
+            for attack, trials in one.attacks.items()
+        }
+        found[name] = (tests.mean - free.mean, bits)
+    return found
+
+
+def _innocents(runs: Runs) -> Iterable[Row]:
     for plan, results in runs:
         for unit in plan.units:
             if unit.name.startswith("Innocent ") and unit.name in results:
                 yield results[unit.name]
 
 
-def _marked(runs: Runs) -> dict[str, Cells]:
-    """Collect what the seeds gave, for each kind of mark and each attack; '' is no attack."""
-    found: dict[str, Cells] = {}
+def _marked(runs: Runs) -> dict[str, Marked]:
+    """Collect what the seeds gave, for each kind of mark."""
+    found: dict[str, Marked] = {}
     for plan, results in runs:
         for name in plan.setting.sweeps.helps:
             owner = f"FromScratch, {name}"
-            cells = found.setdefault(name, {})
+            if owner not in results:
+                continue
+            one = found.setdefault(name, Marked([], {}))
+            one.own.append(results[owner])
             for unit in plan.units:
-                if unit.name in results and (unit.name == owner or owner in unit.needs):
-                    attack = unit.name.removeprefix(owner).removeprefix("-")
-                    cells.setdefault(attack, []).extend(rows_of(results[unit.name]))
-    return {name: cells for name, cells in found.items() if cells}
+                if unit.name in results and owner in unit.needs:
+                    trials = one.attacks.setdefault(unit.name.removeprefix(f"{owner}-"), [])
+                    trials += (Trial(results[owner], row) for row in rows_of(results[unit.name]))
+    return found
 
 
-def _bits(rows: Sequence[Mapping[str, Any]]) -> str:
-    values = [key["bits"] for row in rows for key in row["keys"].values()]
-    if not values:
+def _bits(rows: Sequence[Row]) -> str:
+    found = spread(key["bits"] for row in rows for key in row["keys"].values())
+    return "-" if found is None else found.text(".0f")
+
+
+def _cell(trials: Sequence[Trial]) -> str:
+    if not trials:
         return "-"
-    text = f"{sum(values) / len(values):.0f}"
-    return text if len(values) == 1 else f"{text} ({min(values):.0f} to {max(values):.0f})"
+    changes = (one.row["test_accuracy"] - one.owner["test_accuracy"] for one in trials)
+    change = 100 * sum(changes) / len(trials)
+    return f"{_bits([one.row for one in trials])} / {change:+.1f}"
 
 
-def _cell(rows: Sequence[Mapping[str, Any]], start: float) -> str:
-    if not rows:
+def _points(rows: Sequence[Row], base: float | None) -> str:
+    if base is None:
         return "-"
-    return f"{_bits(rows)} / {100 * (_mean(row['test_accuracy'] for row in rows) - start):+.1f}"
-
-
-def _points(rows: Sequence[Mapping[str, Any]], base: float | None) -> str:
-    if base is None or not rows:
-        return "-"
-    values = [100 * (row["test_accuracy"] - base) for row in rows]
-    text = f"{sum(values) / len(values):+.2f}"
-    return text if len(values) == 1 else f"{text} ({min(values):+.2f} to {max(values):+.2f})"
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known) if known else 0.0
+    found = spread(100 * (row["test_accuracy"] - base) for row in rows)
+    return "-" if found is None else found.text("+.2f")

@@ -101,9 +101,9 @@ def _piracy(name: str, setting: Setting, recipe: Recipe) -> Iterator[Unit]:
         yield fine_tuning_unit(name, method, 3, setting.recipe.at_last_rate(), keys)
 
 
-def key_unit(name: str, key: KeySpec, item: int = 0) -> Unit:
+def key_unit(name: str, key: KeySpec) -> Unit:
     """Make a key."""
-    return Unit(name, "key", item, key.fields())
+    return Unit(name, "key", 0, key.fields())
 
 
 def mark_unit(name: str, item: int, recipe: Recipe, key: str) -> Unit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wmproof.core.policy import DEFAULT_STRENGTH
+from wmproof.experiments import marks, seeds
 from wmproof.experiments.data import classes_of
 from wmproof.experiments.findings import DEAD_BITS, Results, attacked
 from wmproof.experiments.plan import MARKED, Plan
@@ -93,18 +94,77 @@ def bits(plan: Plan, results: Results) -> Figure | None:
         rows = [row for other, _, row in found if other == name]
         points = [_test(row) - _test(owner) for row in rows]
         height = [float(row["keys"]["TS-Orig"]["bits"]) for row in rows]
-        colour = _COLOURS[number % len(_COLOURS)]
-        shape = _SHAPES[number // len(_COLOURS) % len(_SHAPES)]
-        axes.plot(points, height, shape, color=colour, label=name, markersize=5)
-    for level in (DEFAULT_STRENGTH, DEAD_BITS):
-        axes.axhline(level, color="#5f6368", linewidth=0.8, linestyle="--")
-        axes.text(0.01, level, f"{level} bits", va="bottom", transform=axes.get_yaxis_transform())
-    axes.axvline(0, color="#5f6368", linewidth=0.8)
+        style = _style(number) | {"linestyle": "none", "label": name, "markersize": 5}
+        axes.plot(points, height, **style)
+    _levels(axes)
     axes.set_xscale("symlog", linthresh=5)
     axes.set_xlabel("test accuracy against FromScratch's, points")
     axes.set_ylabel("bits left of TS-Orig")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
     return figure
+
+
+def bits_over_seeds(runs: seeds.Runs) -> Figure | None:
+    """Bits against points, with the least and the most of all seeds, where a tenth is lost."""
+    lines = [line for line in seeds.left(runs) if line.share.mean < 0.9]
+    if not lines:
+        return None
+    figure, axes = _figure(9.0, 4.6)
+    for number, line in enumerate(lines):
+        style = _style(number) | {"label": line.name}
+        _crossed(axes, line.points, line.bits, style)
+    _levels(axes)
+    axes.set_xlabel("test accuracy against FromScratch's, points")
+    axes.set_ylabel("bits left of TS-Orig")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="x-small")
+    return figure
+
+
+def frontier(runs: seeds.Runs) -> Figure | None:
+    """What each kind of mark costs, in points, and what each attack leaves of it, in bits."""
+    found = {name: one for name, one in marks.frontier(runs).items() if one[1]}
+    attacks = list(dict.fromkeys(name for _, bits in found.values() for name in bits))
+    if not attacks:
+        return None
+    figure, axes = _figure(8.6, 5.4)
+    for number, attack in enumerate(attacks):
+        style = _style(number) | {"label": attack}
+        for points, bits in found.values():
+            if attack in bits:
+                _crossed(axes, seeds.Spread((points,)), bits[attack], style)
+                style = style | {"label": None}
+    places = [points for points, _ in found.values()]
+    for place in places:
+        axes.axvline(place, color="#dadce0", linewidth=0.8, zorder=0)
+    axes.secondary_xaxis("top").set_xticks(
+        places, list(found), rotation=50, ha="left", rotation_mode="anchor", fontsize="x-small"
+    )
+    _levels(axes)
+    axes.set_yscale("symlog", linthresh=20)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("test accuracy against innocent networks, points")
+    axes.set_ylabel("bits left")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    return figure
+
+
+def _style(number: int) -> dict[str, Any]:
+    shape = _SHAPES[number // len(_COLOURS) % len(_SHAPES)]
+    return {"color": _COLOURS[number % len(_COLOURS)], "marker": shape}
+
+
+def _crossed(axes: Axes, across: seeds.Spread, up: seeds.Spread, style: Mapping[str, Any]) -> None:
+    """Draw a mean with bars to the least and the most, both ways."""
+    bars = [[[one.mean - min(one.values)], [max(one.values) - one.mean]] for one in (across, up)]
+    fixed: dict[str, Any] = {"linestyle": "none", "markersize": 5, "elinewidth": 0.8}
+    axes.errorbar([across.mean], [up.mean], bars[1], bars[0], **fixed, **style)
+
+
+def _levels(axes: Axes) -> None:
+    for level in (DEFAULT_STRENGTH, DEAD_BITS):
+        axes.axhline(level, color="#5f6368", linewidth=0.8, linestyle="--")
+        axes.text(0.01, level, f"{level} bits", va="bottom", transform=axes.get_yaxis_transform())
+    axes.axvline(0, color="#5f6368", linewidth=0.8)
 
 
 def encoded(figure: Figure, kind: str) -> bytes:

@@ -30,10 +30,7 @@ _SMOKE = Setting(
     transfer_epochs=5,
     attacks="smoke",
     sweeps=Sweeps(
-        capacity=(64, 256),
-        false_claims=48,
-        false_claim_epsilon=96.0,
-        helps=("larger k",),
+        capacity=(64, 256), false_claims=48, false_claim_epsilon=96.0, helps=("larger k",)
     ),
 )
 
@@ -55,9 +52,7 @@ _DESK = Setting(
     transfer_epochs=10,
     attacks="desk",
     sweeps=Sweeps(
-        capacity=(64, 512, 1024, 2048),
-        false_claims=64,
-        helps=("larger k", "mixed triggers"),
+        capacity=(64, 512, 1024, 2048), false_claims=64, helps=("larger k", "mixed triggers")
     ),
 )
 
@@ -125,29 +120,17 @@ def _orderings(change: str, seed: int) -> Setting:
     )
 
 
-def _whole(network: str, seed: int) -> Setting:
+def _whole(network: str, width: int, seed: int) -> Setting:
     """The desk with all images, the epochs that they deserve, and innocents as a control."""
-    recipe = replace(PRESETS["fast"], triggers_per_batch=16, augment=False)
-    sweeps = replace(
-        _DESK.sweeps,
-        helps=(
-            "nothing changed",
-            "longer",
-            "larger k",
-            "perturbed at random by 0.03",
-            "directions by 0.2",
-        ),
-        every_attack=True,
-        innocents=5,
-    )
+    robust = _robust(network, width, seed)
     return replace(
-        _DESK,
-        name=f"{network}-seed-{seed}",
-        data=DataSpec("fashion-mnist"),
-        network=network,
-        recipe=recipe,
-        seed=seed,
-        sweeps=sweeps,
+        robust,
+        recipe=replace(robust.recipe, epochs=20),
+        items=(1, 2, 3, 4, 5, 7),
+        target=_DESK.target,
+        transfer_epochs=_DESK.transfer_epochs,
+        attacks=_DESK.attacks,
+        sweeps=Sweeps(innocents=2),
     )
 
 
@@ -196,7 +179,9 @@ def experiment(name: str) -> tuple[Setting, ...]:
         "desk": (_DESK,),
         "orderings": tuple(_orderings(change, seed) for change in _CHANGES for seed in range(3)),
         "whole": tuple(
-            _whole(network, seed) for network in ("resnet18", "vgg11") for seed in range(3)
+            _whole(network, width, seed)
+            for network, width in (("resnet18", 16), ("lenet5", 12))
+            for seed in range(3)
         ),
         "robust": (
             *(_robust("resnet18", 16, seed) for seed in range(3)),

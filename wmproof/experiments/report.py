@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import write_files
+from wmproof._base.files import make_folder, write_files
 from wmproof.errors import InputError
-from wmproof.experiments import marks, plots, tables
+from wmproof.experiments import marks, plots, seeds, tables
 from wmproof.experiments.data import classes_of
 from wmproof.experiments.findings import Results, sentences
 from wmproof.experiments.plan import Plan
 from wmproof.experiments.store import Store, is_results, open_folder
+from wmproof.experiments.unit import hanging_together
 from wmproof.experiments.worth import judged
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _SECTIONS: tuple[tuple[str, int, Callable[[Plan, Results], str]], ...] = (
     ("1. Functionality (tables 1 and 3)", 1, tables.functionality),
@@ -34,6 +38,7 @@ _PLOTS = (
     ("pruning", 5, plots.pruning),
     ("bits", 5, plots.bits),
 )
+_RECORD = "Give the results-PRESET.json that the experiment wrote"
 
 
 def write_report(
@@ -56,8 +61,8 @@ def write_report(
     out : Path, optional
         Where the report goes; the folder of the results if absent.
     recorded : Path, optional
-        A results-PRESET.json, for the settings of which the folder has nothing; then it may also
-        be no folder of results.
+        A results-PRESET.json, for the units that hang together with none in the folder, which may
+        then also be no folder of results.
 
     Returns
     -------
@@ -78,25 +83,27 @@ def write_report(
     else:
         collected = {plan.setting.name: {} for plan in plans}
     text = {plan.setting.name: _facts(plan, collected[plan.setting.name]) for plan in plans}
-    if recorded is not None:
-        for plan in plans:
-            if not collected[plan.setting.name]:
-                text[plan.setting.name] = part = _recorded(plan, recorded)
-                collected[plan.setting.name] = part["units"]
+    names = {plan.setting.name for plan in plans}
+    before = {} if recorded is None else _read_record(recorded, names)
+    for plan in plans:
+        if recorded is not None and plan.setting.name in before:
+            part = _recorded(plan, before, recorded)
+            text[plan.setting.name] = both = _joined(plan, text[plan.setting.name], part)
+            collected[plan.setting.name] = both["units"]
     if not any(collected.values()):
         raise InputError("holds no finished unit", where=str(folder), remedy="Run it first")
     out = out or folder
     files = _page(plans, collected, preset, out)
     record = out / f"results-{preset}.json"
     if recorded is not None and record.exists() and record.samefile(recorded):
-        _check_all_kept(recorded, text)
+        _check_all_kept(recorded, before, text)
     files[record] = _json(text)
     return _written(files, out)
 
 
-def _check_all_kept(recorded: Path, text: Mapping[str, Any]) -> None:
+def _check_all_kept(recorded: Path, before: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """Refuse to replace a record by one that has fewer settings."""
-    if lost := json.loads(recorded.read_bytes()).keys() - text.keys():
+    if lost := before.keys() - text.keys():
         raise InputError(
             f"would lose its results of {', '.join(sorted(lost))}",
             where=str(recorded),
@@ -104,10 +111,37 @@ def _check_all_kept(recorded: Path, text: Mapping[str, Any]) -> None:
         )
 
 
-def _recorded(plan: Plan, path: Path) -> dict[str, Any]:
+def _joined(plan: Plan, own: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """Add what was recorded of a setting, but nothing that hangs together with a unit of its own.
+
+    Units that do share a key or a network, and those of two runs are not the same.
+    """
+    done = own["units"].keys()
+    replaced = [group for group in hanging_together(plan.units) if group & done]
+    kept = {
+        name: unit
+        for name, unit in recorded["units"].items()
+        if not any(name in group for group in replaced)
+    }
+    return {"setting": (own if done else recorded)["setting"], "units": kept | own["units"]}
+
+
+def _read_record(path: Path, settings: Set[str]) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not settings & record.keys():
+        raise InputError("is no record of these settings", where=str(path), remedy=_RECORD)
+    return record
+
+
+def _recorded(plan: Plan, record: dict[str, Any], path: Path) -> dict[str, Any]:
     """Read what a record has of a setting."""
     try:
-        part = json.loads(path.read_bytes())[plan.setting.name]
+        part = record[plan.setting.name]
         common = _said(json.loads(json.dumps(plan.setting.common())))
         found = _said(part["setting"])
         differ = [name for name in common if found.get(name, common[name]) != common[name]]
@@ -115,14 +149,9 @@ def _recorded(plan: Plan, path: Path) -> dict[str, Any]:
             name: {"results": unit["results"], "seconds": float(unit["seconds"])}
             for name, unit in part["units"].items()
         }
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"is no record of results for {plan.setting.name}",
-            where=str(path),
-            remedy="Give the results-PRESET.json that the experiment wrote",
-        ) from error
+        what = f"is no record of results for {plan.setting.name}"
+        raise InputError(what, where=str(path), remedy=_RECORD) from error
     if differ:
         raise InputError(f"is of another {differ[0]} than the preset's", where=str(path))
     return {"setting": part["setting"], "units": units}
@@ -150,10 +179,37 @@ def _page(
         files |= {out / name: data for name, data in pictures.items()}
     if len(runs) > 1 and (varied := tables.varied(runs)):
         page += ["## The paper's orderings", "", varied, ""]
-    for name, family in marks.families(runs).items():
-        page += [f"## Marks against attacks: {name}", "", marks.innocents(family), ""]
-        page += [marks.against_attacks(family), ""]
+    for title, family in seeds.families(runs).items():
+        lines, pictures = _family(title, family, preset)
+        page += lines
+        files |= {out / name: data for name, data in pictures.items()}
     return {out / f"results-{preset}.md": "\n".join(page).encode(), **files}
+
+
+def _family(title: str, runs: seeds.Runs, preset: str) -> tuple[list[str], dict[str, bytes]]:
+    """What settings say together that differ in their seed only: kinds of marks, or the spread."""
+    name = runs[0][0].setting.name.partition("-seed-")[0]
+    lines = ["", marks.innocents(runs), ""]
+    if runs[0][0].setting.sweeps.every_attack:
+        lines = [f"## Marks against attacks: {title}", *lines, marks.against_attacks(runs), ""]
+        pictures = _encoded(plots.frontier(runs), f"results-{preset}-{name}-frontier")
+    elif len(runs) > 1 and "FromScratch" in runs[0][1]:
+        lines = [f"## Over seeds: {title}", *lines, seeds.accuracies(runs), ""]
+        lines += [seeds.left_table(runs), ""]
+        pictures = _encoded(plots.bits_over_seeds(runs), f"results-{preset}-{name}-bits")
+    else:
+        return [], {}
+    return [*lines, *_shown(pictures)], pictures
+
+
+def _encoded(figure: Figure | None, stem: str) -> dict[str, bytes]:
+    if figure is None:
+        return {}
+    return {f"{stem}.{kind}": plots.encoded(figure, kind) for kind in ("svg", "png")}
+
+
+def _shown(pictures: Iterable[str]) -> list[str]:
+    return [f"![{name}]({name})\n" for name in pictures if name.endswith(".svg")]
 
 
 def _json(value: Any) -> bytes:
@@ -161,10 +217,7 @@ def _json(value: Any) -> bytes:
 
 
 def _written(files: dict[Path, bytes], out: Path) -> list[Path]:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(out)) from error
+    make_folder(out)
     write_files(files, overwrite=True)
     return list(files)
 
@@ -187,8 +240,7 @@ def _draw(plan: Plan, results: Results, preset: str) -> dict[str, bytes]:
     pictures: dict[str, bytes] = {}
     for name, item, draw in _PLOTS:
         if item in plan.setting.items and (figure := draw(plan, results)) is not None:
-            stem = f"results-{preset}-{plan.setting.name}-{name}"
-            pictures |= {f"{stem}.{kind}": plots.encoded(figure, kind) for kind in ("svg", "png")}
+            pictures |= _encoded(figure, f"results-{preset}-{plan.setting.name}-{name}")
     return pictures
 
 
@@ -204,8 +256,7 @@ def _setting_page(
             section is tables.helps and plan.setting.sweeps.every_attack
         ):
             lines += [f"### {title}", "", section(plan, results), ""]
-    lines += [f"![{name}]({name})\n" for name in pictures if name.endswith(".svg")]
-    return lines
+    return [*lines, *_shown(pictures)]
 
 
 def _sizes(plan: Plan) -> str:

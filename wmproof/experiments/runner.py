@@ -33,11 +33,7 @@ class Watcher(Protocol):
 
 
 def run(
-    plans: Sequence[Plan],
-    folder: Path,
-    preset: str,
-    means: Means,
-    watcher: Watcher | None = None,
+    plans: Sequence[Plan], folder: Path, preset: str, means: Means, watcher: Watcher | None = None
 ) -> None:
     """Finish all units of these plans in this process.
 
@@ -97,3 +93,15 @@ def finish(unit: Unit, bench: Bench, mark: str) -> float:
     seconds = time.monotonic() - start
     bench.store.write(unit.name, mark, outcome.results, seconds=seconds, model=outcome.model)
     return seconds
+
+
+def finish_named(plan: Plan, name: str, folder: Path, means: Means) -> float:
+    """Do one unit of a plan, all that it needs being done, unless it is; give its seconds."""
+    from wmproof.experiments.bench import Bench
+
+    store, marks = Store(folder / plan.setting.name), plan.fingerprints()
+    found = store.read(name, marks[name])
+    if found is not None:
+        return float(found["seconds"])
+    (unit,) = (one for one in plan.units if one.name == name)
+    return finish(unit, Bench(plan.setting, store, marks, means), marks[name])

@@ -80,3 +80,14 @@ def with_needs(units: Sequence[Unit], wanted: set[str]) -> list[Unit]:
         if unit.name in kept:
             kept.update(unit.needs)
     return [unit for unit in units if unit.name in kept]
+
+
+def hanging_together(units: Sequence[Unit]) -> list[set[str]]:
+    """Part units into the groups within which each needs, or is needed by, another."""
+    groups: list[set[str]] = []
+    for unit in units:
+        own = {unit.name, *unit.needs}
+        joined = [group for group in groups if group & own]
+        groups = [group for group in groups if not group & own]
+        groups.append(own.union(*joined))
+    return groups

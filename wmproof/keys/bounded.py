@@ -7,13 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wmproof._base.files import (
-    SECRET_MODE,
-    check_target,
-    read_file,
-    reserved,
-    write_file,
-)
+from wmproof._base.files import SECRET_MODE, check_target, read_file, reserved, write_file
 from wmproof._base.locks import LOCK_TIMEOUT, locked
 from wmproof.errors import InputError
 from wmproof.keys.batch import BatchOpening

@@ -21,7 +21,13 @@ PathLike = str | os.PathLike[str]
 
 
 def load_marking_key(path: Source, passphrase: str) -> MarkingKey:
-    """Read and decrypt a marking key, a file or its content.
+    """Read and decrypt a marking key.
+
+    Parameters
+    ----------
+    path : path or bytes
+        The file, or its content.
+    passphrase : str
 
     Raises
     ------
@@ -46,6 +52,17 @@ def save_marking_key(
 ) -> None:
     """Encrypt and write a marking key, readable by its owner only.
 
+    Parameters
+    ----------
+    path : path
+    key : MarkingKey
+    passphrase : str
+        Not empty.
+    cost : KdfCost
+        Of each guess of the passphrase.
+    overwrite : bool
+        Whether a file of this name may be replaced.
+
     Raises
     ------
     PassphraseError
@@ -58,7 +75,12 @@ def save_marking_key(
 
 
 def load_verification_key(path: Source) -> VerificationKey:
-    """Read a verification key, a file or its content, also out of a public key's.
+    """Read a verification key, also out of a public key.
+
+    Parameters
+    ----------
+    path : path or bytes
+        The file, or its content; hostile.
 
     Raises
     ------
@@ -75,9 +97,9 @@ def load_verification_key(path: Source) -> VerificationKey:
 
 
 def load_public_key(path: Source) -> PublicKey:
-    """Read a public key, a file or its content; nothing is verified yet.
+    """Read a public key; nothing is verified yet.
 
-    Errors as `load_verification_key`.
+    Parameters and errors as `load_verification_key`.
     """
     data, where = read_source(path, limit=FILE_LIMIT, name="public key")
     _reject_marking_key(data, where)
@@ -91,9 +113,14 @@ def load_public_key(path: Source) -> PublicKey:
 
 
 def load_batch_opening(path: Source, key: VerificationKey) -> BatchOpening:
-    """Read the opening of a batch of `key`, a file or its content.
+    """Read the opening of a batch; nothing but its membership is verified yet.
 
-    Nothing but its membership is verified yet.
+    Parameters
+    ----------
+    path : path or bytes
+        The file, or its content; hostile.
+    key : VerificationKey
+        As it was published.
 
     Raises
     ------
@@ -112,6 +139,13 @@ def save_published(
     path: PathLike, item: VerificationKey | PublicKey | BatchOpening, *, overwrite: bool = False
 ) -> None:
     """Write a file that is meant for everyone.
+
+    Parameters
+    ----------
+    path : path
+    item : VerificationKey, PublicKey or BatchOpening
+    overwrite : bool
+        Whether a file of this name may be replaced.
 
     Raises
     ------

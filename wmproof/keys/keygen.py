@@ -190,7 +190,7 @@ def _generate(
     check_distinct(images, group=group)
     count = len(images)
     if labels is not None and (label_mode is LabelMode.DERIVED or reference is not None):
-        raise InputError("labels can be chosen for secret labels without a reference only")
+        raise InputError("only secret labels without a reference can be chosen")
     if label_mode is LabelMode.SECRET and labels is None:
         labels = _draw_labels(images, classes, reference)
     key_id, randomness = new_key_id(), new_randomness(count, scheme)

@@ -16,12 +16,7 @@ from wmproof.keys.batch import BatchOpening
 from wmproof.keys.opening import OpenedTriggers, read_opened_triggers
 from wmproof.keys.public_key import PublicKey
 from wmproof.keys.signature import SEED_BYTES
-from wmproof.keys.verification_key import (
-    KeyKind,
-    LabelMode,
-    VerificationKey,
-    read_verification_key,
-)
+from wmproof.keys.verification_key import KeyKind, LabelMode, VerificationKey, read_verification_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +138,7 @@ class MarkingKey:
         """
         if self.kind is not KeyKind.PUBLIC:
             raise InputError(
-                f"a {self.kind.name.lower()} key has no public key",
-                remedy="Make one with pkeygen",
+                f"a {self.kind.name.lower()} key has no public key", remedy="Make one with pkeygen"
             )
         indices = self.verification_key.opened_indices()
         return PublicKey(self.verification_key, self.opened.select(indices))

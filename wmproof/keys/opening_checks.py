@@ -129,11 +129,7 @@ class GroundTruth:
 
 
 def check_ground_truth(
-    key: VerificationKey,
-    opened: OpenedTriggers,
-    reference: Classifier | None,
-    *,
-    forgiven: int = 0,
+    key: VerificationKey, opened: OpenedTriggers, reference: Classifier | None, *, forgiven: int = 0
 ) -> GroundTruth:
     """Step 1 of Verify: every T_L,i != f(t_i).
 

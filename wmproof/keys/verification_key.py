@@ -278,7 +278,7 @@ def _check_scheme(version: int, scheme: Scheme, group: int, mode: LabelMode) -> 
 
 def _check_size(kind: KeyKind, size: int, batches: int, group: int) -> None:
     if not 1 <= size <= MAX_TRIGGERS:
-        raise InputError(f"{size} triggers; a key holds 1 to {MAX_TRIGGERS}")
+        raise InputError(f"a key holds 1 to {MAX_TRIGGERS} triggers, not {size}")
     if group < 1 or size % group:
         raise InputError(f"{size} triggers are no whole groups of {group}")
     coins, what = size // group, name_coins(group)

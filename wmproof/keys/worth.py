@@ -8,12 +8,7 @@ from math import floor
 
 from wmproof.core.checks import Check, check
 from wmproof.core.policy import Policy
-from wmproof.core.strength import (
-    DEFAULT_TOLERANCE,
-    chosen_label_bits,
-    required_hits,
-    strength_bits,
-)
+from wmproof.core.strength import DEFAULT_TOLERANCE, chosen_label_bits, required_hits, strength_bits
 from wmproof.errors import InputError
 from wmproof.keys.verification_key import KeyKind, LabelMode, VerificationKey
 

@@ -19,13 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wmproof._base.files import Source, read_file, read_open
 from wmproof.errors import FormatError, InputError
-from wmproof.models.onnx_checks import (
-    MODEL_LIMIT,
-    check_model,
-    check_pools,
-    check_text,
-    messages,
-)
+from wmproof.models.onnx_checks import MODEL_LIMIT, check_model, check_pools, check_text, messages
 from wmproof.models.strict import inlined
 
 if TYPE_CHECKING:

@@ -187,11 +187,7 @@ def _shape(layout: str, own: Sequence[int | None], wanted: Shape | None) -> Shap
     if layout == "flat" or any(size is None or size < 1 for size in own):
         return None
     sizes = tuple(size for size in own if size is not None)
-    return {
-        "NCHW": sizes,
-        "NHWC": (*sizes[2:], *sizes[:2]),
-        "NHW": (1, *sizes),
-    }[layout]
+    return {"NCHW": sizes, "NHWC": (*sizes[2:], *sizes[:2]), "NHW": (1, *sizes)}[layout]
 
 
 def _unfitting(declared: Sequence[int | None], wanted: Shape | None, where: str) -> InputError:

@@ -18,11 +18,6 @@ _RECURSION = "has functions that call themselves, or each other too deeply"
 def check_model(model: Any, where: str) -> None:
     """Refuse a model that is too large once its functions are put in.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-    where : str
-
     Raises
     ------
     InputError

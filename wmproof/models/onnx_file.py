@@ -187,7 +187,7 @@ def run_both(
     return output, values.reshape(output.shape)
 
 
-def open_onnx(
+def open_model(
     path: Source,
     *,
     input_shape: Shape | None = None,
@@ -195,7 +195,27 @@ def open_onnx(
     pixels: str = "raw",
     reading: Reading | None = None,
 ) -> OnnxClassifier:
-    """Open an ONNX file; parameters and errors as `OnnxClassifier`."""
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : path or bytes
+        An ONNX file, or its content; see `OnnxClassifier` for what it must take and return. Of a
+        path the files of weights that it names are read too.
+    input_shape : tuple of int, optional
+        Of the images that will be asked about, where that is known.
+    batch : int
+        Images in one call where the file leaves N open.
+    pixels : str
+        What a float model takes: 'raw' for 0 to 255, 'unit' for 0 to 1.
+    reading : Reading, optional
+        That and all else that the file does not say.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no ONNX model, or is no classifier of images.
+    """
     file = model_file(path, "model")
     return OnnxClassifier(
         file, input_shape=input_shape, batch=batch, pixels=pixels, reading=reading
@@ -270,6 +290,8 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Bytes can be an ONNX file and one of the runtime's own format, which is another model.
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    # Else sums of int8 products saturate on processors that add them up in 16 bits.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
     providers = [name for name in preferred if name in available]

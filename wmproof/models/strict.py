@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from wmproof.errors import InputError
+from wmproof.models.onnx_checks import messages
 
 if TYPE_CHECKING:
     import onnx
@@ -19,6 +20,12 @@ MAIN_DOMAINS = frozenset({"", "ai.onnx"})
 # Domains whose operators ONNX Runtime brings along, whatever a file's functions say.
 _BUILT_IN = ("ai.onnx", "com.microsoft", "com.ms", "org.pytorch.aten")
 _OLDEST = 7  # ONNX Runtime promises nothing for older operator sets
+# What is on or off; a runtime may take another number for either, and does for `ceil_mode`.
+_FLAGS = frozenset(
+    {"allowzero", "antialias", "ceil_mode", "channels_last", "count_include_pad", "exclude_outside"}
+    | {"fmod", "keepdims", "noop_with_empty_axes", "saturate", "select_last_index", "storage_order"}
+    | {"training_mode", "transA", "transB", "upper"}
+)
 _EXPORT = "Export the model again with a current exporter"
 
 
@@ -28,12 +35,28 @@ def check_one_reading(model: onnx.ModelProto) -> None:
     Raises
     ------
     InputError
-        It has such names, domains or functions.
+        It has such names, domains, functions or truth values.
     """
     check_functions(model)
     _check_names(model.graph)
+    _check_truth(model)
     for node in _nodes([model.graph, *model.functions]):
         _once(f"node {node.name or node.op_type}", (a.name for a in node.attribute), "attribute")
+
+
+def check_flags(model: onnx.ModelProto) -> None:
+    """Look for flags that are neither on nor off, in a model whose functions are put in.
+
+    Raises
+    ------
+    InputError
+        There is one.
+    """
+    for node in _nodes([model.graph]):
+        for attribute in node.attribute:
+            if attribute.name in _FLAGS and attribute.i not in {0, 1}:
+                where = f"node {node.name or node.op_type}"
+                raise _refuse(f"has {attribute.name} = {attribute.i}, which is 0 or 1", where)
 
 
 def check_functions(model: onnx.ModelProto) -> None:
@@ -125,6 +148,17 @@ def _check_names(graph: onnx.GraphProto) -> None:
     known = [v.name for v in graph.input]
     known += [t.name for t in graph.initializer if t.name not in set(known)]
     _once("ONNX model", [*known, *(n for node in graph.node for n in node.output if n)], "tensor")
+
+
+def _check_truth(model: onnx.ModelProto) -> None:
+    """A truth value of 256 is true, and false in one byte."""
+    import onnx
+
+    for tensor in messages(model):
+        if isinstance(tensor, onnx.TensorProto) and tensor.data_type == onnx.TensorProto.BOOL:
+            values = {*tensor.raw_data, *tensor.int32_data}
+            if not values <= {0, 1}:
+                raise _refuse("has truth values other than 0 and 1", f"tensor {tensor.name}")
 
 
 def _once(where: str, names: Iterable[str], what: str) -> None:

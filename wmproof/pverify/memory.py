@@ -114,13 +114,7 @@ def _plans(
     for bits in allowed if chunk_bits is None else [chunk_bits]:
         try:
             statement = ClaimStatement(
-                circuit,
-                key,
-                1,
-                context=bytes(32),
-                chunk_bits=bits,
-                inner=None,
-                triggers=triggers,
+                circuit, key, 1, context=bytes(32), chunk_bits=bits, inner=None, triggers=triggers
             )
         except InputError as error:
             refused = error  # more to count in one instance than the field can; smaller ones may do

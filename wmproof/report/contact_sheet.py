@@ -72,6 +72,19 @@ def contact_sheet(
 ) -> ContactSheet:
     """Draw triggers with their labels; of a secret key's, only for yourself.
 
+    Parameters
+    ----------
+    triggers : TriggerSet
+        At most 2048 are drawn.
+    title : str
+    class_names : sequence of str, optional
+        Written instead of the labels' numbers; one for each class.
+
+    Returns
+    -------
+    ContactSheet
+        The bytes of a PNG file.
+
     Raises
     ------
     InputError
@@ -128,7 +141,7 @@ def _draw(
 ) -> ContactSheet:
     classes = triggers.classes
     if class_names is not None and len(class_names) != classes:
-        raise InputError(f"{len(class_names)} class names for {classes} classes")
+        raise InputError(f"there are {len(class_names)} class names for {classes} classes")
     if not is_picture(triggers.image_shape):
         return _draw_rows(triggers, indices, title, subtitle, class_names, coincide)
     from PIL import Image, ImageDraw

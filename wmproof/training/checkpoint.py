@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from wmproof._base.files import Source, read_source, write_file
+from wmproof._base.files import Source, make_folder, read_source, write_file
 from wmproof.errors import FormatError, InputError
 
 _FORMAT = "wmproof-training-1"
 _LIMIT = 1 << 34
+_EVERY_SECONDS = 30.0  # how much work an unannounced end may cost
 
 
 class Checkpoint:
@@ -25,8 +26,6 @@ class Checkpoint:
         Made if it does not exist.
     fingerprint : str
         Tells this run (data, triggers, recipe, seed, first weights) from all others.
-    every_seconds : float
-        How much work an unannounced end may cost.
 
     Raises
     ------
@@ -34,19 +33,15 @@ class Checkpoint:
         The folder cannot be made.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, *, every_seconds: float = 30.0) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        make_folder(folder)
         self.path = folder / "training.ckpt"
         self._fingerprint = fingerprint
-        self._every_seconds = every_seconds
         self._last = time.monotonic()
 
     def due(self) -> bool:
         """Tell whether it is time to save again."""
-        return time.monotonic() - self._last >= self._every_seconds
+        return time.monotonic() - self._last >= _EVERY_SECONDS
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the file; the old one stays if this fails.

@@ -98,7 +98,7 @@ def export_for_claims(
     """
     if len(shape) != 3 or len(mean) != shape[0] or len(std) != shape[0]:
         raise InputError(
-            f"{len(mean)} means and {len(std)} deviations for images of {shape}",
+            f"there are {len(mean)} means and {len(std)} deviations for images of {shape}",
             remedy="Give shape=(C, H, W) and one mean and one deviation a channel",
         )
     names = tuple(EXPORTERS) if exporter == "auto" else (exporter,)

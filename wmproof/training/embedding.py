@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -179,32 +179,24 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+@dataclass
 class _Setup:
     """Checks what the caller gave and brings it into the loop's form."""
 
-    def __init__(
-        self,
-        start: Start,
-        recipe: Recipe,
-        test: Dataset[Any] | None,
-        normalization: Normalization | None,
-        seed: int,
-        device: str,
-        workers: int,
-        checkpoint: PathLike | None,
-        progress: Progress | None,
-    ) -> None:
-        if start not in ("scratch", "pretrained"):
-            raise InputError(f"there is no start {start!r}", where="start")
-        self._start = start
-        self._recipe = recipe
-        self._test = test
-        self._normalization = normalization
-        self._seed = seed
-        self._device = choose_device(device)
-        self._workers = workers
-        self._checkpoint = checkpoint
-        self._progress = progress
+    start: Start
+    recipe: Recipe
+    test: Dataset[Any] | None
+    normalization: Normalization | None
+    seed: int
+    device: str
+    workers: int
+    checkpoint: PathLike | None
+    progress: Progress | None
+
+    def __post_init__(self) -> None:
+        if self.start not in ("scratch", "pretrained"):
+            raise InputError(f"there is no start {self.start!r}", where="start")
+        self._device = choose_device(self.device)
 
     def train(
         self,
@@ -214,7 +206,7 @@ class _Setup:
         objective: Objective | None = None,
     ) -> TrainingResult:
         """Train with the caller's random state set aside."""
-        with seeded_globals(stream(self._seed, "setup")):
+        with seeded_globals(stream(self.seed, "setup")):
             return self._train(model, dataset, triggers, objective)
 
     def _train(
@@ -226,10 +218,10 @@ class _Setup:
     ) -> TrainingResult:
         check_dataset(dataset)
         check_trainable(model)
-        normalization = self._normalization or measure_normalization(dataset)
+        normalization = self.normalization or measure_normalization(dataset)
         network = copy.deepcopy(model)
-        if self._start == "scratch":
-            reinitialize(network, self._seed)
+        if self.start == "scratch":
+            reinitialize(network, self.seed)
         normalized = Normalized(network, normalization).to(self._device)
         normalized.to(memory_format=torch.channels_last)
         image, _ = as_pair(dataset[0], 0)
@@ -237,23 +229,23 @@ class _Setup:
         source = source_of(
             dataset,
             self._device,
-            self._seed,
-            workers=self._workers,
-            augmented=self._recipe.augment,
+            self.seed,
+            workers=self.workers,
+            augmented=self.recipe.augment,
             classes=classes,
         )
-        run = Run(normalized, source, self._recipe, self._seed)
+        run = Run(normalized, source, self.recipe, self.seed)
         if objective is not None:
             run = replace(run, objective=objective)
         if triggers is not None:
             run = replace(run, triggers=self._trigger_examples(triggers, image, classes))
-            tilt = self._recipe.tilt if triggers.group > 1 else None
+            tilt = self.recipe.tilt if triggers.group > 1 else None
             if tilt is not None:
                 tilted = self._tilted(triggers, dataset, normalization, tilt)
                 run = replace(run, objective=tilted)
-        if self._test is not None:
-            run = replace(run, test=_check_labels(read_all(self._test), classes))
-        history = fit(run, checkpoint=self._open_checkpoint(run), progress=self._progress)
+        if self.test is not None:
+            run = replace(run, test=_check_labels(read_all(self.test), classes))
+        history = fit(run, checkpoint=self._open_checkpoint(run), progress=self.progress)
         return TrainingResult(network.cpu().eval(), normalization, history)
 
     def _trigger_examples(self, triggers: TriggerSet, image: Tensor, classes: int) -> Examples:
@@ -273,11 +265,7 @@ class _Setup:
         return images.to(self._device), labels.to(self._device)
 
     def _tilted(
-        self,
-        triggers: TriggerSet,
-        dataset: Dataset[Any],
-        normalization: Normalization,
-        tilt: Tilt,
+        self, triggers: TriggerSet, dataset: Dataset[Any], normalization: Normalization, tilt: Tilt
     ) -> Objective:
         from wmproof.training.tilt import TiltedLoss
 
@@ -286,13 +274,13 @@ class _Setup:
                 "keyed directions are embedded with a data set in memory",
                 remedy="Give a PixelDataset of uint8 images",
             )
-        recipe, images = self._recipe, dataset.images.numpy()
+        recipe, images = self.recipe, dataset.images.numpy()
         return TiltedLoss(triggers, images, normalization, tilt, recipe.triggers_per_batch)
 
     def _open_checkpoint(self, run: Run) -> Checkpoint | None:
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             return None
-        return Checkpoint(Path(self._checkpoint), _fingerprint(run))
+        return Checkpoint(Path(self.checkpoint), _fingerprint(run))
 
 
 def check_trainable(model: nn.Module) -> None:
@@ -339,7 +327,7 @@ def _count_classes(model: Normalized, image: Tensor) -> int:
 def _check_labels(examples: Examples, classes: int) -> Examples:
     highest = int(examples[1].max())
     if highest >= classes:
-        raise InputError(f"the data has class {highest}, the model only {classes} classes")
+        raise InputError(f"the data has class {highest}, and the model only has {classes} classes")
     return examples
 
 

@@ -178,12 +178,7 @@ def _silence() -> Iterator[None]:
 
 
 def _forget_source(message: Any) -> None:
-    """Take away stack traces: paths of this machine, and lines of the owner's program.
-
-    Parameters
-    ----------
-    message : google.protobuf.message.Message
-    """
+    """Take away stack traces: paths of this machine, and lines of the owner's program."""
     for field, value in message.ListFields():
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)

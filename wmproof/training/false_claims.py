@@ -83,10 +83,6 @@ def forge_triggers(
     epsilon, steps, shift, seed
         As `transferable_examples`.
 
-    Returns
-    -------
-    Forgery
-
     Raises
     ------
     InputError
@@ -191,7 +187,7 @@ def _best(
     order = certainty.argsort(descending=True, stable=True)
     _, first = np.unique(examples[order].flatten(1).numpy(), axis=0, return_index=True)
     if len(first) < count:
-        raise InputError(f"of the examples only {len(first)} are different, {count} are needed")
+        raise InputError(f"only {len(first)} of the examples are different, and {count} are needed")
     order = order[torch.from_numpy(np.sort(first))]
     taken: Counter[tuple[int, int]] = Counter()
     turns = []

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from wmproof.core.shown import Report
 from wmproof.errors import InputError, WmproofError
@@ -185,25 +186,21 @@ def fit(
     return tuple(position.history)
 
 
+@dataclass
 class _Trainer:
-    def __init__(
-        self,
-        run: Run,
-        optimizer: torch.optim.SGD,
-        position: _Position,
-        checkpoint: Checkpoint | None,
-        progress: Progress | None,
-        stop: threading.Event,
-    ) -> None:
-        self.run = run
-        self.position = position
+    run: Run
+    optimizer: torch.optim.SGD
+    position: _Position
+    checkpoint: Checkpoint | None
+    progress: Progress | None
+    stop: threading.Event
+
+    def __post_init__(self) -> None:
+        run = self.run
         self.steps_per_epoch = len(self._order(0))
-        self._optimizer = optimizer
-        self._checkpoint = checkpoint
-        self._progress = progress
-        self._stop = stop
         self._clock = time.monotonic()
-        self._loss = torch.tensor(position.loss, dtype=torch.float64, device=run.model.mean.device)
+        device = run.model.mean.device
+        self._loss = torch.tensor(self.position.loss, dtype=torch.float64, device=device)
         self._rotation: TriggerRotation | None = None
         if run.triggers is not None:
             self._rotation = TriggerRotation(
@@ -215,7 +212,7 @@ class _Trainer:
         self.run.model.train()
         while len(self.position.history) < self.run.recipe.epochs:
             self._finish_epoch()
-        if self._checkpoint is not None:
+        if self.checkpoint is not None:
             self._save()
             self._end_if_asked()
 
@@ -228,8 +225,8 @@ class _Trainer:
         order = self._order(epoch)[first - epoch * self.steps_per_epoch :]
         for images, labels in self.run.source.batches(order, first):
             self._learn(images, labels)
-            if self._progress is not None:
-                self._progress.step()
+            if self.progress is not None:
+                self.progress.step()
             self._save_or_stop()
         self._close_epoch(epoch)
 
@@ -243,26 +240,28 @@ class _Trainer:
             triggers = model.normalize(self.run.triggers[0][chosen])
             inputs = torch.cat([inputs, triggers])
             labels = torch.cat([labels, self.run.triggers[1][chosen]])
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss = self.run.objective(model.network, inputs, labels)
-        torch.autograd.backward(loss)
-        self._guard(inputs, labels)
-        self._optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with _answers(model.network) as answers:
+            loss = self.run.objective(model.network, inputs, labels)
+        second = self._second_loss(answers, inputs, labels)
+        torch.autograd.backward(loss if second is None else loss + second)
+        self.optimizer.step()
         self._loss += loss.detach() * len(labels)
         self.position.seen += len(labels)
         self.position.step += 1
 
-    def _guard(self, inputs: Tensor, labels: Tensor) -> None:
-        """Add the gradient of the loss on the batch's triggers at perturbed weights."""
+    def _second_loss(self, answers: list[Tensor], inputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Give the loss on the batch's triggers once more: of the last answers, or near by."""
         recipe, steps = self.run.recipe, self.steps_per_epoch * self.run.recipe.epochs
-        if self._rotation is None or recipe.perturbation is None:
-            return
-        if recipe.perturbs(self.position.step, steps):
-            k = len(self._rotation.indices(self.position.step))
-            loss = perturbed_loss(self.run.model.network, inputs, labels, k, recipe.perturbation)
-            torch.autograd.backward(loss)
+        more, step = recipe.perturbation, self.position.step
+        if self._rotation is None or more is None or not recipe.perturbs(step, steps):
+            return None
+        k = len(self._rotation.indices(step))
+        if more.size == 0:
+            return more.weight * cross_entropy(answers[-1][-k:], labels[-k:])
+        return perturbed_loss(self.run.model.network, inputs, labels, k, more)
 
     def _rate(self, step: int) -> float:
         return self.run.recipe.rate(step, self.steps_per_epoch * self.run.recipe.epochs)
@@ -288,8 +287,8 @@ class _Trainer:
         self._loss.zero_()
         position.seen = 0
         _log.info("%s", record)
-        if self._progress is not None:
-            self._progress.epoch(record)
+        if self.progress is not None:
+            self.progress.epoch(record)
 
     def _read_clock(self) -> None:
         now = time.monotonic()
@@ -297,32 +296,43 @@ class _Trainer:
         self._clock = now
 
     def _save_or_stop(self) -> None:
-        if self._checkpoint is None or not (self._stop.is_set() or self._checkpoint.due()):
+        if self.checkpoint is None or not (self.stop.is_set() or self.checkpoint.due()):
             return
         self._save()
         self._end_if_asked()
 
     def _end_if_asked(self) -> None:
-        if self._checkpoint is not None and self._stop.is_set():
+        if self.checkpoint is not None and self.stop.is_set():
             steps = self.steps_per_epoch * self.run.recipe.epochs
             raise TrainingInterruptedError(
                 f"interrupted after {self.position.step} of {steps} steps; all of it is saved",
-                where=str(self._checkpoint.path),
+                where=str(self.checkpoint.path),
                 remedy="Repeat the same command to go on from there",
             )
 
     def _save(self) -> None:
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             return
         self._read_clock()
         self.position.loss = float(self._loss)
-        self._checkpoint.save(
+        self.checkpoint.save(
             {
                 "model": self.run.model.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
                 "position": asdict(self.position),
             }
         )
+
+
+@contextlib.contextmanager
+def _answers(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Keep what the network answers meanwhile."""
+    kept: list[Tensor] = []
+    hook = network.register_forward_hook(lambda module, inputs, answer: kept.append(answer))
+    try:
+        yield kept
+    finally:
+        hook.remove()
 
 
 def _judge(model: Normalized, examples: Examples) -> float:

@@ -17,19 +17,20 @@ _LOWEST_FRACTION = 0.01
 
 @dataclass(frozen=True)
 class Perturbation:
-    """How far from the weights the triggers are to hold.
+    """A second loss on the triggers, at the weights or at others near by.
 
     Parameters
     ----------
     size : float
-        Norm of the change of each weight tensor, as a share of the tensor's own; above 0.
+        Norm of the change of each weight tensor, as a share of the tensor's own. With 0 triggers
+        only weigh more, which costs no second pass: made as the control of both directions, it
+        does as well as they (docs/robustness.md has the figures).
     weight : float
-        Of the trigger loss at the changed weights; above 0.
+        Of the mean loss on a batch's triggers there; above 0.
     start : float
         The share of the training before it begins, in [0, 1): at first there is nothing to guard.
     direction : {'random', 'adversarial'}
-        Anywhere, anew in each step; or where the trigger loss rises fastest. The first was made as
-        the second's control and did as well at half the price: docs/robustness.md has the figures.
+        Anywhere, anew in each step; or where the trigger loss rises fastest.
 
     Raises
     ------
@@ -37,16 +38,16 @@ class Perturbation:
         A value is out of its range.
     """
 
-    size: float = 0.03
+    size: float = 0.0
     weight: float = 0.5
     start: float = 0.4
     direction: Direction = "random"
 
     def __post_init__(self) -> None:
-        for name in ("size", "weight"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"must be above 0, not {value}", where=name)
+        if not (math.isfinite(self.size) and self.size >= 0):
+            raise InputError(f"must be at least 0, not {self.size}", where="size")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise InputError(f"must be above 0, not {self.weight}", where="weight")
         if not 0 <= self.start < 1:
             raise InputError(f"must be in [0, 1), not {self.start}", where="start")
         if self.direction not in get_args(Direction):
@@ -108,8 +109,7 @@ class Recipe:
     augment : bool
         Use the data set's own augmentation. Triggers are never augmented.
     perturbation : Perturbation, optional
-        Teach the triggers to the weights' neighbourhood too. A mapping of its fields will do.
-
+        Weigh triggers more, or teach them to the weights' neighbourhood. A mapping will do.
     tilt : Tilt, optional
         How keyed directions are embedded; used for keys with groups only. A mapping will do.
 
@@ -152,7 +152,7 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def perturbs(self, step: int, steps: int) -> bool:
-        """Tell whether triggers are taught to perturbed weights in step `step` out of `steps`."""
+        """Tell whether triggers have their second loss in step `step` out of `steps`."""
         return self.perturbation is not None and step >= self.perturbation.start * steps
 
     def rate(self, step: int, steps: int) -> float:

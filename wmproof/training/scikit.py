@@ -77,11 +77,7 @@ def _moved(images: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8
 
 
 def export_mlp(
-    network: MLPClassifier,
-    path: str | os.PathLike[str],
-    shape: Shape,
-    *,
-    overwrite: bool = False,
+    network: MLPClassifier, path: str | os.PathLike[str], shape: Shape, *, overwrite: bool = False
 ) -> None:
     """Write a network that was trained on pixels / 255 as an ONNX file that takes uint8 pixels.
 
@@ -133,7 +129,7 @@ def _check_network(network: MLPClassifier, shape: Shape) -> None:
     if not hasattr(network, "coefs_"):
         raise InputError("the network is not fitted", remedy="Call mark_mlp, or its fit")
     if network.activation != "relu":
-        raise InputError(f"the network has {network.activation}, not relu")
+        raise InputError(f"the network's activation is {network.activation}, not relu")
     if not np.array_equal(network.classes_, np.arange(len(network.classes_))):
         raise InputError("the network's classes are not 0 to n - 1")
     if len(network.classes_) < 3:

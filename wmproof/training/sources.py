@@ -251,8 +251,8 @@ def source_of(
         highest = int(dataset.labels.max())
         if highest >= classes:
             raise InputError(
-                f"the training set has class {highest}, the model only {classes} classes, counted "
-                "from 0"
+                f"the training set has class {highest}, and the model only has {classes} classes, "
+                "counted from 0"
             )
         return MemorySource(dataset, device, seed, augmented=augmented)
     return LoaderSource(dataset, device, seed, workers, classes)

@@ -95,11 +95,7 @@ class _Tensors(nn.Module):
     labels: Tensor
 
     def __init__(
-        self,
-        white: Whitening,
-        ways: NDArray[np.float64],
-        labels: NDArray[np.int64],
-        classes: int,
+        self, white: Whitening, ways: NDArray[np.float64], labels: NDArray[np.int64], classes: int
     ) -> None:
         super().__init__()
         kept = {

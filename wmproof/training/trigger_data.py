@@ -89,7 +89,7 @@ class TriggerBatches:
         self, data: TriggerDataset, k: int, collate: Callable[[list[Any]], Any] | None = None
     ) -> None:
         if k < 1:
-            raise InputError(f"{k} triggers a batch; at least one is needed")
+            raise InputError(f"a batch needs at least one trigger, not {k}")
         self.data = data
         self._rotation = TriggerRotation(len(data), k, int(torch.initial_seed() % 2**31))
         self._collate = collate or default_collate

@@ -4,8 +4,8 @@ Two representations of x in F_p occur, both below p:
 
 - *canonical*: the integer x itself. Everything committed, hashed or sent is canonical.
 - *Montgomery*: x * 2^32 mod p. Multipliers (challenges, twiddles, all of the extension field) are
-  kept in this form, because ``mont_mul(x * 2^32, y) = x * y``: the product of a Montgomery and a
-  canonical number is canonical, the product of two Montgomery numbers is a Montgomery number.
+  kept in this form, because ``mont_reduce(x * 2^32 * y) = x * y``: the product of a Montgomery and
+  a canonical number is canonical, the product of two Montgomery numbers is a Montgomery number.
 
 p - 1 = 2^24 * 127, so radix-2 transforms exist up to size 2^24. The square of p is below 2^62, so
 four products fit in 64 bits before one reduction.

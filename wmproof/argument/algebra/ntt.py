@@ -21,13 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof._base.threads import over_ranges
-from wmproof.argument.algebra.field import (
-    U32,
-    P,
-    reduced,
-    root_of_unity,
-    to_montgomery,
-)
+from wmproof.argument.algebra.field import U32, P, reduced, root_of_unity, to_montgomery
 from wmproof.argument.algebra.matrices import product
 
 U64 = NDArray[np.uint64]

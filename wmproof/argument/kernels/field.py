@@ -1,7 +1,4 @@
-"""The base field inside kernels: reduction, products and sums of scalars below p.
-
-The scalar functions are inlined by LLVM, which vectorises the loops around them.
-"""
+"""The base field inside kernels: the reduction of scalars, inlined by LLVM."""
 
 from __future__ import annotations
 
@@ -30,27 +27,3 @@ def mont_reduce(t: Scalar) -> Scalar:
     difference = np.uint32(high - borrow)
     non_negative = np.uint32(difference + _P32) if high < borrow else difference
     return min(non_negative, np.uint32(non_negative - _P32))
-
-
-@njit(inline="always")
-def mont_mul(a: Scalar, b: Scalar) -> Scalar:
-    """Return a * b / 2^32 mod p, for uint32 a, b below p."""
-    product = np.uint64(a) * np.uint64(b)
-    low = np.uint32(np.uint32(product) * _P_INVERSE)
-    borrow = np.uint32((np.uint64(low) * _P64) >> _SHIFT)
-    difference = np.uint32(np.uint32(product >> _SHIFT) - borrow)
-    return min(difference, np.uint32(difference + _P32))
-
-
-@njit(inline="always")
-def add(a: Scalar, b: Scalar) -> Scalar:
-    """Return a + b mod p."""
-    total = np.uint32(a + b)
-    return min(total, np.uint32(total - _P32))
-
-
-@njit(inline="always")
-def sub(a: Scalar, b: Scalar) -> Scalar:
-    """Return a - b mod p."""
-    difference = np.uint32(a - b)
-    return min(difference, np.uint32(difference + _P32))

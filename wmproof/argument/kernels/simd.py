@@ -435,18 +435,6 @@ def no_sums(_context, like):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def add_to(_context, sums, value):  # type: ignore[no-untyped-def]
-    """Sums with one more number each, of up to 2^32."""
-
-    def generate(_context: Any, b: Any, _signature: Any, values: Any) -> Any:
-        for half in _halves(b, values[1]):
-            values = [b.add(values[0], half), values[1]]
-        return values[0]
-
-    return sums(sums, value), generate
-
-
-@intrinsic
 def add_products(_context, sums, x, y):  # type: ignore[no-untyped-def]
     """A pair of sums, of even and of odd lanes, with x y more each, without any reduction."""
 

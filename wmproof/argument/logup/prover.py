@@ -32,7 +32,15 @@ from wmproof.argument.sumcheck.prover import Cube, Missing
 
 @dataclass(frozen=True)
 class LookupPoints:
-    """Where the verifier will have claims: the prover's counterpart of `LookupClaims`."""
+    """Where the verifier will have claims: the prover's counterpart of `LookupClaims`.
+
+    Parameters
+    ----------
+    groups : list of list of Element
+        A point for each group.
+    multiplicities : list of Element
+        The point of the table's multiplicities.
+    """
 
     groups: list[list[Element]]
     multiplicities: list[Element]
@@ -45,6 +53,10 @@ def count_multiplicities(table_rows: Sequence[U32], table_bits: int) -> U32:
     ----------
     table_rows : sequence of integer arrays
         For each group, the index of the table row that each entry equals, filling included.
+
+    Returns
+    -------
+    uint32 array (2^table_bits,)
     """
     total = np.zeros(1 << table_bits, np.int64)
     for rows in table_rows:

@@ -64,13 +64,15 @@ class ArrayTable:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One table and the lengths of the groups of columns that are looked up in it.
+    """One table and the groups of columns that are looked up in it.
 
     Parameters
     ----------
     label : str
+        Names its messages and errors.
     table : LookupTable
     lengths : sequence of int
+        Entries of each group's columns.
     blocks : sequence of int, optional
         For each group an odd number b, 1 by default. If it is not 1, the length is b * 2^n, entry
         b i + j is the value at (i, j), and what is filled up is each i from b to a power of two.
@@ -97,7 +99,15 @@ class Lookup:
 
 @dataclass(frozen=True)
 class ColumnClaims:
-    """The columns of one group, extended by zeros to 2^n entries, at one random point."""
+    """The columns of one group, extended by zeros to 2^n entries, at one random point.
+
+    Parameters
+    ----------
+    point : list of Element
+        n of them.
+    values : list of Expression
+        One a column.
+    """
 
     point: list[Element]
     values: list[Expression]
@@ -105,7 +115,15 @@ class ColumnClaims:
 
 @dataclass(frozen=True)
 class LookupClaims:
-    """What is left to check: each group's columns, and the table's multiplicities."""
+    """What is left to check.
+
+    Parameters
+    ----------
+    groups : list of ColumnClaims
+        About each group's columns.
+    multiplicities : ColumnClaims
+        About one column: how often each row of the table is looked up.
+    """
 
     groups: list[ColumnClaims]
     multiplicities: ColumnClaims

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from wmproof.argument.algebra.element import ONE, Element
 from wmproof.argument.channel import Expression, VerifierChannel, combine, constant
-from wmproof.argument.logup.statement import (
-    ColumnClaims,
-    Lookup,
-    LookupClaims,
-    filled_part,
-    powers,
-)
+from wmproof.argument.logup.statement import ColumnClaims, Lookup, LookupClaims, filled_part, powers
 from wmproof.argument.sumcheck import verifier as sumcheck_verifier
 
 Fraction = tuple[Expression, Expression]

@@ -90,7 +90,13 @@ def fill_up(tables: U32, cube: Cube, constants: Sequence[Element]) -> None:
 
 
 class EqWeights:
-    """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product."""
+    """eq(point_(i+1..n), x) for the variables that are free in round i, as a tensor product.
+
+    Parameters
+    ----------
+    point : sequence of Element
+        Of all n variables.
+    """
 
     def __init__(self, point: Sequence[Element]) -> None:
         self._count = len(point)

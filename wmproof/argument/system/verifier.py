@@ -5,14 +5,7 @@ from __future__ import annotations
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.pcs.commitment import VerifierSide
 from wmproof.argument.system.encoding import check_encoding
-from wmproof.argument.system.statement import (
-    MAGIC,
-    PROTOCOL,
-    Security,
-    Setup,
-    Statement,
-    prepare,
-)
+from wmproof.argument.system.statement import MAGIC, PROTOCOL, Security, Setup, Statement, prepare
 from wmproof.argument.transcript import VerifierTranscript, fiat_shamir_verifier
 
 

@@ -59,7 +59,7 @@ def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) ->
         name if value is not None else "" for name, value in zip(node.input, inputs, strict=True)
     ]
     feeds = {name: value for name, value in zip(names, inputs, strict=True) if value is not None}
-    _check_integers(node, inputs)
+    _check_one_result(node, inputs)
     graph = helper.make_graph(
         [node],
         "constant",
@@ -257,17 +257,57 @@ def _repeated(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -
     return Constant(made, None, batch)
 
 
-def _check_integers(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -> None:
-    """Refuse what NumPy and ONNX Runtime round or wrap differently."""
+def _check_one_result(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -> None:
+    """Refuse what NumPy and ONNX Runtime read, round or wrap differently."""
     arrays = [v for v in inputs if v is not None and v.size]
+    if any(v.dtype.kind in "OSU" for v in arrays):
+        raise InputError("computes with texts")  # 1_000 is 1 in C
+    if node.op_type == "Squeeze" and any(v is not None and not v.size for v in inputs[1:]):
+        raise InputError("squeezes no axis, which to a runtime are all")
     whole = node.op_type in {"Div", "Mod"} and arrays[0].dtype.kind in "iu"
     if whole and (any((v < 0).any() for v in arrays) or not arrays[-1].all()):
         raise InputError("divides negative integers, or by zero")
-    if node.op_type == "Cast" and arrays and arrays[0].dtype.kind == "f":
-        target = helper.tensor_dtype_to_np_dtype(_cast_target(node))
-        limits = np.iinfo(target) if target.kind in "iu" else None
-        if limits and not ((arrays[0] > limits.min - 1) & (arrays[0] < limits.max)).all():
-            raise InputError(f"casts a number beyond the range of {target}")
+    if node.op_type == "Range" and not all(_is_whole(v) for v in arrays):
+        raise InputError("counts in fractions, of which runtimes add up one after the other")
+    if node.op_type in {"Add", "Sub", "Mul", "Div"} and any(v.dtype.kind == "V" for v in arrays):
+        raise InputError(f"computes constants in {arrays[0].dtype}, which rounds")
+    if node.op_type in {"ScatterND", "ScatterElements"} and arrays:
+        _check_places(node, arrays)
+    if node.op_type == "Cast" and arrays:
+        _check_cast(arrays[0], helper.tensor_dtype_to_np_dtype(_cast_target(node)))
+
+
+def _check_places(node: onnx.NodeProto, arrays: list[NDArray[Any]]) -> None:
+    """Refuse to write twice into one place: nobody says in which order."""
+    shape, places = arrays[0].shape, arrays[1]
+    if node.op_type == "ScatterND":
+        depth = places.shape[-1]
+        rows = places.reshape(-1, depth) % np.array(shape[:depth])
+    else:
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        own = np.indices(places.shape)
+        own[axis] = places % shape[axis]
+        rows = own.reshape(places.ndim, -1).T
+    if len(np.unique(rows, axis=0)) != len(rows):
+        raise InputError("writes twice into one place")
+
+
+def _is_whole(number: NDArray[Any]) -> bool:
+    return number.dtype.kind in "iu" or bool(
+        ((number == np.round(number)) & (np.abs(number) < 2**24)).all()
+    )
+
+
+def _check_cast(array: NDArray[Any], target: np.dtype[Any]) -> None:
+    limits = np.iinfo(target) if array.dtype.kind == "f" and target.kind in "iu" else None
+    if limits and not ((array > limits.min - 1) & (array < limits.max)).all():
+        raise InputError(f"casts a number beyond the range of {target}")
+    if target.kind == "V" and target.itemsize == 1:
+        raise InputError(f"casts to {target}, in which no constant is read")
+    if target.kind in "fV" and target.itemsize < 4:
+        once, twice = array.astype(target), array.astype(np.float32).astype(target)
+        if once.tobytes() != twice.tobytes():  # a runtime goes by way of float32
+            raise InputError(f"casts {array.dtype} to {target}, which rounds once or twice")
 
 
 def _check_size(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]]) -> None:

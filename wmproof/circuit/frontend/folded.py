@@ -53,6 +53,10 @@ def starts_folding(operator: str, arguments: Arguments) -> bool:
         case "Unsqueeze":
             axes = arguments.named_axes(1) or ()
             return 0 in {normal_axis(axis, rank + len(axes)) for axis in axes}
+        case "Squeeze":
+            return arguments.batch == 1 and 0 in (arguments.axes(1, rank) or ())
+        case "Gather":
+            return arguments.batch == 1 and not normal_axis(arguments.integer("axis", 0), rank)
         case _:
             return False
 
@@ -67,6 +71,23 @@ def fold_out(
     InputError
         The operator works along the images, or is not known for such tensors.
     """
+    if arguments.batch != 1:
+        return _fold_out(builder, operator, arguments, function)
+    inputs = tuple(_alone(builder, value) for value in arguments.inputs)
+    result = _fold_out(builder, operator, replace(arguments, inputs=inputs), function)
+    if isinstance(result, list):
+        return [value for part in result if (value := _alone(builder, part)) is not None]
+    return _alone(builder, result) or result
+
+
+def _alone(builder: Builder, value: Value | None) -> Value | None:
+    """Where there is one image only, any axis may be the images': it counts as the first one."""
+    return _one(_again(builder, value.inner, 0)) if isinstance(value, Folded) else value
+
+
+def _fold_out(
+    builder: Builder, operator: str, arguments: Arguments, function: Operator | None
+) -> Value | list[Value]:
     main = next(v for v in arguments.inputs if isinstance(v, Folded | Bytes | Affine | Padded))
     folded = _folded(builder, main)
     if operator in {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"}:
@@ -78,7 +99,7 @@ def fold_out(
     if operator == "MatMul":
         return _matmul(builder, arguments, function)
     if operator == "Einsum":
-        parts, (axis, outer) = _aligned(builder, [v for v in arguments.inputs if v is not None])
+        parts, (axis, outer) = _aligned(builder, arguments)
         lifted, place = of_parts(arguments, folded)
         if axis != folded.axis:
             raise batch_dependent()
@@ -142,7 +163,8 @@ def _moved(builder: Builder, operator: str, arguments: Arguments, value: Folded)
             outer = math.prod(shape[:axis]) * outer // math.prod(new[:place])
         case "Squeeze":
             axes = arguments.axes(1, rank)
-            if not axes or axis in axes or any(shape[a] != 1 for a in axes):
+            together = axis in (axes or ()) and arguments.batch != 1
+            if not axes or together or any(shape[a] != 1 for a in axes):
                 raise InputError(f"squeezes axes {axes} of {shape}, whose images are in {axis}")
             new = tuple(size for a, size in enumerate(shape) if a not in axes)
             place = axis - sum(a < axis for a in axes)
@@ -170,8 +192,9 @@ def _expanded(builder: Builder, arguments: Arguments, value: Folded) -> Value:
     return value
 
 
-def _aligned(builder: Builder, values: list[Value]) -> tuple[list[Value], tuple[int, int]]:
+def _aligned(builder: Builder, arguments: Arguments) -> tuple[list[Value], tuple[int, int]]:
     """Operands with as many axes each, and the axis of the images and `outer`, one for all."""
+    values = [value for value in arguments.inputs if value is not None]
     rank = max(len(v.shape) for v in values)
     parts: list[Value] = []
     places = set()
@@ -186,6 +209,8 @@ def _aligned(builder: Builder, values: list[Value]) -> tuple[list[Value], tuple[
         if missing:
             inner = reshaped(builder, inner, (1, *(1 for _ in range(missing)), *found.shape))  # type: ignore[assignment]
         parts.append(inner)
+    if arguments.batch == 1:
+        return parts, (0, 1)
     if len(places) != 1:
         raise InputError("mixes tensors whose batch lies in different axes")
     axis, _, outer = places.pop()
@@ -194,9 +219,8 @@ def _aligned(builder: Builder, values: list[Value]) -> tuple[list[Value], tuple[
 
 def _elementwise(builder: Builder, arguments: Arguments, function: Operator) -> Value | list[Value]:
     """Operands that broadcast to each other; a constant must not tell images apart."""
-    given = [value for value in arguments.inputs if value is not None]
-    parts, (axis, outer) = _aligned(builder, given)
-    rank = max(len(value.shape) for value in given)
+    parts, (axis, outer) = _aligned(builder, arguments)
+    rank = max(len(value.shape) for value in arguments.inputs if value is not None)
     ready = iter(
         _for_each_part(arguments, part, (axis, outer), rank) if isinstance(part, Constant) else part
         for part in parts
@@ -221,11 +245,12 @@ def _for_each_part(
 
 
 def _matmul(builder: Builder, arguments: Arguments, function: Operator) -> Value | list[Value]:
-    parts, (axis, outer) = _aligned(builder, [v for v in arguments.inputs if v is not None])
+    parts, (axis, outer) = _aligned(builder, arguments)
     rank = max(len(p.shape) for p in parts if not isinstance(p, Constant)) - 1
     constant = isinstance(parts[1], Constant)
     # Rows may be those of several images where the other matrix is a constant.
-    if axis >= rank - (1 if constant else 2) or isinstance(parts[0], Constant):
+    together = axis >= rank - (1 if constant else 2) and arguments.batch != 1
+    if together or isinstance(parts[0], Constant):
         raise batch_dependent()
     return _again(builder, function(builder, replace(arguments, inputs=tuple(parts))), axis, outer)
 
@@ -240,8 +265,8 @@ def _own_places(
     shape, axis = value.shape, normal_axis(arguments.integer("axis", 0), len(value.shape))
     part, array = shape[value.axis], index.array
     inside = array.size and 0 <= array.min() <= array.max() < part
-    steps = index.ramp == part or (arguments.batch == 1 and index.batch is None and array.ndim)
-    if axis != value.axis or value.outer != 1 or not steps or not inside:
+    steps = index.ramp == part and axis == value.axis and value.outer == 1 and inside
+    if not steps and arguments.batch != 1:
         raise batch_dependent()
     changed = replace(
         arguments,
@@ -264,7 +289,7 @@ def _along(
     index = arguments.inputs[1] if operator == "Gather" else None
     if isinstance(index, Constant):
         axis = normal_axis(arguments.integer("axis", 0), rank)
-        if axis == place or index.batch is not None:
+        if arguments.batch == 1 or axis == place or index.batch is not None:
             return _own_places(builder, arguments, value, index, function)
     if operator in _AXES:
         axis = normal_axis(arguments.integer("axis", _AXES[operator]), rank)
@@ -287,7 +312,7 @@ def _along(
         changed = replace(arguments, inputs=tuple(inputs), attributes=arguments.attributes | lifted)
     else:
         raise InputError("works on a tensor whose batch is not its first axis")
-    if not axes or value.axis in axes:
+    if not axes or (value.axis in axes and arguments.batch != 1):
         raise batch_dependent()
     if operator == "Gather":
         places = arguments.constant(1)
@@ -295,8 +320,10 @@ def _along(
             raise InputError("gathers along several axes at once")
         place -= int(places.ndim == 0 and axes[0] < place)
     if operator == "Concat":
-        parts, (place, outer) = _aligned(builder, [v for v in arguments.inputs if v is not None])
-        if any(isinstance(part, Constant) for part in parts):
+        parts, (place, outer) = _aligned(builder, arguments)
+        if arguments.batch == 1:
+            parts = [Constant(v.array[None]) if isinstance(v, Constant) else v for v in parts]
+        elif any(isinstance(part, Constant) for part in parts):
             raise batch_dependent()
         return _again(
             builder, function(builder, replace(changed, inputs=tuple(parts))), place, outer

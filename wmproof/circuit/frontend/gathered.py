@@ -40,7 +40,7 @@ def gathered(builder: Builder, arguments: Arguments) -> Arguments:
     inputs = [
         value
         if value is None or isinstance(value, Constant | Gathered)
-        else _of_folded(builder, value)
+        else _of_folded(builder, value, arguments.batch)
         if isinstance(value, Folded)
         else _start(builder, builder.bytes(arguments.tensor(index)))
         for index, value in enumerate(arguments.inputs)
@@ -53,12 +53,13 @@ def _start(builder: Builder, value: Bytes) -> Gathered:
     return Gathered(value.node, index, np.ones(index.shape), np.zeros(value.shape), 0)
 
 
-def _of_folded(builder: Builder, value: Folded) -> Gathered:
-    if value.shape[value.axis] != 1:
+def _of_folded(builder: Builder, value: Folded, batch: int | None) -> Gathered:
+    axis = value.shape.index(1) if batch == 1 and 1 in value.shape else value.axis
+    if value.shape[axis] != 1:
         raise InputError("gathers elements of a tensor whose batch is joined with another axis")
     source = builder.bytes(value.inner)
     index = np.arange(math.prod(value.shape)).reshape(1, *value.shape)
-    return Gathered(source.node, index, np.ones(index.shape), np.zeros(value.shape), value.axis)
+    return Gathered(source.node, index, np.ones(index.shape), np.zeros(value.shape), axis)
 
 
 def _only(arguments: Arguments) -> Gathered:
@@ -195,8 +196,8 @@ def _reduce_mean(arguments: Arguments) -> Gathered:
     value = _only(arguments)
     rank = len(value.shape)
     axes = arguments.axes(1, rank)
-    if axes is None:
-        raise InputError("averages over all axes, the batch too")
+    if not axes:
+        raise InputError("averages over all axes, the batch too, or over none")
     for axis in axes:
         _keep_batch(value, axis)
     keep = bool(arguments.integer("keepdims", 1))

@@ -18,7 +18,7 @@ from wmproof.models.ending import Ending, find_ending
 from wmproof.models.file import ModelSource, model_file
 from wmproof.models.interface import Interface, find_interface, refused_element
 from wmproof.models.onnx_file import choose_output
-from wmproof.models.strict import check_one_reading
+from wmproof.models.strict import check_flags, check_one_reading
 
 _PIXEL_TYPES = {
     onnx.TensorProto.UINT8,
@@ -80,6 +80,7 @@ def open_graph(source: ModelSource, reading: Reading, known: Shape | None = None
     file = model_file(source)
     check_one_reading(file.model)
     model = file.inlined
+    check_flags(model)
     initialised = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initialised]
     for entry in inputs:

@@ -66,6 +66,8 @@ class _Known:
         doubt = self._made(node.input[0], "IsNaN") if node.op_type == "Where" else None
         if doubt is None or doubt.input[0] != node.input[2]:
             return None
+        if self._number(node.input[1]) is None:  # more than a number could widen s
+            return None
         if self._made(node.input[2], "Softmax") is None:
             return None
         return helper.make_node("Identity", [node.input[2]], [node.output[0]], name=node.name)

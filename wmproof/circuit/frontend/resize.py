@@ -1,4 +1,4 @@
-"""Resize by nearest neighbours or linear interpolation: a matrix along each axis."""
+"""Resize by nearest neighbours, linear or cubic interpolation: a matrix along each axis."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ def resize(builder: Builder, arguments: Arguments) -> Tensor:
         # A runtime multiplies in float32: 10 times the float32 next to 0.7 is 7 there.
         target = int(number) if by_sizes else math.floor(np.float32(size) * np.float32(number))
         if target != size or scale != 1:
+            if _mode(arguments) == "cubic" and (rank != 4 or axis < 2):
+                raise InputError(f"interpolates axis {axis} of {value.shape} by cubes")
             matrix = _matrix(arguments, size, target, scale)
             value = along_axis(builder, value, axis - 1, matrix, np.zeros(target))
     return value
@@ -53,6 +55,10 @@ def _text(arguments: Arguments, name: str, default: str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _mode(arguments: Arguments) -> str:
+    return _text(arguments, "mode", "nearest")
+
+
 def _check(arguments: Arguments) -> None:
     if arguments.opset < 11:
         raise InputError("resizes by an operator set before 11, whose places are not defined")
@@ -60,7 +66,8 @@ def _check(arguments: Arguments) -> None:
         "antialias": arguments.integer("antialias", 0) == 0,
         "keep_aspect_ratio_policy": _text(arguments, "keep_aspect_ratio_policy", "stretch")
         == "stretch",
-        "mode": _text(arguments, "mode", "nearest") in {"nearest", "linear"},
+        "mode": _mode(arguments) in {"nearest", "linear", "cubic"},
+        "cubic_coeff_a": abs(arguments.number("cubic_coeff_a", -0.75)) <= 1,  # else they cancel
     }
     for name, fine in plain.items():
         if not fine:
@@ -73,7 +80,9 @@ def _matrix(arguments: Arguments, size: int, target: int, scale: Fraction) -> Fl
     matrix = np.zeros((target, size))
     for row in range(target):
         place = _place(arguments, row, size, target, scale)
-        if _text(arguments, "mode", "nearest") == "nearest":
+        if _mode(arguments) == "cubic":
+            matrix[row] = _cubic(arguments, place, size)
+        elif _mode(arguments) == "nearest":
             matrix[row, min(max(_nearest(arguments, place), 0), size - 1)] = 1
         else:
             inside = min(max(place, Fraction(0)), Fraction(size - 1))
@@ -82,6 +91,23 @@ def _matrix(arguments: Arguments, size: int, target: int, scale: Fraction) -> Fl
             if low + 1 < size:
                 matrix[row, low + 1] += float(inside - low)
     return matrix
+
+
+def _cubic(arguments: Arguments, place: Fraction, size: int) -> Floats:
+    """Weights of the four neighbours; those beyond the border are the last one, or left out."""
+    a, weights = arguments.number("cubic_coeff_a", -0.75), np.zeros(size)
+    outside = arguments.integer("exclude_outside", 0)
+    first = math.floor(place) - 1
+    for index in range(first, first + 4):
+        distance = float(abs(place - index))
+        near = (a + 2) * distance**3 - (a + 3) * distance**2 + 1
+        far = a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
+        if not outside or 0 <= index < size:
+            weights[min(max(index, 0), size - 1)] += near if distance <= 1 else far
+    total: float = weights.sum()
+    if total < 0.25:
+        raise InputError("leaves out nearly all neighbours beyond the border")
+    return weights / total
 
 
 def _place(arguments: Arguments, row: int, size: int, target: int, scale: Fraction) -> Fraction:

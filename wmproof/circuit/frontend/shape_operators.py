@@ -8,7 +8,13 @@ import numpy as np
 from onnx import TensorProto
 
 from wmproof.circuit import ir
-from wmproof.circuit.frontend.arguments import Arguments, floats, normal_axis, not_batch
+from wmproof.circuit.frontend.arguments import (
+    Arguments,
+    floats,
+    normal_axis,
+    not_batch,
+    planar,
+)
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.linear_operators import shifted
 from wmproof.circuit.frontend.values import (
@@ -46,8 +52,7 @@ def _cast(builder: Builder, arguments: Arguments) -> Value:
     target = arguments.integer("to", 1)
     if target not in FLOATING:
         raise InputError(
-            f"casts to ONNX type {target}, which rounds",
-            remedy="Export the model in float32",
+            f"casts to ONNX type {target}, which rounds", remedy="Export the model in float32"
         )
     return _identity(builder, arguments)
 
@@ -131,6 +136,37 @@ def transposed(builder: Builder, value: Tensor, axes: tuple[int, ...]) -> Tensor
     if isinstance(value, Affine):
         return value.then(Rearrange(order, shape[1:]), shape)
     return builder.rearrange(builder.bytes(value), (Rearrange(order, shape[1:]),))
+
+
+def _depth_to_space(builder: Builder, arguments: Arguments) -> Tensor:
+    """DepthToSpace: channels become blocks of places."""
+    value, block = arguments.tensor(), arguments.integer("blocksize", 0)
+    channels, height, width = planar(value.shape)
+    mode = arguments.attributes.get("mode", b"DCR")
+    if mode not in (b"DCR", b"CRD") or block < 1 or channels % block**2:
+        raise InputError(f"makes blocks of {block} of {channels} channels in mode {mode!r}")
+    size = (block, block)
+    if mode == b"DCR":
+        parts, order = (*size, channels // block**2), (0, 3, 4, 1, 5, 2)
+    else:
+        parts, order = (channels // block**2, *size), (0, 1, 4, 2, 5, 3)
+    split = reshaped(builder, value, (1, *parts, height, width))
+    moved = transposed(builder, split, order)
+    return reshaped(builder, moved, (1, channels // block**2, height * block, width * block))
+
+
+def _space_to_depth(builder: Builder, arguments: Arguments) -> Tensor:
+    """SpaceToDepth: blocks of places become channels."""
+    value, block = arguments.tensor(), arguments.integer("blocksize", 0)
+    channels, height, width = planar(value.shape)
+    mode = arguments.attributes.get("mode", b"DCR")
+    if mode not in (b"DCR", b"CRD") or block < 1 or height % block or width % block:
+        raise InputError(f"makes channels of blocks of {block} of {value.shape} in mode {mode!r}")
+    size = height // block, width // block
+    split = reshaped(builder, value, (1, channels, size[0], block, size[1], block))
+    order = (0, 3, 5, 1, 2, 4) if mode == b"DCR" else (0, 1, 3, 5, 2, 4)
+    moved = transposed(builder, split, order)
+    return reshaped(builder, moved, (1, channels * block**2, *size))
 
 
 def concat(builder: Builder, arguments: Arguments) -> Tensor:
@@ -347,6 +383,8 @@ SHAPE_OPERATORS = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "Transpose": _transpose,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
     "Concat": concat,
     "Slice": _slice,
     "Gather": _gather,

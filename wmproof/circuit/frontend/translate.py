@@ -48,7 +48,13 @@ from wmproof.circuit.frontend.quantised_operators import (
     unwrapped,
 )
 from wmproof.circuit.frontend.resize import resize
-from wmproof.circuit.frontend.rounded_constants import values_asked
+from wmproof.circuit.frontend.rounded_constants import (
+    check_alike,
+    check_certain,
+    is_rounded,
+    rounded_otherwise,
+    values_asked,
+)
 from wmproof.circuit.frontend.shape_operators import FLOATING, SHAPE_OPERATORS, split
 from wmproof.circuit.frontend.unread import without_unread
 from wmproof.circuit.frontend.values import (
@@ -155,6 +161,9 @@ class _Translation:
             return [
                 *self._constants(node, [v if isinstance(v, Constant) else None for v in inputs])
             ]
+        for value in inputs:
+            if isinstance(value, Constant) and value.other is not None:
+                check_alike(value.array, value.other)
         domain = "" if node.domain in MAIN_DOMAINS else node.domain
         if is_quantised(domain, node.op_type, inputs) and node.op_type not in {"ArgMax", "Shape"}:
             return self._quantised(node, domain, inputs)
@@ -162,7 +171,7 @@ class _Translation:
             raise InputError("has a second output that is used")
         if node.op_type == "Shape" and inputs[0] and node.domain in MAIN_DOMAINS:
             return [_shape(node, inputs[0], self._batch)]
-        self._check_element(node)
+        self._check_element(node, answered=isinstance(inputs[0], Answer))
         if node.op_type == "ArgMax":  # the largest integer is the largest number
             inputs = [v.inner if isinstance(v, Quantised) else v for v in inputs]
         ending = node.op_type in ENDINGS
@@ -230,6 +239,25 @@ class _Translation:
     def _constants(self, node: onnx.NodeProto, inputs: list[Constant | None]) -> list[Constant]:
         if node.domain not in MAIN_DOMAINS:
             raise InputError("this operator has no integer form here")
+        folded = self._fold(node, inputs)
+        doubtful = any(v is not None and v.other is not None for v in inputs)
+        rounded = is_rounded(node.op_type, folded[0].array)
+        if not doubtful and not rounded:
+            return folded
+        others, found = inputs, folded
+        if doubtful:
+            others = [None if v is None else _other(v) for v in inputs]
+            with np.errstate(all="ignore"):  # the other one may be what no number is
+                found = self._fold(node, others)
+            for mine, its in zip(folded, found, strict=True):
+                check_certain(node.op_type, mine.array, its.array)
+        arrays = [None if v is None else v.array for v in others]
+        return [
+            replace(v, other=rounded_otherwise(node, arrays, w.array) if rounded else w.array)
+            for v, w in zip(folded, found, strict=True)
+        ]
+
+    def _fold(self, node: onnx.NodeProto, inputs: list[Constant | None]) -> list[Constant]:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             return [fold_linear(node.op_type, Arguments(tuple(inputs), attributes, 0))]
@@ -257,7 +285,7 @@ class _Translation:
         if self._asked > _ASKED_LIMIT:
             raise InputError("asks for functions of more constants than fit, over 2^19 in all")
 
-    def _check_element(self, node: onnx.NodeProto) -> None:
+    def _check_element(self, node: onnx.NodeProto, *, answered: bool) -> None:
         """Numbers are computed with in floats: others wrap or round to nothing."""
         known = [self._elements[name] for name in node.input if name in self._elements]
         element = known[0] if known else TensorProto.FLOAT
@@ -266,11 +294,12 @@ class _Translation:
                 f"computes in ONNX type {element}, which wraps or rounds",
                 remedy="Export the model with its pixels cast to float32 first",
             )
-        if element == TensorProto.FLOAT16:
-            self._digits = 11
+        made = element
         if node.op_type == "Cast":
-            element = next((a.i for a in node.attribute if a.name == "to"), element)
-        self._elements[node.output[0]] = element
+            made = next((a.i for a in node.attribute if a.name == "to"), element)
+        if TensorProto.FLOAT16 in (element, made) and not answered:
+            self._digits = 11
+        self._elements[node.output[0]] = made
 
     def _gathered(self, node: onnx.NodeProto, arguments: Arguments) -> Value:
         if node.op_type == "Gemm":
@@ -362,6 +391,13 @@ def _describe(node: onnx.NodeProto, inputs: list[Value | None]) -> str:
     shapes = [None if value is None else value.shape for value in inputs]
     operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
     return f"node {_label(node)} ({operator}, inputs {shapes})"
+
+
+def _other(value: Constant) -> Constant:
+    """What another runtime has, which may keep float32 where the file says float16."""
+    array = value.array if value.other is None else value.other
+    wide = array.astype(np.float32) if array.dtype == np.float16 else array
+    return replace(value, array=wide, other=None)
 
 
 def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:

@@ -32,12 +32,15 @@ class Constant:
         The axis that holds one copy of the array after the other, for each image n, plus `ramp` *
         n.
     ramp : int
+    other : array, optional
+        What a runtime that rounds otherwise might have, see `rounded_constants.rounded_otherwise`.
     """
 
     array: NDArray[Any]
     counts: NDArray[np.int64] | None = None
     batch: int | None = None
     ramp: int = 0
+    other: NDArray[Any] | None = None
 
     @property
     def shape(self) -> Shape:

@@ -10,19 +10,20 @@ from typing import Any, TypeVar
 import click
 
 from wmproof._base.files import read_file, read_text
-from wmproof.cli.options import FILE, read_private_key, read_signing_key, signing_passphrase
+from wmproof.cli.options import (
+    FILE,
+    SIGNING_VARIABLE,
+    read_private_key,
+    read_signing_key,
+    signing_passphrase,
+)
 from wmproof.errors import InputError
 from wmproof.keys import new_seed, public_key, save_signing_key, verification_key
 from wmproof.keys.files import FILE_LIMIT
 from wmproof.keys.signature import ed25519_seed, save_private_key
 from wmproof.publication.log import ml_dsa
 from wmproof.publication.log.entry import digest_entry, key_entry
-from wmproof.publication.log.note import (
-    VKEY_LIMIT,
-    SignatureKind,
-    VerifierKey,
-    parse_verifier_key,
-)
+from wmproof.publication.log.note import VKEY_LIMIT, SignatureKind, VerifierKey, parse_verifier_key
 from wmproof.publication.log.signing import NoteSigner
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -49,33 +50,34 @@ VKEY = _VerifierKeyType()
 
 def log_key_option(*, required: bool) -> Callable[[_Command], _Command]:
     """Add --log-key and --origin."""
-
-    def add(command: _Command) -> _Command:
-        command = click.option(
-            "--origin", metavar="NAME", help="The log's origin, if it is not its key's name."
-        )(command)
-        own = "" if required else "  [default: LOG/log.vkey, for the log's owner]"
-        return click.option(
-            "--log-key",
-            type=VKEY,
-            required=required,
-            metavar="VKEY",
-            help=f"The log's public key as you trust it, or a file of it.{own}",
-        )(command)
-
-    return add
-
-
-def witness_option(command: _Command) -> _Command:
-    """Add --witness."""
-    return click.option(
-        "--witness",
-        "witnesses",
+    own = "" if required else "  [default: LOG/log.vkey, for the log's owner]"
+    key = click.option(
+        "--log-key",
         type=VKEY,
-        multiple=True,
+        required=required,
         metavar="VKEY",
-        help="The public key of a witness that you trust, or a file of it; may be repeated.",
-    )(command)
+        help=f"The log's public key as you trust it, or a file of it.{own}",
+    )
+    origin = click.option(
+        "--origin", metavar="NAME", help="The log's origin, if it is not its key's name."
+    )
+    return lambda command: key(origin(command))
+
+
+witness_option = click.option(
+    "--witness",
+    "witnesses",
+    type=VKEY,
+    multiple=True,
+    metavar="VKEY",
+    help="The public key of a witness that you trust, or a file of it; may be repeated.",
+)
+quorum_option = click.option(
+    "--quorum",
+    type=click.IntRange(0),
+    metavar="N",
+    help="How many of the witnesses must have cosigned.  [default: all]",
+)
 
 
 def note_key_option(algorithms: str) -> Callable[[_Command], _Command]:
@@ -86,7 +88,7 @@ def note_key_option(algorithms: str) -> Callable[[_Command], _Command]:
         required=True,
         metavar="KEY.pem",
         help=f"{algorithms} private key (PEM); "
-        "its passphrase comes from $WMPROOF_SIGNING_PASSPHRASE or by asking.",
+        f"its passphrase comes from ${SIGNING_VARIABLE} or by asking.",
     )
 
 

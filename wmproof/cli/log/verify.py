@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wmproof._base.files import read_file
-from wmproof.cli.log.options import entry_of, log_key_option, witness_option
+from wmproof.cli.log.options import entry_of, log_key_option, quorum_option, witness_option
 from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.publication.log.checkpoint import Checkpoint, open_checkpoint
@@ -30,12 +30,7 @@ from wmproof.publication.log.verifier import require_quorum, verify_growth, veri
 @click.option("--folder", type=FILE, metavar="LOG", help="Check every entry and tile of a log.")
 @log_key_option(required=True)
 @witness_option
-@click.option(
-    "--quorum",
-    type=click.IntRange(0),
-    metavar="N",
-    help="How many of the witnesses must have cosigned.  [default: all]",
-)
+@quorum_option
 @json_option
 def verify(
     proof: Path | None,

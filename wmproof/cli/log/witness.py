@@ -9,16 +9,13 @@ import click
 from wmproof._base.files import read_file, write_files
 from wmproof.cli.log.options import log_key_option, new_signer, note_key_option, witness_signer
 from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
-from wmproof.cli.output import print_fields, print_json
+from wmproof.cli.output import print_named
 from wmproof.publication.log.note import SignatureKind, VerifierKey
 from wmproof.publication.log.reader import LogReader
 from wmproof.publication.log.tlog_proof import PROOF_LIMIT
 from wmproof.publication.log.witness import Witness
 
-_KINDS = {
-    "ed25519": SignatureKind.COSIGNATURE,
-    "ml-dsa-44": SignatureKind.ML_DSA_COSIGNATURE,
-}
+_KINDS = {"ed25519": SignatureKind.COSIGNATURE, "ml-dsa-44": SignatureKind.ML_DSA_COSIGNATURE}
 
 
 @click.command()
@@ -93,7 +90,4 @@ def witness(
         "cosignature": str(out),
         "witness_key": str(signer.verifier_key),
     }
-    if as_json:
-        print_json(fields)
-    else:
-        print_fields({key.replace("_", " "): value for key, value in fields.items()})
+    print_named(fields, as_json)

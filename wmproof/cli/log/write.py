@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +15,7 @@ from wmproof.cli.log.options import (
     witness_option,
 )
 from wmproof.cli.options import FILE, json_option, lock_timeout_option
-from wmproof.cli.output import print_fields, print_json
+from wmproof.cli.output import print_fields, print_json, print_named
 from wmproof.keys import load_public_key
 from wmproof.publication.log.entry import entry_digest, key_entry
 from wmproof.publication.log.merkle import leaf_hash
@@ -53,7 +52,7 @@ def init(folder: Path, origin: str, sign_with: Path, as_json: bool) -> None:
         signer = new_signer(sign_with, origin, SignatureKind.ED25519)
     made = create_log(folder, signer)
     fields = {"log": str(folder), "origin": origin, "log_key": str(made.log_key)}
-    _show(fields | {"signing_key": str(sign_with)}, as_json)
+    print_named(fields | {"signing_key": str(sign_with)}, as_json)
 
 
 @click.command()
@@ -156,21 +155,9 @@ def checkpoint(
         assert sign_with is not None  # noqa: S101 - see above
         signed = log.checkpoint(log_signer(sign_with, log.log_key.name))
     names = [line.name for line in signed.note.signatures]
-    _show(signed.checkpoint.to_dict() | {"signatures": names}, as_json)
+    print_named(signed.checkpoint.to_dict() | {"signatures": names}, as_json)
 
 
 def _cosignature(path: Path) -> NoteSignature:
     text = read_text(path, limit=NOTE_LIMIT)
     return parse_signature_line(text.removesuffix("\n"), str(path))
-
-
-def _show(fields: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(fields)
-        return
-    print_fields(
-        {
-            name.replace("_", " "): ", ".join(value) if isinstance(value, list) else value
-            for name, value in fields.items()
-        }
-    )

@@ -163,7 +163,7 @@ def added_up(
         It answers now with scores and now with classes, or with scores of several lengths.
     """
     if len({output.shape[1:] for output in outputs}) > 1:
-        raise InputError("answers with now this and now that many numbers", where=where)
+        raise InputError("does not always answer with the same number of scores", where=where)
     if not outputs or outputs[0].ndim == 1:
         return np.concatenate([np.empty(0, dtype=np.int64), *answers])
     return undone(np.concatenate(outputs).astype(np.float64))

@@ -1,10 +1,10 @@
-"""JSON from a stranger: one value for each name, no numbers that JSON does not have."""
+"""The fields of a stranger's JSON, each of the type that it must have."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from wmproof._base.strict_json import parse_json
 from wmproof.errors import InputError
 
 
@@ -17,25 +17,12 @@ def read_object(data: bytes, where: str) -> dict[str, Any]:
         The bytes are no JSON (RFC 8259), no object, nested too deeply, or repeat a name.
     """
     try:
-        value = json.loads(
-            data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique
-        )
-    except (ValueError, RecursionError) as error:
+        value = parse_json(data)
+    except ValueError as error:
         raise InputError(f"answered with bytes that are no JSON ({error})", where=where) from None
     if not isinstance(value, dict):
         raise InputError("answered with JSON that is no object", where=where)
     return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a name is repeated")
-    return fields
 
 
 def text(fields: dict[str, Any], name: str, where: str) -> str:

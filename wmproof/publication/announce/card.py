@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from wmproof._base.strict_json import parse_json
 from wmproof.errors import FormatError, InputError
 
 CARD_LIMIT = 2**22
 _BEGIN, _END = "<!-- wmproof {} -->", "<!-- end of wmproof -->"
-_SECTION = re.compile(r"<!-- wmproof (\{[^\n]*\}) -->\n.*?<!-- end of wmproof -->\n?", re.DOTALL)
+_SECTION = re.compile(r"<!-- wmproof (\{[^\n]*\}) -->\n(.*?)<!-- end of wmproof -->\n?", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHOWN_DIGEST = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
 VERSION = 1
 
 
@@ -45,7 +47,8 @@ class Announcement:
 def read_announcement(fields: Any, where: str) -> Announcement:
     """Parse what `Announcement.to_dict` wrote; FormatError if it is anything else."""
     names = {"version", "public_key_sha256", "model_sha256"}
-    if not isinstance(fields, dict) or fields.get("version") != VERSION or fields.keys() - names:
+    known = isinstance(fields, dict) and not fields.keys() - names
+    if not known or type(fields.get("version")) is not int or fields["version"] != VERSION:
         raise FormatError(
             "says something about a watermark that this version of wmproof does not know",
             where=where,
@@ -82,7 +85,8 @@ def read_card(card: str, where: str = "model card") -> Announcement:
     Raises
     ------
     FormatError
-        It has no section of this kind, or several, or one that says something else.
+        It has no section of this kind, or several, or one that says something else, or shows its
+        readers another digest.
     """
     found = _SECTION.findall(card)
     if not found:
@@ -93,13 +97,21 @@ def read_card(card: str, where: str = "model card") -> Announcement:
         )
     if len(found) > 1:
         raise _several(where)
+    ((text, words),) = found
     try:
-        fields = json.loads(found[0])
+        fields = parse_json(text)
     except ValueError as error:
         raise FormatError(
-            "has a section about a watermark that is not JSON", where=where
+            f"has a section about a watermark that is not JSON ({error})", where=where
         ) from error
-    return read_announcement(fields, where)
+    said = read_announcement(fields, where)
+    if set(_SHOWN_DIGEST.findall(words)) - {said.public_key_sha256, said.model_sha256}:
+        raise FormatError(
+            "shows its readers another digest than it tells programs",
+            where=where,
+            remedy="wmproof announce card CARD.md --public-key KEY.pvk writes it anew",
+        )
+    return said
 
 
 def _several(where: str) -> FormatError:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import read_file
+from wmproof._base.files import hash_file, read_file
+from wmproof._base.strict_json import parse_json
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.announce.card import Announcement, read_announcement
 
@@ -28,7 +29,6 @@ _STATEMENT = "https://in-toto.io/Statement/v1"
 _PAYLOAD = "application/vnd.in-toto+json"
 _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -195,19 +195,8 @@ def hash_files(folder: Path, ignored: tuple[str, ...]) -> dict[str, str]:
         if path.is_symlink():
             raise InputError("is a symbolic link, which a manifest cannot cover", where=str(path))
         if path.is_file():
-            found[name] = _hash(path)
+            found[name] = hash_file(path).hex()
     return {str(name): found[name] for name in sorted(found)}
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
-    return digest.hexdigest()
 
 
 def _root(files: dict[str, str]) -> str:
@@ -216,19 +205,19 @@ def _root(files: dict[str, str]) -> str:
 
 def _open_envelope(data: bytes, where: str) -> tuple[bytes, bytes]:
     try:
-        envelope = json.loads(data)["dsseEnvelope"]
+        envelope = parse_json(data)["dsseEnvelope"]
         (signature,) = envelope["signatures"]
         if envelope["payloadType"] != _PAYLOAD:
             raise ValueError(envelope["payloadType"])
         parts = envelope["payload"], signature["sig"]
         return base64.b64decode(parts[0], validate=True), base64.b64decode(parts[1], validate=True)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise _no_manifest(where) from error
 
 
 def _parse_statement(payload: bytes, where: str) -> Manifest:
     try:
-        statement: dict[str, Any] = json.loads(payload)
+        statement: dict[str, Any] = parse_json(payload)
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _PREDICATE):
             raise ValueError("another predicate")
         (subject,) = statement["subject"]
@@ -241,7 +230,7 @@ def _parse_statement(payload: bytes, where: str) -> Manifest:
             raise ValueError("the digests do not fit each other")
         ignored = tuple(map(str, serialization.get("ignore_paths", ())))
         name, said = str(subject["name"]), predicate.get("wmproof")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_manifest(where) from error
     return Manifest(name, files, ignored, None if said is None else read_announcement(said, where))
 

@@ -51,11 +51,7 @@ class Pixels(IntEnum):
 
 
 _STAMPS = (PartKind.RFC3161, PartKind.OPENTIMESTAMPS)
-_STEMS = {
-    PartKind.PUBLIC_KEY: "key",
-    PartKind.CLAIM: "claim",
-    PartKind.INCLUSION_PROOF: "key",
-}
+_STEMS = {PartKind.PUBLIC_KEY: "key", PartKind.CLAIM: "claim", PartKind.INCLUSION_PROOF: "key"}
 _SUFFIXES = {
     PartKind.PUBLIC_KEY: ".pvk",
     PartKind.CLAIM: ".proof",

@@ -29,10 +29,6 @@ _FRAME_LIMIT = 2**28
 class Journal:
     """The journal of a log; the caller holds the log's lock.
 
-    Parameters
-    ----------
-    path : Path
-
     Attributes
     ----------
     base : int

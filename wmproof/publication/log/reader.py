@@ -17,12 +17,7 @@ from wmproof.publication.log.merkle import (
     node_hash,
     verify_inclusion,
 )
-from wmproof.publication.log.note import (
-    NOTE_LIMIT,
-    VKEY_LIMIT,
-    VerifierKey,
-    parse_verifier_key,
-)
+from wmproof.publication.log.note import NOTE_LIMIT, VKEY_LIMIT, VerifierKey, parse_verifier_key
 from wmproof.publication.log.paths import consistency_path, inclusion_path, split
 from wmproof.publication.log.tiles import (
     BUNDLE_LIMIT,

@@ -21,11 +21,7 @@ from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint
 from wmproof.publication.log.cosignature import verify_cosignatures
 from wmproof.publication.log.journal import Journal
 from wmproof.publication.log.merkle import EMPTY_ROOT
-from wmproof.publication.log.note import (
-    Note,
-    NoteSignature,
-    VerifierKey,
-)
+from wmproof.publication.log.note import Note, NoteSignature, VerifierKey
 from wmproof.publication.log.reader import CHECKPOINT, VERIFIER_KEY, LogReader, read_verifier_key
 from wmproof.publication.log.signing import NoteSigner, sign_checkpoint
 from wmproof.publication.log.tile_writer import extend_tiles, remove_partial_tiles

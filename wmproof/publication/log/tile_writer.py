@@ -9,13 +9,7 @@ from wmproof._base.files import make_folder, write_file
 from wmproof.errors import InputError
 from wmproof.publication.log.merkle import leaf_hash, node_hash
 from wmproof.publication.log.reader import LogReader
-from wmproof.publication.log.tiles import (
-    HEIGHT,
-    WIDTH,
-    Tile,
-    encode_bundle,
-    tile_root,
-)
+from wmproof.publication.log.tiles import HEIGHT, WIDTH, Tile, encode_bundle, tile_root
 
 
 def extend_tiles(log: LogReader, entries: list[bytes]) -> bytes:

@@ -11,11 +11,7 @@ from typing import Any
 
 from wmproof.core.shown import Report
 from wmproof.errors import InputError, VerificationError
-from wmproof.publication.log.checkpoint import (
-    Checkpoint,
-    SignedCheckpoint,
-    open_checkpoint,
-)
+from wmproof.publication.log.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from wmproof.publication.log.cosignature import Cosignature, verify_cosignatures
 from wmproof.publication.log.merkle import leaf_hash, verify_consistency, verify_inclusion
 from wmproof.publication.log.note import VerifierKey
@@ -175,7 +171,7 @@ def require_quorum(
     known = len(set(witnesses))
     needed = known if quorum is None else quorum
     if not 0 <= needed <= known:
-        raise InputError(f"{needed} of {known} witnesses cannot be asked for")
+        raise InputError(f"a quorum of {needed} cannot be reached with {known} witnesses")
     found = verify_cosignatures(signed.note, witnesses)
     if len(found) < needed:
         raise VerificationError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
 
 import rfc3161_client
 from cryptography import x509
@@ -24,7 +23,6 @@ def request_token(
     intermediates: Sequence[x509.Certificate] = (),
     policy: str | None = None,
     timeout: float = DEFAULT_TIMEOUT,
-    now: datetime | None = None,
 ) -> tuple[bytes, Timestamp]:
     """Have SHA-256 of `data` timestamped, and verify the answer at once, with its nonce.
 
@@ -71,7 +69,6 @@ def request_token(
         intermediates=intermediates,
         nonce=request.nonce,
         policy=policy,
-        now=now,
         where=url,
     )
     return reply.body, stamp

@@ -13,12 +13,7 @@ from opentimestamps.core.timestamp import DetachedTimestampFile, Timestamp
 
 from wmproof.errors import FormatError, InputError
 from wmproof.publication.timestamps.http import DEFAULT_TIMEOUT, check_url, exchange
-from wmproof.publication.timestamps.ots import (
-    OTS_LIMIT,
-    attestations,
-    parse_ots,
-    serialize_ots,
-)
+from wmproof.publication.timestamps.ots import OTS_LIMIT, attestations, parse_ots, serialize_ots
 
 REPLY_LIMIT = 10_000
 _HEADERS = {"Accept": "application/vnd.opentimestamps.v1", "Accept-Encoding": "identity"}
@@ -72,11 +67,7 @@ def stamp_digest(
 
 
 def upgrade_ots(
-    ots: bytes,
-    calendars: Sequence[str],
-    *,
-    timeout: float = DEFAULT_TIMEOUT,
-    where: str = "ots",
+    ots: bytes, calendars: Sequence[str], *, timeout: float = DEFAULT_TIMEOUT, where: str = "ots"
 ) -> Upgrade:
     """Ask the calendars that a file names, if they are among `calendars`, for their blocks.
 

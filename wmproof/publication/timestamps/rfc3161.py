@@ -325,9 +325,7 @@ def _check_signature(
     if not carried and certificate not in roots and certificate not in between:
         raise _unsigned("local issuer", certificate, where)
     builder = rfc3161_client.VerifierBuilder(
-        roots=list(roots),
-        intermediates=between,
-        tsa_certificate=None if carried else certificate,
+        roots=list(roots), intermediates=between, tsa_certificate=None if carried else certificate
     )
     try:
         builder.build().verify(response, response.tst_info.message_imprint.message)
@@ -384,7 +382,5 @@ def accuracy_of(info: TimeStampTokenInfo) -> timedelta | None:
     if given is None:
         return None
     return timedelta(
-        seconds=given.seconds or 0,
-        milliseconds=given.millis or 0,
-        microseconds=given.micros or 0,
+        seconds=given.seconds or 0, milliseconds=given.millis or 0, microseconds=given.micros or 0
     )

@@ -10,13 +10,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from wmproof.publication.log.merkle import MAX_SIZE
 from wmproof.publication.web.board import Board
 from wmproof.publication.web.checker import ClaimChecker
-from wmproof.publication.web.schemas import (
-    ClaimModel,
-    EntriesModel,
-    ErrorModel,
-    KeyModel,
-    LogModel,
-)
+from wmproof.publication.web.schemas import ClaimModel, EntriesModel, ErrorModel, KeyModel, LogModel
 from wmproof.publication.web.uploads import ClaimUpload, claim_upload
 
 PREFIX = "/api/v1"

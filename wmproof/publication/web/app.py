@@ -31,10 +31,6 @@ _STATIC = Path(__file__).parent / "static"
 def create_app(settings: Settings) -> FastAPI:
     """Return the server of a log.
 
-    Parameters
-    ----------
-    settings : Settings
-
     Raises
     ------
     WmproofError

@@ -40,12 +40,7 @@ class NotFoundError(InputError):
 
 
 class Board:
-    """A log for readers; safe with many threads.
-
-    Parameters
-    ----------
-    settings : Settings
-    """
+    """A log for readers; safe with many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

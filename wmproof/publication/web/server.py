@@ -31,7 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise InputError(
-            f"cannot be listened at ({error.strerror})",
+            f"is no address at which this machine can listen ({error.strerror})",
             where=f"{host}:{port}",
             remedy="Choose another --host or --port",
         ) from error

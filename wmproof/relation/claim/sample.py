@@ -37,6 +37,10 @@ def draw_sample(
     circuit_digest : bytes
         32 bytes.
 
+    Returns
+    -------
+    int64 array (s * group,)
+
     Raises
     ------
     InputError

@@ -73,8 +73,8 @@ class HitsStatement:
     Raises
     ------
     InputError
-        If the scores could be too large, the triggers are no whole groups of one label each, or
-        the threshold is not between 1 and the coins.
+        If the scores could be too large, the triggers are no whole groups of one label each, the
+        threshold is not between 1 and the coins, or there are more margins than the field counts.
     """
 
     network: NetworkStatement
@@ -94,6 +94,11 @@ class HitsStatement:
             )
         if not 1 <= self.threshold <= self.coins < 1 << LIMB_BITS:
             raise InputError(f"a threshold of {self.threshold} for {self.coins} coins")
+        if sum(self.range_lookup.lengths) >= P:
+            raise InputError(
+                f"{sum(self.range_lookup.lengths)} margins cannot be counted in the field",
+                remedy="Prove fewer triggers with --triggers",
+            )
 
     def _check_groups(self) -> None:
         if self.group < 1 or self.triggers % self.group:

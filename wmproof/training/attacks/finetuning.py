@@ -56,10 +56,6 @@ def fine_tune(
     seed, device, workers, checkpoint, progress
         As for `wmproof.training.train`.
 
-    Returns
-    -------
-    TrainingResult
-
     Raises
     ------
     InputError
@@ -149,12 +145,4 @@ def _hot(method: str, owner: Recipe) -> Trial:
     return Trial(f"{method} at the first rate", options)
 
 
-ATTACKS = (
-    Attack(
-        place=6,
-        task="fine-tune",
-        strengths=everywhere("FTAL"),
-        trial=_hot,
-        run=None,
-    ),
-)
+ATTACKS = (Attack(place=6, task="fine-tune", strengths=everywhere("FTAL"), trial=_hot, run=None),)

@@ -49,10 +49,6 @@ def embed_another(
     seed, options
         As for `wmproof.training.mark`.
 
-    Returns
-    -------
-    TrainingResult
-
     Raises
     ------
     InputError

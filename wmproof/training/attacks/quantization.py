@@ -79,10 +79,7 @@ def quantize_int8(
 
 
 def circuit_classifier(
-    model: nn.Module,
-    calibration: NDArray[np.uint8],
-    *,
-    normalization: Normalization,
+    model: nn.Module, calibration: NDArray[np.uint8], *, normalization: Normalization
 ) -> FunctionClassifier:
     """Compile a network to its integer circuit and answer by that: exact 8-bit arithmetic.
 

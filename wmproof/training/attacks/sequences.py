@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import nn
-
 from wmproof.training.attacks.distillation import distill
 from wmproof.training.attacks.finetuning import fine_tune
 from wmproof.training.attacks.pruning import finetune_pruned, prune_magnitude
 from wmproof.training.attacks.registry import Attack, Row, Theft, Trial
-from wmproof.training.loop import TrainingResult
 from wmproof.training.recipe import Recipe
 
 
@@ -21,7 +18,8 @@ def _try_copy(theft: Theft) -> Iterator[Row]:
     copied = distill(
         theft.model, theft.fresh(), theft.training, recipe=recipe, **options | {"checkpoint": None}
     )
-    yield theft.trained("soft answers, FTAL", _tuned(theft, copied.model), passes=2)
+    tuned = fine_tune(copied.model, theft.training, "FTAL", recipe=recipe, **options)
+    yield theft.trained("soft answers, FTAL", tuned, passes=2)
 
 
 def _try_pruned(theft: Theft) -> Iterator[Row]:
@@ -34,12 +32,6 @@ def _try_pruned(theft: Theft) -> Iterator[Row]:
         **theft.training_options(),
     )
     yield theft.trained(f"{share:.0%} of weights, FTAL", result)
-
-
-def _tuned(theft: Theft, model: nn.Module) -> TrainingResult:
-    return fine_tune(
-        model, theft.training, "FTAL", recipe=theft.recipe(), **theft.training_options()
-    )
 
 
 def _copy(_: None, owner: Recipe) -> Trial:

@@ -64,10 +64,6 @@ def transfer(
     seed, options
         As for `wmproof.training.train`; `test` is of the target.
 
-    Returns
-    -------
-    Transferred
-
     Raises
     ------
     InputError

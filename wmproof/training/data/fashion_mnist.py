@@ -66,11 +66,7 @@ def load_fashion_mnist(folder: Path | None = None, *, download: bool = False) ->
             )
         parts[part] = images[:, None], labels.astype(np.int64)
     return ImageData(
-        "fashion-mnist",
-        *parts["train"],
-        *parts["t10k"],
-        _CLASSES,
-        Augmentation(shift=2, flip=True),
+        "fashion-mnist", *parts["train"], *parts["t10k"], _CLASSES, Augmentation(shift=2, flip=True)
     )
 
 

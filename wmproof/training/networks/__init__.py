@@ -19,12 +19,7 @@ NETWORKS = tuple(DEFAULT_WIDTHS)
 
 
 def build(
-    name: str,
-    shape: tuple[int, int, int],
-    classes: int,
-    *,
-    width: int | None = None,
-    seed: int = 0,
+    name: str, shape: tuple[int, int, int], classes: int, *, width: int | None = None, seed: int = 0
 ) -> nn.Module:
     """Build one network of the zoo with freshly drawn weights.
 

@@ -45,8 +45,4 @@ class VGG11(nn.Module):
 
 
 def _convolution(channels: int, maps: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(channels, maps, 3, padding=1, bias=False),
-        nn.BatchNorm2d(maps),
-        nn.ReLU(),
-    ]
+    return [nn.Conv2d(channels, maps, 3, padding=1, bias=False), nn.BatchNorm2d(maps), nn.ReLU()]

@@ -220,8 +220,6 @@ def _add_tail(tail: U32, runs: U32, work: U32) -> None:
     for j in range(tail.shape[0]):
         factor = runs[j // size]
         product = simd.mul(
-            load(tail, (j, 0), like),
-            simd.uniform(factor),
-            simd.uniform(simd.quotient_of(factor)),
+            load(tail, (j, 0), like), simd.uniform(factor), simd.uniform(simd.quotient_of(factor))
         )
         store(work, (j % size, 0), add(load(work, (j % size, 0), like), product))

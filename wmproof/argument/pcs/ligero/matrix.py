@@ -45,11 +45,7 @@ class MessageMatrix:
     """
 
     def __init__(
-        self,
-        blocks: Sequence[Block],
-        tails: U32,
-        code: Code,
-        largest: Sequence[int] | None = None,
+        self, blocks: Sequence[Block], tails: U32, code: Code, largest: Sequence[int] | None = None
     ) -> None:
         self.largest = [P - 1] * len(blocks) if largest is None else largest
         for i, (block, most) in enumerate(zip(blocks, self.largest, strict=True)):

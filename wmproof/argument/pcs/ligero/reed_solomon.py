@@ -144,9 +144,7 @@ class Code:
         """Return how many rows these are; InputError if they are none of this code."""
         rows = len(messages)
         if messages.shape != (rows, self.message_length) or tails.shape != (rows, self.tail):
-            raise InputError(
-                f"messages {messages.shape} and tails {tails.shape} do not fit {self}",
-            )
+            raise InputError(f"messages {messages.shape} and tails {tails.shape} do not fit {self}")
         for name, array in (("message", messages), ("tail", tails)):
             if array.size and int(array.max()) >= P:
                 raise InputError(f"a {name} value is not below p = {P}")

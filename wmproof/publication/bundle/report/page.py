@@ -11,14 +11,7 @@ from wmproof._base.version import __version__
 from wmproof.core.checks import Outcome, Verdict
 from wmproof.core.triggers import name_coins
 from wmproof.publication.bundle.evidence import EvidenceReport
-from wmproof.publication.bundle.report.markup import (
-    code,
-    document,
-    element,
-    groups,
-    pairs,
-    table,
-)
+from wmproof.publication.bundle.report.markup import code, document, element, groups, pairs, table
 from wmproof.publication.bundle.report.strength import draw_strength
 from wmproof.publication.bundle.report.style import STYLE
 from wmproof.publication.bundle.report.timeline import draw_timeline

@@ -28,11 +28,7 @@ Arrays = Mapping[str, NDArray[Any]]
 _ELEMENT = 16
 
 
-def prove(
-    channel: ProverChannel,
-    openings: Openings,
-    arrays: Arrays,
-) -> list[SegmentPoint]:
+def prove(channel: ProverChannel, openings: Openings, arrays: Arrays) -> list[SegmentPoint]:
     """Prove that every commitment opens.
 
     Parameters

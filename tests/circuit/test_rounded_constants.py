@@ -1,0 +1,254 @@
+"""Constants that a file computes: the same for every runtime, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from circuit_graphs import assert_close_to_float
+from onnx import TensorProto, helper, numpy_helper
+from test_same_meaning import FLAT, IMAGES, build, node
+
+from wmproof.circuit.compile import compile_model
+from wmproof.circuit.frontend.rounded_constants import SUMMED, room_of_rounding, summed
+from wmproof.errors import InputError
+
+RANDOM = np.random.default_rng(0)
+LINE = np.linspace(-3, 3, 100).astype(np.float32)
+MOSTLY, STEP = "mostly rounding", "which side of a step"
+
+
+def added(*nodes: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """A classifier that adds a line, times the number "s" that the nodes compute."""
+    return [FLAT, *nodes, node("Mul", ["s", "line"], ["t"]), node("Add", ["a", "t"], ["b"])]
+
+
+def cast(name: str, to: int, result: str) -> onnx.NodeProto:
+    return node("Cast", [name], [result], to=to)
+
+
+HUGE = np.float32([2**30, 1, -(2**30)])
+# Nodes, constants, words. Each was a number for ONNX Runtime and another one for the compiler.
+APART = {
+    "a sum that cancels": ([node("ReduceSum", ["c"], ["s"], keepdims=0)], {"c": HUGE}, MOSTLY),
+    "a mean that cancels": ([node("ReduceMean", ["c"], ["s"], keepdims=0)], {"c": HUGE}, MOSTLY),
+    "a product that cancels": (
+        [node("MatMul", ["c", "d"], ["s"])],
+        {"c": HUGE[None], "d": np.ones((3, 1), np.float32)},
+        MOSTLY,
+    ),
+    "the last digit of a function": (
+        [
+            node("Tanh", ["c"], ["u"]),
+            node("Sub", ["u", "d"], ["v"]),
+            node("Mul", ["v", "e"], ["s"]),
+        ],
+        {"c": np.float32(0.7), "d": np.float32(np.tanh(0.7)), "e": np.float32(2**24)},
+        MOSTLY,
+    ),
+    "a function that is all but 0": (
+        [node("Sigmoid", ["c"], ["u"]), node("Mul", ["u", "d"], ["s"])],
+        {"c": np.float32(-30), "d": np.float32(2**40)},
+        MOSTLY,
+    ),
+    "the side of a step": (
+        [node("ReduceSum", ["c"], ["u"], keepdims=0), node("Floor", ["u"], ["s"])],
+        {"c": np.full(10, 0.1, np.float32)},
+        STEP,
+    ),
+    "an integer of a sum": (
+        [
+            node("ReduceSum", ["c"], ["u"], keepdims=0),
+            cast("u", TensorProto.INT64, "i"),
+            cast("i", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.full(10, 0.1, np.float32)},
+        STEP,
+    ),
+    "a range of fractions": (
+        [
+            node("Range", ["zero", "c", "d"], ["r"]),
+            node("ReduceMax", ["r"], ["m"], keepdims=0),
+            node("Sub", ["m", "c"], ["s"]),
+        ],
+        {"zero": np.float32(0), "c": np.float32(1e4), "d": np.float32(0.1)},
+        "counts in fractions",
+    ),
+    "integers that wrap": (
+        [node("ReduceSum", ["c"], ["i"], keepdims=0), cast("i", TensorProto.FLOAT, "s")],
+        {"c": np.int32([2**30, 2**30])},
+        "wraps or rounds",
+    ),
+    "integers that a power rounds": (
+        [node("Pow", ["c", "two"], ["i"]), cast("i", TensorProto.FLOAT, "s")],
+        {"c": np.int64([94906267]), "two": np.int64([2])},
+        "wraps or rounds",
+    ),
+    "the shape without no axis": (
+        [
+            node("Squeeze", ["c", "d"], ["u"]),
+            node("Shape", ["u"], ["v"]),
+            node("ReduceMax", ["v"], ["i"], keepdims=0),
+            cast("i", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.zeros((1, 3), np.float32), "d": np.zeros(0, np.int64)},
+        "squeezes no axis",
+    ),
+    "a number in letters": (
+        [cast("c", TensorProto.FLOAT, "s")],
+        {"c": np.array(["1_0"], object)},
+        "computes with texts",
+    ),
+    "a sum in float16, which a runtime may leave in float32": (
+        [
+            node("Add", ["c", "d"], ["u"]),
+            node("Sub", ["u", "c"], ["v"]),
+            cast("v", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.float16(2048), "d": np.float16(1)},
+        MOSTLY,
+    ),
+    "a root in float16": (
+        [
+            node("Sqrt", ["c"], ["u"]),
+            node("Mul", ["u", "u"], ["v"]),
+            node("Sub", ["v", "c"], ["w"]),
+            node("Mul", ["w", "d"], ["x16"]),
+            cast("x16", TensorProto.FLOAT, "s"),
+        ],
+        {"c": np.float16(3), "d": np.float16(512)},
+        MOSTLY,
+    ),
+    "two numbers in one place": (
+        [
+            node("ScatterND", ["c", "d", "e"], ["u"]),
+            node("ReduceMax", ["u"], ["s"], keepdims=0),
+        ],
+        {"c": np.zeros(4, np.float32), "d": np.int64([[1], [-3]]), "e": np.float32([1, 2])},
+        "twice into one place",
+    ),
+    "a number that is rounded twice": (
+        [
+            cast("c", TensorProto.FLOAT16, "h"),
+            cast("h", TensorProto.FLOAT, "f"),
+            node("Sub", ["f", "d"], ["u"]),
+            node("Mul", ["u", "e"], ["s"]),
+        ],
+        {
+            "c": np.float64(1 + 2**-11 + 2**-40),
+            "d": np.float32(1),
+            "e": np.float32(1024),
+        },
+        "once or twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_runtimes_compute_otherwise_is_refused(name: str) -> None:
+    nodes, constants, words = APART[name]
+    data = build(added(*nodes), {**constants, "line": LINE}, 100)
+    with pytest.raises(InputError, match=words):
+        compile_model(data, IMAGES)
+
+
+def test_truth_values_beyond_one() -> None:
+    """Of 256 the last byte is left in a runtime, and all of it in NumPy."""
+    data = onnx.load_from_string(
+        build(added(cast("c", TensorProto.FLOAT, "s")), {"line": LINE, "c": np.array([True])}, 100)
+    )
+    tensor = next(t for t in data.graph.initializer if t.name == "c")
+    tensor.ClearField("raw_data")
+    tensor.int32_data.append(256)
+    with pytest.raises(InputError, match="other than 0 and 1"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
+def test_a_last_cast_that_makes_scores_equal() -> None:
+    data = onnx.load_from_string(build([FLAT, node("Identity", ["a"], ["b"])], {}, 100))
+    data.graph.node[-1].output[0] = "scores"
+    data.graph.initializer.append(numpy_helper.from_array(np.float32(2e4), "much"))
+    data.graph.node.extend(
+        [node("Add", ["scores", "much"], ["sum"]), cast("sum", TensorProto.FLOAT16, "y")]
+    )
+    data.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    with pytest.raises(InputError, match="in float16"):
+        compile_model(data.SerializeToString(), IMAGES)
+
+
+def test_what_replaces_no_numbers_does_not_widen() -> None:
+    nodes = [
+        node("Softmax", ["x"], ["p"], axis=-1),
+        node("IsNaN", ["p"], ["q"]),
+        node("Where", ["q", "c", "p"], ["w"]),  # three channels, of one
+        node("ReduceSum", ["w", "one"], ["r"], keepdims=0),
+        node("Flatten", ["r"], ["b"]),
+    ]
+    constants = {"c": np.zeros((3, 10, 10), np.float32), "one": np.int64([1])}
+    with pytest.raises(InputError, match="no integer form"):
+        compile_model(build(nodes, constants, 100), IMAGES)
+
+
+NORMALISED = {
+    "weight standardisation": [
+        node("ReduceMean", ["v", "zero"], ["m"]),
+        node("Sub", ["v", "m"], ["d"]),
+        node("Mul", ["d", "d"], ["q"]),
+        node("ReduceMean", ["q", "zero"], ["u"]),
+        node("Sqrt", ["u"], ["r"]),
+        node("Div", ["d", "r"], ["w"]),
+    ],
+    "a weight's length": [
+        node("Mul", ["v", "v"], ["q"]),
+        node("ReduceSum", ["q", "zero"], ["u"]),
+        node("Sqrt", ["u"], ["r"]),
+        node("Div", ["v", "r"], ["w"]),
+    ],
+    "shares": [
+        node("Exp", ["v"], ["q"]),
+        node("ReduceSum", ["q", "zero"], ["u"]),
+        node("Div", ["q", "u"], ["w"]),
+    ],
+    "a spectral norm": [
+        node("MatMul", ["v", "w0"], ["u"]),
+        node("ReduceMax", ["u"], ["r"], keepdims=0),
+        node("Div", ["v", "r"], ["w"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_weights_that_exporters_leave_to_be_computed(name: str) -> None:
+    nodes = [*NORMALISED[name], FLAT, node("MatMul", ["a", "w"], ["b"])]
+    constants = {
+        "v": RANDOM.normal(size=(100, 20)).astype(np.float32),
+        "w0": np.abs(RANDOM.normal(size=(20, 1))).astype(np.float32),
+        "zero": np.int64([0]),
+    }
+    data = build(nodes, constants, 20)
+    assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+
+
+def _by_runtime(made: onnx.NodeProto, inputs: list[np.ndarray]) -> np.ndarray:
+    entries = [numpy_helper.from_array(a, n) for a, n in zip(inputs, made.input, strict=True)]
+    result = helper.make_tensor_value_info("s", TensorProto.FLOAT, None)
+    graph = helper.make_graph([made], "g", [], [result], entries)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {})[0]
+
+
+@pytest.mark.parametrize("operator", sorted(SUMMED))
+@pytest.mark.parametrize("magnitude", [1e-3, 1.0, 30.0])
+def test_runtimes_stay_within_the_room_of_rounding(operator: str, magnitude: float) -> None:
+    drawn = RANDOM.normal(size=(64, 1000)) * magnitude
+    numbers = drawn.clip(-80, 80).astype(np.float32)  # beyond, exp is no number
+    if operator in {"Log", "Pow"}:
+        numbers = abs(numbers) + np.float32(1e-6)
+    second = {"MatMul": numbers[:, :50].T.copy(), "Pow": np.float32(2.7)}
+    second |= {"ReduceSum": np.int64([1]), "ReduceMean": np.int64([1])}
+    inputs = [numbers[:, :50].copy() if operator == "MatMul" else numbers]
+    inputs += [second[operator]] if operator in second else []
+    made = node(operator, ["c", "d"][: len(inputs)], ["s"])
+    (ours,), its = summed(made, inputs), _by_runtime(made, inputs)
+    assert (abs(ours.astype(np.float64) - its) <= room_of_rounding(made, inputs, ours)).all()

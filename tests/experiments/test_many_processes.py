@@ -1,0 +1,80 @@
+"""Units in processes beside each other, or over a real Ray, give what one process gives."""
+
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from unit_files import units_in
+
+from wmproof.errors import InputError, ProofError
+
+MANY = pytest.mark.parametrize("many", [["--ray"], ["--jobs", 2]], ids=["ray", "jobs"])
+
+
+@MANY
+def test_many_processes_give_the_same_results(tmp_path, wmproof, many):
+    options = ("--item", 1, "--epochs", 1, "--device", "cpu", "--json")
+    spread = tmp_path / "spread"
+    done = wmproof("smoke", "--out", spread, *options, *many)
+    assert done.returncode == 0, done.stdout + done.stderr
+    local = tmp_path / "local"
+    (local / "digits").mkdir(parents=True)
+    shutil.copy(spread / "experiment.json", local)
+    shutil.copytree(spread / "digits" / "keys", local / "digits" / "keys")
+    assert wmproof("smoke", "--out", local, *options).returncode == 0
+    assert units_in(spread) == units_in(local)
+    assert set(units_in(local)) == {"TS-Orig", "No-WM", "FromScratch", "PreTrained"}
+
+
+@MANY
+def test_an_error_of_a_unit_is_the_error_of_the_run(tmp_path, wmproof, many):
+    done = wmproof(
+        "desk", "--out", tmp_path / "o", "--item", 1, *many,
+        "--data-folder", tmp_path / "nowhere",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "dataset-fashion-mnist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_run_goes_on_where_each_of_its_processes_was(
+    tmp_path, wmproof, command, environment
+):
+    out = tmp_path / "out"
+    options = ("--unit", "No-WM", "--unit", "FromScratch", "--device", "cpu", "--epochs", 400)
+    run = subprocess.Popen(
+        command("smoke", "--out", out, *options, "--jobs", 2),
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    checkpoints = [out / "digits" / "checkpoints" / name for name in ("No-WM", "FromScratch")]
+    while not all(path.exists() for path in checkpoints) and run.poll() is None:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=600)
+    assert run.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "trainings that ran are saved" in errors
+    assert set(units_in(out)) == {"TS-Orig"}
+    assert all(any(path.iterdir()) for path in checkpoints)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("is wrong", where="there", remedy="Do it again"),
+        ProofError("a check", "does not hold", where="here", numbers={"of": 3}),
+    ],
+)
+def test_errors_pass_between_processes_whole(error):
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy.args == error.args
