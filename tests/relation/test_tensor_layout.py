@@ -20,8 +20,7 @@ from wmproof.argument.system.statement import Security
 from wmproof.argument.system.verifier import verify_proof
 from wmproof.errors import ProofError
 from wmproof.relation.network import statement as network_statement
-from wmproof.relation.pull_back import outer
-from wmproof.relation.tensor_layout import MOST_BLOCKS, TensorLayout, cut
+from wmproof.relation.tensor_layout import MOST_BLOCKS, TensorLayout, cut, outer
 
 SECURITY = Security(bits=40, grinding_bits=0)
 IMAGES = np.random.default_rng(8).integers(0, 256, (4, 2, 9, 7), dtype=np.uint8)

@@ -43,28 +43,9 @@ from wmproof.circuit.ir import (
     node_sources,
 )
 from wmproof.circuit.product import Product
-from wmproof.relation.tensor_layout import Band
+from wmproof.relation.tensor_layout import Band, outer
 
 NodeWeights = dict[int, U32]
-
-
-def outer(tables: Sequence[U32]) -> U32:
-    """Tensor product of vectors.
-
-    Parameters
-    ----------
-    tables : sequence of uint32 array (4, n_i)
-        In K.
-
-    Returns
-    -------
-    uint32 array (4, n_1, n_2, ...)
-    """
-    result = tables[0]
-    for table in tables[1:]:
-        small = np.ascontiguousarray(result)[:, :, None]
-        result = extension_product(small, table[:, None]).reshape(4, -1)
-    return np.ascontiguousarray(result).reshape(4, *(table.shape[1] for table in tables))
 
 
 def linear_weights(

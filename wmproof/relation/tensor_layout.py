@@ -173,21 +173,17 @@ class TensorLayout:
         point : sequence of Element
             `bits` coordinates.
         """
-        table = eq_table(list(point))[:, : self.blocks << self.inner_bits]
-        return self.taken(
-            np.ascontiguousarray(table).reshape(4, self.blocks, -1).transpose(1, 0, 2)
-        )
+        table = outer([self._front(point), *self._inner_tables(point[self.block_bits :])])
+        return self.taken(table.reshape(4, self.blocks, -1).transpose(1, 0, 2))
 
     def bands(self, point: Sequence[Element]) -> Iterator[Band]:
         """The same weights of a tensor (channels, height, width) as products, band by band."""
         channels, rows, columns = self._inner_tables(point[self.block_bits :])
         _, high, wide = self.axes
-        front = eq_table(list(point[: self.block_bits]))[:, : self.blocks]
+        front = self._front(point)
         for band in range(high.blocks):
             own = front[:, band * wide.blocks : (band + 1) * wide.blocks]
-            across = extension_product(
-                np.ascontiguousarray(own)[:, :, None], columns[:, None]
-            ).reshape(4, -1)
+            across = outer([own, columns]).reshape(4, -1)
             first = band << high.bits
             yield Band(
                 first,
@@ -196,9 +192,31 @@ class TensorLayout:
                 np.ascontiguousarray(across[:, : wide.size]),
             )
 
+    def _front(self, point: Sequence[Element]) -> U32:
+        return np.ascontiguousarray(eq_table(list(point[: self.block_bits]))[:, : self.blocks])
+
     def _inner_tables(self, point: Sequence[Element]) -> list[U32]:
         tables, first = [], 0
         for axis in self.axes:
             tables.append(eq_table(list(point[first : first + axis.bits])))
             first += axis.bits
         return tables
+
+
+def outer(tables: Sequence[U32]) -> U32:
+    """Tensor product of vectors.
+
+    Parameters
+    ----------
+    tables : sequence of uint32 array (4, n_i)
+        In K.
+
+    Returns
+    -------
+    uint32 array (4, n_1, n_2, ...)
+    """
+    result = tables[0]
+    for table in tables[1:]:
+        small = np.ascontiguousarray(result)[:, :, None]
+        result = extension_product(small, table[:, None]).reshape(4, -1)
+    return np.ascontiguousarray(result).reshape(4, *(table.shape[1] for table in tables))

@@ -33,8 +33,8 @@ from wmproof.argument.algebra.vectors import multiply
 from wmproof.circuit.ir import Circuit
 from wmproof.circuit.product import Ints, Product
 from wmproof.relation.linear_form.statement import Weights
-from wmproof.relation.pull_back import outer, to_committed
-from wmproof.relation.tensor_layout import TensorLayout
+from wmproof.relation.pull_back import to_committed
+from wmproof.relation.tensor_layout import TensorLayout, outer
 
 Point = Sequence[Element]
 
