@@ -76,7 +76,8 @@ def test_the_judges_floor_is_compared_after_grinding_is_taken_off(case, claim, s
 def test_another_number_of_triggers_is_another_claim(case, claim, size, change):
     header, argument = parse_claim(claim)
     triggers = {"one less": size - 1, "one more": size + 1, -1: size + 2}.get(change, change)
-    changed = encode_claim(replace(header, triggers=triggers), argument)
+    version = 1 if triggers is None else header.version
+    changed = encode_claim(replace(header, triggers=triggers, version=version), argument)
     with pytest.raises(VerificationError):
         verify_claim(case.marked, case.public, changed, POLICY)
 

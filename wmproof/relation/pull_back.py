@@ -188,6 +188,8 @@ def _transposed_conv(term: Conv, source_shape: Shape, bands: Sequence[Band]) -> 
     for band in bands:
         # Columns first: sum_j taps[c, i, j] columns[x - j], then sum_i rows[y - i] times that.
         read = down.read(band.first, band.rows.shape[1])
+        if read.start == read.stop:  # the band lies in the padding
+            continue
         lines = extension_product(across.placed(band.columns), by_tap)
         by_row = lines.reshape(4, width, channels, kh).transpose(0, 3, 2, 1)
         flat = np.ascontiguousarray(by_row).reshape(4, kh, channels * width)

@@ -96,12 +96,14 @@ class EqWeights:
     ----------
     point : sequence of Element
         Of all n variables.
+    together : int
+        So many of the last ones are in one table.
     """
 
-    def __init__(self, point: Sequence[Element]) -> None:
+    def __init__(self, point: Sequence[Element], together: int = 0) -> None:
         self._count = len(point)
         free = point[1:]
-        split = max(0, len(free) - _LOW_BITS)
+        split = max(0, len(free) - max(together, _LOW_BITS))
         self._low, self._high = eq_tables(free[split:]), eq_tables(free[:split])
 
     def after(self, bound: int) -> tuple[U32, U32]:
@@ -193,7 +195,7 @@ def prove(
     values : F elements
         Every multilinear at r. They are not sent: what is said about them is the caller's part.
     """
-    rounds = _Rounds(channel, label, claim, point)
+    rounds = _Rounds(channel, label, claim, point, missing.cube.block_bits if missing else 0)
     if missing and len(point) > missing.cube.block_bits > 0:
         _play_blocks(rounds, tables, terms, missing)
     if rounds.left:
@@ -242,10 +244,15 @@ class _Rounds:
     """What has been said so far."""
 
     def __init__(
-        self, channel: ProverChannel, label: str, claim: Element, point: Sequence[Element]
+        self,
+        channel: ProverChannel,
+        label: str,
+        claim: Element,
+        point: Sequence[Element],
+        together: int = 0,
     ) -> None:
         self._channel, self._label, self._claim, self.point = channel, label, claim, point
-        self._weights = EqWeights(point)
+        self._weights = EqWeights(point, together)
         self.challenges: list[Element] = []
 
     @property
