@@ -17,7 +17,7 @@ from benchmarks._harness import copy_seconds, peak_megabytes, report
 from wmproof.argument.algebra.element import Element
 from wmproof.argument.algebra.multilinear import evaluate_base, index_point
 from wmproof.argument.channel import VerifierChannel
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.pcs.ligero.prover import witness_matrix
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.soundness import bits
@@ -56,10 +56,10 @@ class ProvableEvaluation(Evaluation):
         self.witness = witness
         return self
 
-    def prove(self, channel: ProverChannel) -> list[list[Element]]:
+    def prove(self, channel: ProverChannel) -> list[Place]:
         point = channel.challenges("point", self._variables)
         channel.send("value", [evaluate_base(self.witness.reshape(-1), point)])
-        return [self._point(point)]
+        return [Place(self._point(point))]
 
 
 def main(rows_bits: int = 11, message_bits: int = 15) -> None:

@@ -33,6 +33,7 @@ from benchmarks.coverage.networks import Network, all_networks
 from benchmarks.coverage.row import EXPORTERS, parser, run_network
 from benchmarks.coverage.table import Result, markdown
 from wmproof._base.files import write_file
+from wmproof.models.onnx_checks import MODEL_LIMIT
 
 Rows = Iterator[Result]
 Known = dict[tuple[str, str], Result]
@@ -162,9 +163,14 @@ def say(result: Result) -> str:
 def _rows(
     network: Network, weights: int, exporters: Sequence[str], arguments: argparse.Namespace
 ) -> Rows:
-    if network.installed and weights <= 1e6 * arguments.largest:
+    if not network.installed:
+        why = "not installed"
+    elif 4 * weights > MODEL_LIMIT:
+        why = "above 2 GiB, which no ONNX model in one piece can have"
+    elif weights > 1e6 * arguments.largest:
+        why = f"above {arguments.largest:g} M weights"
+    else:
         return run_rows(network, exporters, arguments)
-    why = f"above {arguments.largest:g} M weights" if network.installed else "not installed"
     return iter([{"network": str(network), "exporter": e, "not_run": why} for e in exporters])
 
 

@@ -18,7 +18,7 @@ from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup import verifier as lookup_verifier
 from wmproof.argument.logup.statement import ArrayTable, Lookup
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.soundness import lookup_errors
 from wmproof.argument.system.statement import row_bits
@@ -93,7 +93,7 @@ class LookupProof(LookupStatement):
             blocks.append(block)
         return blocks
 
-    def prove(self, channel: ProverChannel) -> list[list[Element]]:
+    def prove(self, channel: ProverChannel) -> list[Place]:
         points = lookup_prover.prove(channel, self.lookup, [self.columns], self.multiplicities)
         inner = [points.groups[0], points.groups[0], points.multiplicities]
-        return [self.point(block, point) for block, point in enumerate(inner)]
+        return [Place(self.point(block, point)) for block, point in enumerate(inner)]

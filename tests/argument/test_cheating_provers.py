@@ -22,6 +22,7 @@ from wmproof.argument.algebra.multilinear import eq, eq_table
 from wmproof.argument.channel import VerifierChannel, constant
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup.statement import powers
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.pcs.ligero import matrix as matrix_module
 from wmproof.argument.pcs.ligero import prover as ligero_prover
 from wmproof.argument.pcs.ligero.columns import Columns, CommittedMatrix, KeptColumns
@@ -216,9 +217,10 @@ def test_a_fold_at_another_challenge_is_rejected(monkeypatch: pytest.MonkeyPatch
 def test_claims_at_other_points_are_rejected(monkeypatch: pytest.MonkeyPatch, claim: int) -> None:
     original = prove_evaluations
 
-    def elsewhere(channel: ProverChannel, matrix: MessageMatrix, points: Any, **rest: int) -> None:
-        moved = [list(point) for point in points]
-        moved[claim][-1] = moved[claim][-1] + ONE
+    def elsewhere(channel: ProverChannel, matrix: MessageMatrix, places: Any, **rest: int) -> None:
+        moved = [*places]
+        point = places[claim].point
+        moved[claim] = Place([*point[:-1], point[-1] + ONE])
         original(channel, matrix, moved, **rest)
 
     monkeypatch.setattr(ligero_prover, "prove_evaluations", elsewhere)
@@ -291,26 +293,24 @@ def test_a_lie_that_is_pushed_to_the_end_is_seen_in_the_columns(
     LyingChannel.multiplicities = proof.multiplicities
     original = prove_evaluations
 
-    def lie(
-        channel: LyingChannel, matrix: MessageMatrix, points: list[list[Element]], **rest: int
-    ) -> None:
+    def lie(channel: LyingChannel, matrix: MessageMatrix, places: list[Place], **rest: int) -> None:
         send_vector = channel.transcript.send_vector
 
         def false_row(label: str, vector: U32) -> None:
             drawn = channel.drawn
             columns, rows = drawn["evaluation/columns/r"], drawn["evaluation/rows/r"]
-            gammas = powers(drawn["evaluation/gamma"][0], len(points))
+            gammas = powers(drawn["evaluation/gamma"][0], len(places))
             weight = ZERO
-            for gamma, point in zip(gammas, points, strict=True):
+            for gamma, (point, _) in zip(gammas, places, strict=True):
                 weight = weight + gamma * eq(point, [*rows, *columns])
             first = weight * elements_of(eq_table(columns))[0]
             elements = elements_of(vector)
-            halved = channel.error * HALF ** len(points[0])
+            halved = channel.error * HALF ** len(places[0].point)
             elements[0] = elements[0] + halved * first.inverse()
             send_vector(label, vector_of(elements))
 
         channel.transcript.send_vector = false_row  # type: ignore[method-assign]
-        original(channel, matrix, points, **rest)
+        original(channel, matrix, places, **rest)
         channel.transcript.send_vector = send_vector  # type: ignore[method-assign]
 
     monkeypatch.setattr(system_prover, "ProverChannel", LyingChannel)

@@ -15,7 +15,7 @@ from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.field import P, random_elements
 from wmproof.argument.algebra.multilinear import index_point
 from wmproof.argument.channel import VerifierChannel, constant
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.pcs.ligero.claims import corner_rows
 from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.pcs.ligero.evaluation_verifier import EvaluationTest
@@ -51,6 +51,7 @@ def _check(
     *,
     hiding: bool,
     codewords: np.ndarray | None = None,
+    rows: Sequence[range | None] | None = None,
 ) -> None:
     """Prove values at points and verify them, columns included; ProofError if they are false."""
     if codewords is None:
@@ -58,11 +59,15 @@ def _check(
     variables = (matrix.rows - 1).bit_length() + matrix.code.message_bits
     pads = draw_pads(2 * variables) if hiding else None
     speaking, proof = fiat_shamir_prover("evaluation")
-    where = [point for point, _ in claimed]
+    which = rows or [None] * len(claimed)
+    where = [Place(point, own) for (point, _), own in zip(claimed, which, strict=True)]
     prove_evaluations(ProverChannel(speaking, pads), matrix, where, blinding=0)
     listening = fiat_shamir_verifier("evaluation", proof.getvalue())
     channel = VerifierChannel(listening, hiding=hiding)
-    claims = [PointClaim(point, constant(value)) for point, value in claimed]
+    claims = [
+        PointClaim(point, constant(value), own)
+        for (point, value), own in zip(claimed, which, strict=True)
+    ]
     test = EvaluationTest(channel, matrix.code, matrix.rows, claims)
     for zero in channel.system.zeros:
         total = zero.constant
@@ -150,6 +155,28 @@ def test_values_of_another_matrix_than_the_committed_one_are_rejected(row: int) 
         _check(other, claimed, hiding=False, codewords=committed)
 
 
+@pytest.mark.parametrize("hiding", [True, False])
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (0, 7), (2, 5), (5, 2), (6, 1), (3, 4)])
+def test_claims_may_be_about_some_rows(first: int, count: int, hiding: bool) -> None:
+    """As if they were a polynomial of their own, whatever their number and their place are."""
+    code = Code(3, QUERIES, 4)
+    matrix = MessageMatrix(
+        [random_elements((4, 8)), random_elements((3, 8))], random_elements((7, code.tail)), code
+    )
+    rows = range(first, first + count)
+    whole, own = draw_pads(3 + 3), draw_pads((count - 1).bit_length() + 3)
+    entries = _entries(matrix)
+    value = evaluate(entries[8 * first : 8 * (first + count)], own)
+    true = [(whole, evaluate(entries, whole)), (own, value)]
+    _check(matrix, true, hiding=hiding, rows=[None, rows])
+    with pytest.raises(ProofError):
+        _check(matrix, [true[0], (own, value + ONE)], hiding=hiding, rows=[None, rows])
+    others = range(first - 1, first - 1 + count) if first else range(1, 1 + count)
+    if others.stop <= matrix.rows:
+        with pytest.raises(ProofError):
+            _check(matrix, true, hiding=hiding, rows=[None, others])
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 6).flatmap(points))
 def test_corner_rows_are_those_that_a_point_weighs(point: list[Element]) -> None:
@@ -179,7 +206,7 @@ def test_claims_are_bound_in_the_memory_that_is_foreseen(
     for _ in range(2):  # The first time compiles.
         speaking, _ = fiat_shamir_prover("evaluation")
         tracemalloc.start()
-        prove_evaluations(ProverChannel(speaking, None), matrix, where, blinding=0)
+        prove_evaluations(ProverChannel(speaking, None), matrix, [*map(Place, where)], blinding=0)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most <= memory(rows, bits, claims).proving <= 2 * most

@@ -31,11 +31,18 @@ class Case:
     multiplicities: U32
 
 
-def _case(bits: int, width: int, lengths: Sequence[int], fill_row: int, seed: int) -> Case:
+def _case(
+    bits: int,
+    width: int,
+    lengths: Sequence[int],
+    fill_row: int,
+    seed: int,
+    blocks: Sequence[int] = (),
+) -> Case:
     rng = np.random.default_rng(seed)
     columns = rng.integers(0, P, (width, 1 << bits), dtype=np.uint32)
     table = ArrayTable(columns, fill_row)
-    lookup = Lookup("toy", table, list(lengths))
+    lookup = Lookup("toy", table, list(lengths), blocks)
     groups, indices = [], []
     for g, length in enumerate(lengths):
         chosen = rng.integers(0, 1 << bits, length)
@@ -71,8 +78,12 @@ def _check(case: Case, *, hiding: bool = False, grinding_bits: int = 0) -> None:
         raise ProofError("test", "an equation in the pads does not hold")
     assert [claim.point for claim in claims.groups] == points.groups
     assert claims.multiplicities.point == points.multiplicities
-    for columns, claim in zip(case.groups, claims.groups, strict=True):
-        for column, value in zip(columns.tolist(), claim.values, strict=True):
+    for g, (columns, claim) in enumerate(zip(case.groups, claims.groups, strict=True)):
+        blocks = case.lookup.blocks_of(g)
+        cube = np.zeros((len(columns), columns.shape[1] // blocks, 1 << (blocks - 1).bit_length()))
+        cube[:, :, :blocks] = columns.reshape(len(columns), -1, blocks)
+        whole = columns if blocks == 1 else cube.reshape(len(columns), -1).astype(np.uint32)
+        for column, value in zip(whole.tolist(), claim.values, strict=True):
             _compare(column, claim.point, _value(value, unknowns))
     [value] = claims.multiplicities.values
     _compare(case.multiplicities.tolist(), claims.multiplicities.point, _value(value, unknowns))
@@ -103,6 +114,27 @@ def test_true_lookups_are_proved(
 @pytest.mark.parametrize("hiding", [False, True])
 def test_extreme_lengths(lengths: list[int], hiding: bool) -> None:
     _check(_case(3, 2, lengths, 5, 1), hiding=hiding, grinding_bits=3)
+
+
+@pytest.mark.parametrize("blocks", [3, 5, 7, 9, 49])
+@pytest.mark.parametrize("free", [0, 1, 2, 3, 5])
+def test_blocks_that_are_missing_are_filled_up(blocks: int, free: int) -> None:
+    given = [blocks << free, 11, 3 << 4], 2, 1, [blocks, 1, 3]
+    _check(_case(3, 2, *given), hiding=True)
+    for change in (-1, 1):
+        case = _case(3, 2, *given)
+        counts = case.multiplicities
+        counts[2] = int(counts[2]) + change
+        with pytest.raises(ProofError):
+            _check(case)
+    case = _case(3, 2, *given)
+    case.groups[0][1, -1] = (int(case.groups[0][1, -1]) + 1) % P
+    with pytest.raises(ProofError):
+        _check(case)
+
+
+def test_long_columns_of_blocks_are_proved_on_all_threads() -> None:
+    _check(_case(3, 1, [49 << 10, 5 << 10], 2, 1, [49, 5]))
 
 
 def test_a_table_may_repeat_rows() -> None:

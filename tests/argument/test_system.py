@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from lookup_statement import LookupProof, LookupStatement
 from proof_map import check
 
-from wmproof.argument.algebra.element import Element
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import decode_base
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.pcs.schemes import SCHEME
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.soundness import bits as bits_of
@@ -367,7 +366,7 @@ class _WatchedProof(LookupProof):
         self.walks: list[threading.Thread] = []
         self.finished = False
 
-    def prove(self, channel: ProverChannel) -> list[list[Element]]:
+    def prove(self, channel: ProverChannel) -> list[Place]:
         points = super().prove(channel)
         self.proved.set()
         return points

@@ -28,7 +28,7 @@ from wmproof.argument.channel import ConstraintSystem, VerifierChannel, constant
 from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.logup import verifier as lookup_verifier
 from wmproof.argument.logup.statement import ArrayTable, Lookup
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
 from wmproof.argument.pcs.ligero.evaluation_verifier import EvaluationTest
 from wmproof.argument.pcs.ligero.matrix import MessageMatrix
@@ -288,7 +288,7 @@ def test_changed_columns_are_missed_as_often_as_the_queries_miss_them(changed: i
 
     def accepts(seed: int) -> bool:
         session = Session(seed, LARGE)
-        prove_evaluations(ProverChannel(session.prover, None), matrix, [point], blinding=0)
+        prove_evaluations(ProverChannel(session.prover, None), matrix, [Place(point)], blinding=0)
         session.prover.positions("positions", CODE.length, QUERIES)
         return _passes(lambda: _check_columns(session.verifier(), claim, codewords))
 
@@ -353,7 +353,7 @@ def test_a_false_value_passes_where_its_row_agrees() -> None:
     def accepts(seed: int) -> bool:
         session = Session(seed, LARGE)
         transcript = FalseCombinedRow(session.prover, point, ONE)
-        prove_evaluations(ProverChannel(transcript, None), matrix, [point], blinding=0)
+        prove_evaluations(ProverChannel(transcript, None), matrix, [Place(point)], blinding=0)
         transcript.positions("positions", CODE.length, 2)
 
         def check() -> None:

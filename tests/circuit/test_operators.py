@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from circuit_graphs import (
@@ -17,7 +18,7 @@ from circuit_graphs import (
     integer_logits,
 )
 from float_meaning import difference
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import classify
@@ -926,6 +927,36 @@ def test_a_convolution_of_rows_as_torch_exports_it() -> None:
     expected = float_logits(file.getvalue(), (images[:1] / 255).astype(np.float32))
     actual = integer_logits(compilation, images[:1])
     assert np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_bfloat16_weights_are_those_that_a_cast_makes_of_them() -> None:
+    graph = Graph()
+    graph.normalise()
+    graph.conv(4)
+    graph.op("Relu")
+    graph.classify()
+    model = onnx.load_from_string(graph.model())
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.ndim > 1 and array.size > 3:  # not the scaling of pixels
+            name = tensor.name
+            narrow = array.astype(onnx.helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16))
+            tensor.CopyFrom(numpy_helper.from_array(narrow, f"{name}, narrow"))
+            cast = helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
+            assert not np.array_equal(narrow.astype(np.float32), array)
+    data = model.SerializeToString()
+    assert_close_to_float(compile_model(data, graph.images()), data, graph.images())
+
+
+def test_bfloat16_numbers_are_refused() -> None:
+    graph = Graph()
+    graph.conv(4)
+    graph.op("Cast", to=TensorProto.BFLOAT16)
+    graph.op("Cast", to=TensorProto.FLOAT)
+    graph.classify()
+    with pytest.raises(InputError, match="casts to ONNX type 16"):
+        compile_model(graph.model(), graph.images())
 
 
 @pytest.mark.parametrize(

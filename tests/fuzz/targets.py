@@ -386,7 +386,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "claim": Target(
             [
                 encode_claim(ClaimHeader(bytes(32), bytes(32), bytes(32), 5, 3, *more), b"argument")
-                for more in ((), (100,))
+                for more in ((None, 1), (100,))
             ],
             _canonical(parse_claim, lambda parts: encode_claim(*parts)),
         ),

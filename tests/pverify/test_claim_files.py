@@ -117,7 +117,7 @@ def test_a_verifier_does_no_work_for_a_claim_that_cost_nothing(case, monkeypatch
         with pytest.raises(VerificationError, match="too short"):
             accepts(case, bare)
     public, key = big_key()
-    tiny = replace(header, key_digest=key, chunk_bits=0, threshold=256, triggers=None)
+    tiny = replace(header, key_digest=key, chunk_bits=0, threshold=256, triggers=None, version=1)
     with pytest.raises(VerificationError, match="too many"):
         accepts(case, encode_claim(tiny, bytes(1 << 20)), public_key=public, policy=Policy())
 
@@ -156,8 +156,8 @@ def test_a_cut_or_longer_claim_is_refused(case):
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 2**32 - 1), st.binary(max_size=50))
 def test_claims_have_one_encoding(digest, threshold, argument):
-    for triggers in (None, 0, threshold):
-        header = ClaimHeader(digest, digest, digest, threshold, 3, triggers)
+    for version, triggers in ((1, None), (2, 0), (2, threshold), (3, 0), (3, threshold)):
+        header = ClaimHeader(digest, digest, digest, threshold, 3, triggers, version)
         assert parse_claim(encode_claim(header, argument)) == (header, argument)
 
 

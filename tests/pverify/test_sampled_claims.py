@@ -11,17 +11,19 @@ import onnx
 import pytest
 from scipy.stats import binom, hypergeom
 
+from wmproof.argument.system.prover import prove
 from wmproof.circuit.evaluate import classify
 from wmproof.core.policy import Policy
 from wmproof.core.strength import strength_bits
 from wmproof.core.triggers import noise
-from wmproof.errors import InputError, VerificationError
+from wmproof.errors import InputError, ProofError, VerificationError
 from wmproof.keys.keygen import pkeygen
 from wmproof.keys.worth import GRINDING_BITS, demand_of_claim, sample_size
 from wmproof.pverify.claim_file import encode_claim, parse_claim
 from wmproof.pverify.prover import prove_claim
-from wmproof.pverify.statement import context_of, open_public_model
+from wmproof.pverify.statement import NON_INTERACTIVE, context_of, open_public_model
 from wmproof.pverify.verifier import verify_claim
+from wmproof.relation.claim.prover import ClaimProof
 from wmproof.relation.claim.sample import draw_sample
 
 SECURITY = 16
@@ -79,15 +81,41 @@ def test_another_number_of_triggers_is_another_claim(case, claim, size, change):
         verify_claim(case.marked, case.public, changed, POLICY)
 
 
-def test_a_file_of_version_1_is_about_all(case):
-    """The argument of a claim about all triggers is the same under either header."""
-    header, argument = parse_claim(case.claim)
+@pytest.fixture(scope="module")
+def padded(case):
+    """The argument of a claim about all triggers as versions before 3 had it, axes being padded."""
+    header, _ = parse_claim(case.claim)
+    public = open_public_model(case.marked, case.public, POLICY)
+    embedded, vk = case.key.embedded(), case.public.verification_key
+    given = {"context": public.context, "chunk_bits": header.chunk_bits, "most_blocks": 1}
+    proof = ClaimProof(public.circuit, vk, header.threshold, embedded, **given)
+    return proof.inner + prove(proof, proof.witness(), NON_INTERACTIVE, proof.layout.largest)
+
+
+def test_a_file_of_version_1_is_about_all(case, padded):
+    """The argument of a claim about all triggers is the same under the header of version 2."""
+    header, _ = parse_claim(case.claim)
     assert header.triggers == len(case.public.verification_key.hidden_indices())
-    old = encode_claim(replace(header, triggers=None), argument)
+    old = encode_claim(replace(header, triggers=None, version=1), padded)
     assert old[8:10] == b"\0\1"
-    assert len(old) == len(case.claim) - 4
-    report = verify_claim(case.marked, case.public, old, replace_strength(24))
-    assert report.triggers == report.hidden
+    second = encode_claim(replace(header, version=2), padded)
+    assert len(old) == len(second) - 4
+    for claim in (old, second):
+        report = verify_claim(case.marked, case.public, claim, replace_strength(24))
+        assert report.triggers == report.hidden
+        assert report.header == parse_claim(claim)[0]
+
+
+def test_each_version_has_its_own_layout(case, padded):
+    header, argument = parse_claim(case.claim)
+    assert header.version == 3
+    for changed in (
+        encode_claim(replace(header, version=2), argument),
+        encode_claim(replace(header, triggers=None, version=1), argument),
+        encode_claim(header, padded),
+    ):
+        with pytest.raises(ProofError):
+            verify_claim(case.marked, case.public, changed, replace_strength(24))
 
 
 def test_chosen_labels_have_no_sample(secret_case):

@@ -49,6 +49,7 @@ class Run:
             rows = self.signed(node) - use.table.low
             inside = rows[(rows >= 0) & (rows < size)]
             total += np.bincount(inside, minlength=size).astype(np.uint32)
+        total[-use.table.low] += use.lookup.counted - sum(use.lookup.lengths)
         return total
 
     def signed(self, node: int) -> NDArray[np.int64]:
@@ -83,4 +84,4 @@ class NetworkProof(NetworkClaim):
     def prove(self, channel):
         traces = {0: self._ran.trace}
         points = network_prover.prove(channel, self.network, self.arrays, traces)
-        return [self.layout.point(p.segment, p.point) for p in points]
+        return [self.layout.place(p.segment, p.point) for p in points]

@@ -70,7 +70,7 @@ class OpeningsProof(OpeningsStatement):
 
     def prove(self, channel):
         points = prover.prove(channel, self.openings, self.arrays)
-        return [self.layout.point(p.segment, p.point) for p in points]
+        return [self.layout.place(p.segment, p.point) for p in points]
 
 
 def sample(slot_bits: int, length: int) -> tuple[Openings, dict[str, np.ndarray]]:

@@ -96,7 +96,10 @@ def test_the_statement_binds_the_groups():
     shown = hashlib.sha256(claim.inner).digest()
     fixed = (1).to_bytes(4, "big") + bytes([8])
     tagged = b"".join([b"wmproof/claim/v3", *stated, size, fixed, shown])
-    assert claim.digest == hashlib.sha256(tagged).digest()
+    assert claim.digest == hashlib.sha256(b"wmproof/claim/v4\x08" + tagged).digest()
+    padded = claim_of(key, most_blocks=1)
+    assert padded.inner == claim.inner
+    assert padded.digest == hashlib.sha256(tagged).digest()
     assert replace(vk, group=1).digest != vk.digest
 
 

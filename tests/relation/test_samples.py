@@ -87,12 +87,15 @@ def test_sizes_that_no_claim_has(vk):
 def test_all_triggers_are_the_claim_of_version_1():
     key = toy_key(CIRCUIT, LabelMode.DERIVED)
     vk = key.verification_key
-    claim = ClaimProof(CIRCUIT, vk, 1, key.embedded(), context=CONTEXT, triggers=2)
+    given = {"context": CONTEXT, "most_blocks": 1}
+    claim = ClaimProof(CIRCUIT, vk, 1, key.embedded(), triggers=2, **given)
     fixed = (1).to_bytes(4, "big") + bytes([8])
     shown = hashlib.sha256(claim.inner).digest()
     old = b"".join([b"wmproof/claim/v1", CONTEXT, DIGEST, vk.digest, fixed, shown])
     assert claim.digest == hashlib.sha256(old).digest()
-    stated = ClaimStatement(CIRCUIT, vk, 1, context=CONTEXT, inner=claim.inner)
+    new = ClaimStatement(CIRCUIT, vk, 1, context=CONTEXT, inner=claim.inner)
+    assert new.digest == hashlib.sha256(b"wmproof/claim/v4\x08" + old).digest()
+    stated = ClaimStatement(CIRCUIT, vk, 1, inner=claim.inner, **given)
     verify_proof(stated, prove(claim, claim.witness(), SECURITY), SECURITY)
 
 

@@ -63,7 +63,9 @@ def with_randomness(claim, rows):
     claim.arrays[first], claim.arrays[second] = whole[:, :1024], whole[:, 1024:]
     looked_up = [claim.arrays[s.name].reshape(-1) for s in claim.openings.ranged]
     inside = [values[values < 256].astype(np.int64) for values in looked_up]
-    claim.arrays[claim.openings.multiplicities.name] = count_multiplicities(inside, 8)
+    counts, lookup = count_multiplicities(inside, 8), claim.openings.lookup
+    counts[0] += lookup.counted - sum(lookup.lengths)
+    claim.arrays[claim.openings.multiplicities.name] = counts
     commit(claim, {})
     return claim
 

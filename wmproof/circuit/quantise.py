@@ -7,7 +7,7 @@ summation, so the integers are the same on every machine and for any number of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ _FRACTION = 16  # bits behind the point in which zeros and offsets enter the bia
 _MEAN_FRACTION = 8  # the same for the means of a node
 _MOST_COUNTED = 2**8  # in a mean, of an image that is not moved far
 _SAMPLED = 2**12  # numbers of an image that say how far it is moved
+_SWEEPS = 3  # over the weights of an output: few change in the last one
 
 
 def mean_values(values: NDArray[Any]) -> NDArray[np.int64]:
@@ -40,7 +41,7 @@ def mean_values(values: NDArray[Any]) -> NDArray[np.int64]:
     int64 array (*shape)
     """
     flat = values.reshape(len(values), -1)
-    counts = _image_counts(flat)
+    counts = image_counts(flat)
     fits = len(flat) * np.iinfo(flat.dtype).max < 2**32
     sums = flat.sum(axis=0, dtype=np.uint32 if fits else np.int64).astype(np.int64)
     sums *= _MOST_COUNTED
@@ -51,8 +52,14 @@ def mean_values(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.asarray(mean.reshape(values.shape[1:]))
 
 
-def _image_counts(flat: NDArray[Any]) -> NDArray[np.int64]:
-    """How much each image counts, at most `_MOST_COUNTED`, from some of its numbers (N, n)."""
+def image_counts(flat: NDArray[Any]) -> NDArray[np.int64]:
+    """How much each image counts, from some of its numbers (N, n).
+
+    Returns
+    -------
+    int64 array (N,)
+        At most 2^8.
+    """
     # Whole numbers below 2^53, whose sums are the same in any order.
     away = flat[:, :: flat.shape[1] // _SAMPLED | 1].astype(np.float64)
     away -= np.floor(away.sum(axis=0) / len(away))
@@ -179,8 +186,9 @@ def quantise_linear(
     zero: Floats,
     name: str,
     means: Mapping[int, NDArray[np.int64]],
+    moments: Sequence[Floats | None] | None = None,
 ) -> ir.Linear:
-    """The integer map z = round(factor * (linear map) + zero), each weight rounded on its own.
+    """The integer map z = round(factor * (linear map) + zero), each weight rounded.
 
     What the rounding of the weights adds on average is taken off the bias: where numbers hardly
     vary, as behind a sigmoid, it would be larger than what they say.
@@ -198,6 +206,9 @@ def quantise_linear(
         Of the layer, for errors.
     means : mapping of int to int64 array
         `mean_values` of each source.
+    moments : sequence of (float64 array or None), optional
+        `tap_moments` of the map: the weights of an output are rounded together. Else, and where
+        they are None, each is rounded on its own.
 
     Raises
     ------
@@ -208,7 +219,7 @@ def quantise_linear(
     _check(bias, name, "bias")
     total = bias.astype(np.int64)
     terms = []
-    for term in linear.terms:
+    for term, about in zip(linear.terms, moments or [None] * len(linear.terms), strict=True):
         scale, origin = channel_encoding(encodings[term.source], name)
         offset = np.rint((term.offset / scale - origin) * 2.0**_FRACTION)
         if not np.abs(offset).max() < 2.0 ** (_FRACTION + 24):
@@ -217,7 +228,7 @@ def quantise_linear(
         shifted = np.rint(offset * 2.0 ** (_MEAN_FRACTION - _FRACTION)).astype(np.int64)
         mean = means[term.source] + shifted[:, None, None]
         exact = _Exact(term, source_channels(term, scale), factor)
-        weight, error = _round_weight(exact, _mean_seen(term, mean, linear.shape), name)
+        weight, error = _round_weight(exact, _mean_seen(term, mean, linear.shape), about, name)
         total = total - error
         if offset.any():
             total = total + _constant_part(
@@ -287,7 +298,7 @@ class _Exact:
 
 
 def _round_weight(
-    exact: _Exact, seen: NDArray[np.int64], name: str
+    exact: _Exact, seen: NDArray[np.int64], moments: Floats | None, name: str
 ) -> tuple[ir.Ints, NDArray[np.int64]]:
     """Rounded weights, and what rounding adds to an accumulator on average, int64 (O, 1, 1).
 
@@ -302,6 +313,10 @@ def _round_weight(
     for rows in row_blocks(weight):
         wanted = exact(rows)
         rounded = np.rint(wanted)
+        if moments is not None:
+            about = moments[group[rows]] if len(moments) > 1 else moments
+            rounded = _rounded_together(wanted.reshape(len(wanted), -1), about)
+            rounded = rounded.reshape(wanted.shape)
         _check(rounded, name, "weight")
         weight[rows] = rounded
         # A difference of neighbouring floats is exact, and so are whole numbers below 2^53.
@@ -310,6 +325,24 @@ def _round_weight(
         error[rows] = np.einsum("ij,ij->i", flat, seen[group[rows]])
     bits = _FRACTION + _MEAN_FRACTION
     return weight, ((error + (1 << (bits - 1))) >> bits)[:, None, None]
+
+
+def _rounded_together(wanted: Floats, moments: Floats) -> Floats:
+    """Each weight (n, K) one of the two whole numbers beside it, given those before it.
+
+    So a sum's mean squared error, a quadratic form of the weights' errors, falls with each choice.
+    Only elementwise operations, as `moments`, (n, K, K) or (1, K, K), has all products.
+    """
+    error, pull = np.zeros_like(wanted), np.zeros_like(wanted)
+    low, high = np.floor(wanted), np.ceil(wanted)
+    for tap in [*range(wanted.shape[1])] * _SWEEPS:
+        own = moments[:, tap, tap]
+        others = pull[:, tap] - own * error[:, tap]
+        best = wanted[:, tap] - others / np.where(own > 0, own, 1.0)
+        new = np.clip(np.rint(best), low[:, tap], high[:, tap]) - wanted[:, tap]
+        pull += (new - error[:, tap])[:, None] * moments[:, tap]
+        error[:, tap] = new
+    return np.rint(wanted + error)
 
 
 def _mean_seen(term: FloatConv, mean: NDArray[np.int64], shape: ir.Shape) -> NDArray[np.int64]:

@@ -95,8 +95,8 @@ def _canonical(name: str, bits: int, steps: list[tuple[int, int]]) -> Table:
     return Table(name, bits, tuple(kept))
 
 
-def clamp_table(bits: int, shift: int, largest: int = 255) -> Table:
-    """clamp(floor((z + 2^(shift-1)) / 2^shift), 0, largest): ReLU, every clipped linear function.
+def clamp_table(bits: int, shift: int, largest: int = 255, quarters: int = 4) -> Table:
+    """clamp(z / width to nearest, 0, largest): ReLU, every clipped linear function.
 
     ReLU6, Clip, HardSigmoid and a plain requantisation use it too: their scale and offset are
     folded into weights and bias, and the clamp is their clip.
@@ -105,12 +105,17 @@ def clamp_table(bits: int, shift: int, largest: int = 255) -> Table:
     ----------
     bits : int
         Binary logarithm of the number of entries.
-    shift : int
-        Binary logarithm of the accumulators of one value.
+    shift, quarters : int
+        Accumulators of one value, `clamp_width(shift, quarters)`.
     largest : int
     """
-    half = 2 ** (shift - 1)
-    return step_table("clamp", bits, ((v << shift) - half for v in range(1, largest + 1)))
+    width = clamp_width(shift, quarters)
+    return step_table("clamp", bits, (v * width - width // 2 for v in range(1, largest + 1)))
+
+
+def clamp_width(shift: int, quarters: int = 4) -> int:
+    """Accumulators of one value: 2^shift, or more by quarters of it, 4 to 7."""
+    return (quarters << shift) >> 2
 
 
 def step_table(name: str, bits: int, starts: Iterable[int]) -> Table:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wmproof._base.reader import Reader
 from wmproof.errors import InputError
 
 MAGIC = b"wmpf-zk\0"
-VERSION, OLDEST_VERSION = 2, 1
+VERSION, OLDEST_VERSION = 3, 1
+_BLOCK_VERSION = 3
 FILE_LIMIT = 2**28
 _FIXED = struct.Struct(">32s32s32sIB")
 _SIZE_BYTES = 4
@@ -33,6 +34,8 @@ class ClaimHeader:
         See `relation.claim.statement.ClaimStatement`.
     triggers : int or None
         How many hidden triggers it is about. None in version 1, whose claims are about all.
+    version : int
+        Of the format. Before 3, every axis of a tensor is padded to a power of two.
     """
 
     model_digest: bytes
@@ -41,11 +44,16 @@ class ClaimHeader:
     threshold: int
     chunk_bits: int
     triggers: int | None = None
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        if (self.triggers is None) != (self.version == OLDEST_VERSION):
+            raise ValueError("version 1, and no other, does not say how many triggers")
 
     @property
-    def version(self) -> int:
-        """Of the format."""
-        return OLDEST_VERSION if self.triggers is None else VERSION
+    def has_blocks(self) -> bool:
+        """Whether axes are cut into blocks instead."""
+        return self.version >= _BLOCK_VERSION
 
     def to_bytes(self) -> bytes:
         """The encoding, without magic and version, whose length depends on the version alone."""
@@ -59,14 +67,15 @@ class ClaimHeader:
 HEADER_BYTES = _FIXED.size + _SIZE_BYTES
 
 
-def read_header(data: bytes) -> ClaimHeader:
-    """Read `HEADER_BYTES` bytes; every string of that length is a header of version 2."""
+def read_header(data: bytes, version: int = VERSION) -> ClaimHeader:
+    """Read a header of any version but the first: every string of `HEADER_BYTES` bytes is one."""
     size = int.from_bytes(data[_FIXED.size :], "big")
-    return replace(_first_fields(data[: _FIXED.size]), triggers=size)
+    return ClaimHeader(*_first_fields(data[: _FIXED.size]), size, version)
 
 
-def _first_fields(data: bytes) -> ClaimHeader:
-    return ClaimHeader(*_FIXED.unpack(data))
+def _first_fields(data: bytes) -> tuple[bytes, bytes, bytes, int, int]:
+    model, key, circuit, threshold, chunk_bits = _FIXED.unpack(data)
+    return model, key, circuit, threshold, chunk_bits
 
 
 def encode_claim(header: ClaimHeader, argument: bytes) -> bytes:
@@ -86,9 +95,9 @@ def parse_claim(data: bytes, where: str = "claim") -> tuple[ClaimHeader, bytes]:
     reader = Reader(data, where)
     version = reader.magic(MAGIC, VERSION, "claim", oldest=OLDEST_VERSION)
     if version == OLDEST_VERSION:
-        header = _first_fields(reader.take(_FIXED.size, "header"))
+        header = ClaimHeader(*_first_fields(reader.take(_FIXED.size, "header")), None, version)
     else:
-        header = read_header(reader.take(HEADER_BYTES, "header"))
+        header = read_header(reader.take(HEADER_BYTES, "header"), version)
     length = reader.integer(4, "length of the argument")
     argument = reader.take(length, "argument")
     reader.end()

@@ -154,7 +154,7 @@ def added_bytes(statement: ClaimStatement, *, keep_sums: bool) -> int:
     """Estimate what a proof of a statement holds at its worst moment, beside what is there now."""
     layout = statement.layout
     lookups = sum(sum(use.lookup.lengths) for use in statement.network.tables)
-    witness = sum(np.dtype(segment.dtype).itemsize << segment.bits for segment in layout.segments)
+    witness = sum(np.dtype(segment.dtype).itemsize * segment.entries for segment in layout.segments)
     commitment = MEMORY(layout.rows, layout.message_bits, _claims(statement))
     working = max(
         _lookup_bytes(statement),

@@ -34,7 +34,7 @@ from wmproof.pverify.statement import INTERACTIVE, Progress, unwatched
 from wmproof.pverify.verifier import check_header, check_sample, state
 from wmproof.relation.claim.statement import inner_bytes
 
-HELLO = b"wmproof session 2\n"
+HELLO = b"wmproof session 3\n"
 READ_TIMEOUT = 300.0
 SESSION_TIMEOUT = 3600.0
 _YES, _NO = b"\1", b"\0"
@@ -142,7 +142,7 @@ def verify_session(
     stream.flush()
     return claim_report(
         public,
-        public.header(public_key, header.threshold, header.chunk_bits, header.triggers),
+        header,
         public_key,
         statement,
         setup,

@@ -37,6 +37,7 @@ from wmproof.relation.claim.statement import (
     chunks_allowed,
     inner_bytes,
 )
+from wmproof.relation.tensor_layout import MOST_BLOCKS
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def verify_claim(
     _log.info("a claim of %d hits about the model %s holds", header.threshold, public.digest.hex())
     return claim_report(
         public,
-        public.header(public_key, header.threshold, header.chunk_bits, header.triggers),
+        header,
         public_key,
         statement,
         setup,
@@ -148,6 +149,7 @@ def state(
             chunk_bits=header.chunk_bits,
             inner=inner,
             triggers=header.triggers,
+            most_blocks=MOST_BLOCKS if header.has_blocks else 1,
         )
     except InputError as error:
         raise VerificationError("statement", error.what, remedy=error.remedy) from None

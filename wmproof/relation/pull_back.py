@@ -7,8 +7,9 @@ the maxima between gives weights on committed nodes alone, and a constant.
 
     K[c, y, x] = sum_(kh, kw) (sum_o eq(r_o, o) W[o, c, kh, kw]) A_kh[y] B_kw[x]
 
-where A and B place the tensor factors eq(r_h, .) and eq(r_w, .): the cost is one pass over the
-weights plus the size of one image times the kernel's, never the number of multiply-accumulates.
+where A and B place the tensor factors eq(r_h, .) and eq(r_w, .), band by band where the height is
+cut into blocks (`tensor_layout`): the cost is one pass over the weights plus the size of one image
+times the kernel's, never the number of multiply-accumulates.
 Prover and verifier both run this code. Arrays over K are uint32 (4, *shape), Montgomery form.
 """
 
@@ -24,7 +25,6 @@ from wmproof.argument.algebra.element import ZERO, Element
 from wmproof.argument.algebra.extension import inner_product, total_of
 from wmproof.argument.algebra.field import U32, P, reduced, to_montgomery
 from wmproof.argument.algebra.matrices import extension_product, product
-from wmproof.argument.algebra.multilinear import eq_table
 from wmproof.circuit.ir import (
     Activation,
     Circuit,
@@ -43,105 +43,41 @@ from wmproof.circuit.ir import (
     node_sources,
 )
 from wmproof.circuit.product import Product
+from wmproof.relation.tensor_layout import Band, outer
 
 NodeWeights = dict[int, U32]
 
 
-def axis_bits(shape: Shape) -> list[int]:
-    """Variables of each axis of a committed tensor, whose axes are padded to powers of two.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Without the batch.
-    """
-    return [(size - 1).bit_length() for size in shape]
-
-
-def axis_weights(shape: Shape, point: Sequence[Element]) -> list[U32]:
-    """Eq tables of a point's coordinates, axis by axis, cut to the axes' sizes: K (4, size).
-
-    Parameters
-    ----------
-    shape : tuple of int
-    point : sequence of Element
-        The coordinates of all axes, the first axis first, the highest bit of an index first.
-    """
-    tables, first = [], 0
-    for size, bits in zip(shape, axis_bits(shape), strict=True):
-        table = eq_table(list(point[first : first + bits]))
-        tables.append(np.ascontiguousarray(table[:, :size]))
-        first += bits
-    return tables
-
-
-def padded(weights: U32) -> U32:
-    """Flatten weights over the padded axes, zero where the padding is.
-
-    Parameters
-    ----------
-    weights : uint32 array (4, *shape)
-        In K.
-
-    Returns
-    -------
-    uint32 array (4, 2^n)
-    """
-    shape = weights.shape[1:]
-    out = np.zeros((4, *(1 << bits for bits in axis_bits(shape))), np.uint32)
-    out[(slice(None), *(slice(size) for size in shape))] = weights
-    return out.reshape(4, -1)
-
-
-def outer(tables: Sequence[U32]) -> U32:
-    """Tensor product of vectors.
-
-    Parameters
-    ----------
-    tables : sequence of uint32 array (4, n_i)
-        In K.
-
-    Returns
-    -------
-    uint32 array (4, n_1, n_2, ...)
-    """
-    result = tables[0]
-    for table in tables[1:]:
-        small = np.ascontiguousarray(result)[:, :, None]
-        result = extension_product(small, table[:, None]).reshape(4, -1)
-    return np.ascontiguousarray(result).reshape(4, *(table.shape[1] for table in tables))
-
-
 def linear_weights(
-    circuit: Circuit, linear: Linear, tables: Sequence[U32]
+    circuit: Circuit, linear: Linear, bands: Sequence[Band]
 ) -> tuple[NodeWeights, Element]:
-    """Weights on committed nodes, and the constant, of sum_out (outer of `tables`)[out] z[out].
+    """Weights on committed nodes, and the constant, of the sum of z weighed by some bands.
 
     Parameters
     ----------
-    tables : three K vectors
-        Of the lengths O, H', W'.
+    bands : sequence of Band
+        Of z, (O, H', W'); all have the same weights of channels.
     """
     on_values: NodeWeights = {}
     for term in linear.terms:
         _accumulate(
             on_values,
             term.source,
-            _transposed_conv(term, circuit.shapes[term.source], tables),
+            _transposed_conv(term, circuit.shapes[term.source], bands),
         )
     weights, constant = to_committed(circuit, on_values)
-    return weights, constant + _bias(linear, tables)
+    for band in bands:
+        constant = constant + _bias(linear, band)
+    return weights, constant
 
 
-def maximum_weights(
-    circuit: Circuit, node: Node, tables: Sequence[U32]
-) -> tuple[NodeWeights, Element]:
+def maximum_weights(circuit: Circuit, node: Node, weights: U32) -> tuple[NodeWeights, Element]:
     """As `linear_weights`, for the difference a - b of a maximum's sources.
 
     Parameters
     ----------
-    tables : sequence of uint32 array (4, n_i)
-        One for each axis.
+    weights : uint32 array (4, *shape)
+        Of the difference, in K.
 
     Returns
     -------
@@ -149,7 +85,6 @@ def maximum_weights(
         Of the committing nodes.
     constant : Element
     """
-    weights = outer(tables)
     on_values: NodeWeights = {}
     first, second = node_sources(node)
     _accumulate(on_values, first, weights)
@@ -236,27 +171,29 @@ def committed_sources(circuit: Circuit, sources: Sequence[int]) -> list[int]:
     return sorted(reached)
 
 
-def _transposed_conv(term: Conv, source_shape: Shape, tables: Sequence[U32]) -> U32:
-    """Weights (4, I, H, W) on a convolution's source from the factors of weights on its output.
+def _transposed_conv(term: Conv, source_shape: Shape, bands: Sequence[Band]) -> U32:
+    """Weights (4, I, H, W) on a convolution's source from those on bands of its output.
 
     Parameters
     ----------
     source_shape : (I, H, W)
-    tables : three of K
-        Weights of channels (4, O), rows (4, H') and columns (4, W'), whose products are the
-        output's.
     """
     channels, height, width = source_shape
     kh, kw = term.kernel
-    folded = _fold_outputs(term, tables[0])
+    folded = _fold_outputs(term, bands[0].channels)
     taps = np.broadcast_to(folded, (4, channels, kh, kw))
-    # Columns first: sum_j taps[c, i, j] columns[x - j], then sum_i rows[y - i] times that.
-    columns = _placed(tables[2], kw, term.strides[1], term.dilations[1], term.pads[1], width)
-    rows = _placed(tables[1], kh, term.strides[0], term.dilations[0], term.pads[0], height)
     by_tap = np.ascontiguousarray(taps.transpose(0, 3, 1, 2)).reshape(4, kw, channels * kh)
-    lines = extension_product(columns, by_tap).reshape(4, width, channels, kh)
-    by_row = np.ascontiguousarray(lines.transpose(0, 3, 2, 1)).reshape(4, kh, channels * width)
-    spread = extension_product(rows, by_row).reshape(4, height, channels, width)
+    spread = np.zeros((4, height, channels, width), np.uint32)
+    across, down = _Axis(term, 1, width), _Axis(term, 0, height)
+    for band in bands:
+        # Columns first: sum_j taps[c, i, j] columns[x - j], then sum_i rows[y - i] times that.
+        read = down.read(band.first, band.rows.shape[1])
+        lines = extension_product(across.placed(band.columns), by_tap)
+        by_row = lines.reshape(4, width, channels, kh).transpose(0, 3, 2, 1)
+        flat = np.ascontiguousarray(by_row).reshape(4, kh, channels * width)
+        rows = np.ascontiguousarray(down.placed(band.rows, band.first)[:, read])
+        more = extension_product(rows, flat).reshape(4, -1, channels, width)
+        spread[:, read] = _total(spread[:, read], more)
     return np.ascontiguousarray(spread.transpose(0, 2, 1, 3))
 
 
@@ -283,24 +220,38 @@ def _canonical(weight: NDArray[np.int32]) -> U32:
     return np.where(weight < 0, numbers + np.uint32(P), numbers)
 
 
-def _placed(table: U32, taps: int, stride: int, dilation: int, pad: int, size: int) -> U32:
-    """K (4, size, taps): entry (x, t) is table[h] if x = h stride + t dilation - pad, else zero."""
-    out = np.zeros((4, size, taps), np.uint32)
-    for t in range(taps):
-        places = np.arange(table.shape[1]) * stride + t * dilation - pad
-        inside = (places >= 0) & (places < size)
-        out[:, places[inside], t] = table[:, inside]
-    return out
+class _Axis:
+    """Where a convolution reads along an axis of its source, of `size` entries."""
+
+    def __init__(self, term: Conv, axis: int, size: int) -> None:
+        self._taps, self._stride = term.kernel[axis], term.strides[axis]
+        self._dilation, self._pad, self._size = term.dilations[axis], term.pads[axis], size
+
+    def placed(self, table: U32, first: int = 0) -> U32:
+        """K (4, size, taps): (x, t) is table[h - first] if x = h stride + t dilation - pad."""
+        out = np.zeros((4, self._size, self._taps), np.uint32)
+        for t in range(self._taps):
+            read = (first + np.arange(table.shape[1])) * self._stride
+            places = read + t * self._dilation - self._pad
+            inside = (places >= 0) & (places < self._size)
+            out[:, places[inside], t] = table[:, inside]
+        return out
+
+    def read(self, first: int, count: int) -> slice:
+        """The entries that some outputs depend on."""
+        begin = first * self._stride - self._pad
+        end = begin + (count - 1) * self._stride + (self._taps - 1) * self._dilation + 1
+        return slice(min(self._size, max(0, begin)), min(self._size, max(0, end)))
 
 
-def _bias(linear: Linear, tables: Sequence[U32]) -> Element:
+def _bias(linear: Linear, band: Band) -> Element:
     canonical = to_montgomery((linear.bias.astype(np.int64) % P).astype(np.uint32))
-    shape = tuple(table.shape[1] for table in tables)
-    if linear.bias.shape == shape:
-        weights = outer(tables).reshape(4, -1)
-        return inner_product(np.ascontiguousarray(weights), _embedded(canonical.reshape(-1)))
-    places = _sum(tables[1]) * _sum(tables[2])
-    return places * inner_product(tables[0], _embedded(canonical.reshape(-1)))
+    if canonical.size > linear.bias.shape[0]:
+        rows = slice(band.first, band.first + band.rows.shape[1])
+        weights = outer(band.tables).reshape(4, -1)
+        return inner_product(weights, _embedded(canonical[:, rows].reshape(-1)))
+    places = _sum(band.rows) * _sum(band.columns)
+    return places * inner_product(band.channels, _embedded(canonical.reshape(-1)))
 
 
 def _embedded(values: U32) -> U32:
@@ -322,6 +273,11 @@ def _accumulate(weights: NodeWeights, index: int, more: U32) -> None:
     if index not in weights:
         weights[index] = np.ascontiguousarray(more)
         return
-    total = weights[index] + more
+    weights[index] = _total(weights[index], more)
+
+
+def _total(a: U32, b: U32) -> U32:
+    total = a + b
     # Both are below p < 2^31; where p can be taken off, the difference does not wrap around.
-    weights[index] = np.minimum(total, total - np.uint32(P))
+    result: U32 = np.minimum(total, total - np.uint32(P))
+    return result

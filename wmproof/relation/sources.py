@@ -10,12 +10,11 @@ import numpy as np
 from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.field import U32
 from wmproof.argument.algebra.multilinear import weighted_rows
-from wmproof.circuit.ir import Shape
 from wmproof.commitment import label_messages
 from wmproof.relation.chunks import Chunk
 from wmproof.relation.linear_form.statement import Term
-from wmproof.relation.pull_back import padded
 from wmproof.relation.segments import Segment
+from wmproof.relation.tensor_layout import TensorLayout
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,12 @@ class ImageSource:
     ----------
     segment : Segment
         Of the circuit's input.
-    shape : tuple of int
-        (C, H, W).
+    layout : TensorLayout
+        Of (C, H, W).
     """
 
     segment: Segment
-    shape: Shape
+    layout: TensorLayout
 
     @property
     def unranged(self) -> Segment:
@@ -43,8 +42,8 @@ class ImageSource:
         return [Term(self.segment, slot_point)]
 
     def weights(self, byte_weights: U32) -> list[U32]:
-        """Byte weights where the pixels are in the padded layout."""
-        return [padded(byte_weights.reshape(4, *self.shape))]
+        """Byte weights where the pixels are."""
+        return [self.layout.placed_weights(byte_weights.reshape(4, *self.layout.shape))]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from datetime import timedelta
 
-from bundle_world import LOGGED, NOW, SEEN, STAMPED, checkpoint_of, cosign
+from bundle_world import LOGGED, NOW, SEEN, STAMPED, checkpoint_of, cosign, witnessed_log
 from local_authority import DAY
 from log_support import LOG, OTHER_LOG
 
@@ -78,6 +78,25 @@ def test_logs_that_conflict_decide_nothing(case, tmp_path):
         assert "conflict" in result.conclusion
     alone = settled(case, packed(case.a, "one"), packed(case.b, "one", "other"), **trust)
     assert alone.precedence.first is Party.A
+
+
+def test_a_log_that_shows_two_histories_decides_nothing(case, tmp_path):
+    """With its witnesses it has the keys of A and B at one place each, of one size."""
+    a = case.bundle_of(case.a)
+    fork = witnessed_log(tmp_path, case.b.public)
+    reader = LogReader(fork.folder)
+    proof = reader.prove_inclusion(reader.find(key_entry(case.b.public))).to_bytes()
+    b = make_bundle(
+        case.b.public,
+        a.model_digest,
+        claim=("claim", case.b.claim),
+        inclusion_proofs=[("log", proof)],
+    )
+    for result in (settled(case, a, b), settled(case, b, a)):
+        assert result.a.holds
+        assert result.b.holds
+        assert result.precedence.first is None
+        assert "two histories" in result.conclusion
 
 
 def test_attested_times_decide_where_there_is_no_log(case):

@@ -40,12 +40,22 @@ def eq_table(point: Sequence[Element]) -> U32:
     return eq_tables(point)[-1]
 
 
-def evaluate_base(values: Unsigned, point: Sequence[Element]) -> Element:
-    """As `algebra.multilinear.evaluate_base`, on all cores."""
-    split = max(0, len(point) - _LOW_BITS)
-    width = 1 << (len(point) - split)
+def evaluate_base(values: Unsigned, point: Sequence[Element], blocks: int = 1) -> Element:
+    """As `algebra.multilinear.evaluate_base`, on all cores.
+
+    Parameters
+    ----------
+    blocks : int
+        If it is not 1, the last variables are an index of so many values, odd, and no entry of
+        `values` belongs to another.
+    """
+    bits = (blocks - 1).bit_length()
+    split = max(0, len(point) - max(bits, _LOW_BITS))
+    low = eq_table(point[split:]).reshape(4, -1, 1 << bits)[:, :, :blocks]
+    weights = np.ascontiguousarray(low).reshape(4, -1)
+    width = weights.shape[1]
     rows = values.reshape(-1) if values.size % width == 0 else _filled(values, width)
-    sums = project_rows(np.ascontiguousarray(rows).reshape(-1, width), eq_table(point[split:]))
+    sums = project_rows(np.ascontiguousarray(rows).reshape(-1, width), weights)
     high = np.ascontiguousarray(eq_table(point[:split])[:, : sums.shape[1]])
     return inner_product(sums, high)
 

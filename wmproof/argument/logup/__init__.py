@@ -15,7 +15,10 @@ over its children, of which the two halves are joined by one more challenge. Wit
 numerator 1: their layer is the single product lambda (d0 + 1/lambda)(d1 + 1/lambda) - 1/lambda.
 
 Several groups of columns may use one table, and a group may have any length: up to the next power
-of two it counts as filled with one row of the table.
+of two it counts as filled with one row of the table. Where a group's entries are `blocks` times a
+power of two, the last variables are those that say which block: all levels of its tree but the
+smallest have the same entry in place of each block that there is not, so that only blocks that
+there are cost anything.
 
 Fractions are compared crosswise: as polynomials in a, so no denominator needs to be inverted, and
 that none vanishes is part of the error above. The multiplicities must be committed before a and

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wmproof._base.threads import over_ranges
-from wmproof.argument.algebra.element import ZERO, Element
+from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.field import U32, to_montgomery
 from wmproof.argument.kernels.extension import TableMemory
 from wmproof.argument.kernels.multilinear import evaluate_base
@@ -18,6 +18,8 @@ from wmproof.argument.logup.tree import (
     LAYER_TERMS,
     N_LEFT,
     UNIT_TERMS,
+    Fraction,
+    Level,
     UnitLeaves,
     levels_above,
     root_of,
@@ -25,8 +27,7 @@ from wmproof.argument.logup.tree import (
 )
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
-
-Fraction = tuple[Element, Element]
+from wmproof.argument.sumcheck.prover import Cube, Missing
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def prove(
         label = f"{lookup.label}/group{g}"
         leaves = _unit_leaves(lookup, g, columns, a, beta)
         root, point = _prove_unit_tree(channel, label, leaves, memory)
-        channel.send(f"{label}/columns", [evaluate_base(column, point) for column in columns[1:]])
+        blocks = lookup.blocks_of(g)
+        values = [evaluate_base(column, point, blocks) for column in columns[1:]]
+        channel.send(f"{label}/columns", values)
         points.append(point)
         total = root if total is None else _add_fractions(channel, label, total, root)
     table_point = _prove_table(channel, lookup, multiplicities, a, beta, memory)
@@ -112,14 +115,26 @@ def _unit_leaves(lookup: Lookup, group: int, columns: U32, a: Element, beta: Ele
     for weight, value in zip(weights, lookup.table.fill, strict=True):
         fill = fill + weight * Element(value)
     columns = np.ascontiguousarray(columns, np.uint32)
-    return UnitLeaves(columns, lookup.bits(group), a, weights, fill)
+    cube = Cube(lookup.bits(group), lookup.blocks_of(group))
+    if cube.bits < cube.block_bits + 2:  # too small for a level whose blocks can be left out
+        columns, cube = _filled(columns, cube, lookup.table.fill), Cube(cube.bits)
+    return UnitLeaves(columns, cube, a, weights, fill)
+
+
+def _filled(columns: U32, cube: Cube, row: Sequence[int]) -> U32:
+    """Columns with a row of the table in place of each block that there is not."""
+    width = len(columns)
+    out = np.empty((width, columns.shape[1] // cube.blocks, 1 << cube.block_bits), np.uint32)
+    out[:] = np.array(row, np.uint32)[:, None, None]
+    out[:, :, : cube.blocks] = columns.reshape(width, -1, cube.blocks)
+    return out.reshape(width, -1)
 
 
 def _prove_unit_tree(
     channel: ProverChannel, label: str, leaves: UnitLeaves, memory: TableMemory
 ) -> tuple[Fraction, list[Element]]:
     point: list[Element] = []
-    if leaves.bits == 1:
+    if leaves.cube.bits == 1:
         ends = memory.tables("lowest", 2, 1)
         leaves.denominators(ZERO, ends)
         d0, d1 = (Element.from_montgomery(ends[f, :, 0]) for f in range(2))
@@ -127,24 +142,29 @@ def _prove_unit_tree(
         channel.send(f"{label}/root", root)
         claim = root
     else:
-        levels = levels_above(leaves.first_level(memory), leaves.bits - 2, memory)
-        root = root_of(levels[-1])
+        first = Cube(leaves.cube.bits - 2, leaves.cube.blocks)
+        levels = levels_above(leaves.first_level(memory), first, leaves.behind, memory)
+        root = root_of(levels[-1].tables)
         channel.send(f"{label}/root", root)
         claim = root
         while levels:
             point, claim = _layer(channel, label, levels.pop(), point, claim)
     # The level above the leaves is done with: they are made in its place.
-    tables = memory.tables("lowest", 2, 1 << (leaves.bits - 1))
+    tables = memory.tables("lowest", 2, leaves.half)
     return root, _unit_layer(channel, label, leaves, point, claim, tables)
 
 
 def _layer(
-    channel: ProverChannel, label: str, level: U32, point: list[Element], claim: Fraction
+    channel: ProverChannel, label: str, level: Level, point: list[Element], claim: Fraction
 ) -> tuple[list[Element], Fraction]:
     weight = channel.challenge(f"{label}/lambda")
-    over_ranges(shift_numerators, 1 << len(point), level, weight.montgomery())
+    over_ranges(shift_numerators, level.cube.held, level.tables, weight.montgomery())
     target = claim[0] + weight * claim[1]
-    point, children = sumcheck_prover.prove(channel, label, target, point, level, LAYER_TERMS)
+    n, d = level.behind
+    missing = Missing(level.cube, [n + weight * d, n, d, d])
+    point, children = sumcheck_prover.prove(
+        channel, label, target, point, level.tables, LAYER_TERMS, missing
+    )
     channel.send(f"{label}/children", children)
     n0_shifted, n1, d0, d1 = children
     t = channel.challenge(f"{label}/half")
@@ -163,7 +183,10 @@ def _unit_layer(
     shift = channel.challenge(f"{label}/lambda").inverse()
     target = shift * claim[0] + claim[1] + shift * shift
     leaves.denominators(shift, tables)
-    point, children = sumcheck_prover.prove(channel, label, target, point, tables, UNIT_TERMS)
+    missing = Missing(Cube(len(point), leaves.cube.blocks), [leaves.a - leaves.fill + shift] * 2)
+    point, children = sumcheck_prover.prove(
+        channel, label, target, point, tables, UNIT_TERMS, missing
+    )
     channel.send(f"{label}/children", children)
     return [channel.challenge(f"{label}/half"), *point]
 
@@ -185,13 +208,14 @@ def _prove_table(
     label = f"{lookup.label}/table"
     half = 1 << (lookup.table.bits - 1)
     columns = np.ascontiguousarray(lookup.table.columns())
-    leaves = UnitLeaves(columns, lookup.table.bits, a, powers(beta, columns.shape[0]), ZERO)
+    bits = lookup.table.bits
+    leaves = UnitLeaves(columns, Cube(bits), a, powers(beta, columns.shape[0]), ZERO)
     level = memory.tables("lowest", 4, half)
     leaves.denominators(ZERO, level[D_LEFT:])
     level[N_LEFT:D_LEFT] = 0
     level[N_LEFT:D_LEFT, 0, :half] = to_montgomery(multiplicities).reshape(2, half)
-    levels = levels_above(level, lookup.table.bits - 1, memory)
-    claim = root_of(levels[-1])
+    levels = levels_above(level, Cube(bits - 1), (ZERO, ONE), memory)
+    claim = root_of(levels[-1].tables)
     channel.send(f"{label}/root", claim)
     point: list[Element] = []
     while levels:

@@ -73,15 +73,28 @@ class Lookup:
     table : LookupTable
     lengths : sequence of int
         Entries of each group's columns.
+    blocks : sequence of int, optional
+        For each group an odd number b, 1 by default. If it is not 1, the length is b * 2^n, entry
+        b i + j is the value at (i, j), and what is filled up is each i from b to a power of two.
     """
 
     label: str
     table: LookupTable
     lengths: Sequence[int]
+    blocks: Sequence[int] = ()
+
+    def blocks_of(self, group: int) -> int:
+        """Of one group."""
+        return self.blocks[group] if self.blocks else 1
 
     def bits(self, group: int) -> int:
         """Number of variables of a group's columns; at least one."""
         return max(1, (self.lengths[group] - 1).bit_length())
+
+    @property
+    def counted(self) -> int:
+        """What all multiplicities add up to: groups count as filled."""
+        return sum(1 << self.bits(group) for group in range(len(self.lengths)))
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,12 @@ def powers(base: Element, count: int) -> list[Element]:
 
 def filled_part(lookup: Lookup, group: int, point: Sequence[Element], beta: Element) -> Element:
     """Compressed contribution at `point` of the rows behind a group's end."""
-    behind = ONE - prefix_indicator(lookup.lengths[group], point)
+    blocks = lookup.blocks_of(group)
+    if blocks > 1:
+        last = point[len(point) - (blocks - 1).bit_length() :]
+        behind = ONE - prefix_indicator(blocks, last)
+    else:
+        behind = ONE - prefix_indicator(lookup.lengths[group], point)
     row = ZERO
     for power, value in zip(powers(beta, len(lookup.table.fill)), lookup.table.fill, strict=True):
         row = row + power * Element(value)

@@ -8,6 +8,7 @@ them. The leaves of a witness are made from its columns whenever they are needed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from wmproof.argument.kernels.extension import (
     uniform,
 )
 from wmproof.argument.kernels.simd import LANES, load, store, sub
+from wmproof.argument.sumcheck.prover import Cube, fill_up
+
+Fraction = tuple[Element, Element]
 
 N_LEFT, N_RIGHT, D_LEFT, D_RIGHT = range(4)
 LAYER_TERMS = np.array([[N_LEFT, D_RIGHT], [N_RIGHT, D_LEFT]], np.int64)
@@ -150,16 +154,35 @@ def shift_numerators(start: int, stop: int, level: U32, weight: U32) -> None:
         _shift(level, i, own, one)
 
 
-def levels_above(level: U32, bits: int, memory: TableMemory) -> list[U32]:
-    """Return level `bits` and all above it, level 0 (the root's children) last."""
-    levels = [level]
-    for k in range(bits - 1, -1, -1):
-        half = 1 << k
-        parents = memory.tables(f"{bits - k} above", 4, half)
+class Level(NamedTuple):
+    """A level's tables, and the fraction that is in place of a block that there is not."""
+
+    tables: U32
+    cube: Cube
+    behind: Fraction
+
+
+def levels_above(tables: U32, cube: Cube, behind: Fraction, memory: TableMemory) -> list[Level]:
+    """Return a level and all above it, level 0 (the root's children) last.
+
+    Parameters
+    ----------
+    behind : (Element, Element)
+        In place of each of the level's fractions, left or right, that there is not.
+    """
+    levels = [Level(tables, cube, behind)]
+    for k in range(cube.bits - 1, -1, -1):
+        children, (n, d) = levels[-1], levels[-1].behind
+        fill_up(children.tables, children.cube, [n, n, d, d])
+        own = Cube(k, cube.blocks)
+        parents = memory.tables(f"{cube.bits - k} above", 4, own.held)
+        half = own.made
         for side in range(2):
             numerators, denominators = parents[N_LEFT + side], parents[D_LEFT + side]
-            over_ranges(add_fractions, half, side * half, levels[-1], numerators, denominators)
-        levels.append(parents)
+            over_ranges(add_fractions, half, side * half, children.tables, numerators, denominators)
+        levels.append(Level(parents, own, (n * d + n * d, d * d)))
+    n, d = levels[-1].behind
+    fill_up(levels[-1].tables, levels[-1].cube, [n, n, d, d])
     return levels
 
 
@@ -176,17 +199,28 @@ class UnitLeaves:
     Attributes
     ----------
     columns : uint32 (width, N), canonical
-    bits : int
-        The leaves are filled up to 2^bits.
+    cube : Cube
+        The leaves are filled up to it.
     a, beta_powers, fill : Element, list of Element, Element
         ``fill`` is the compressed row behind the end.
     """
 
     columns: U32
-    bits: int
+    cube: Cube
     a: Element
     beta_powers: list[Element]
     fill: Element
+
+    @property
+    def half(self) -> int:
+        """How many leaves there are on each side."""
+        return Cube(self.cube.bits - 1, self.cube.blocks).made
+
+    @property
+    def behind(self) -> Fraction:
+        """The sum of two leaves that are `fill`."""
+        d = self.a - self.fill
+        return d + d, d * d
 
     def _scalars(self, shift: Element) -> tuple[U32, U32, U32]:
         start = self.a + shift
@@ -196,13 +230,14 @@ class UnitLeaves:
 
     def denominators(self, shift: Element, out: U32) -> None:
         """All leaves plus `shift`: left and right half to `out`, uint32 (2, 4, >= 2^(bits-1))."""
-        half = 1 << (self.bits - 1)
+        half = self.half
         over_ranges(unit_leaves, half, half, self.columns, *self._scalars(shift), out)
 
     def first_level(self, memory: TableMemory) -> U32:
         """Sums of leaf pairs: level bits - 2, for bits >= 2."""
-        half, quarter = 1 << (self.bits - 1), 1 << (self.bits - 2)
-        level = memory.tables("lowest", 4, quarter)
+        cube = Cube(self.cube.bits - 2, self.cube.blocks)
+        half, quarter = self.half, cube.made
+        level = memory.tables("lowest", 4, cube.held)
         scalars = self._scalars(Element(0))
         for side in range(2):
             over_ranges(

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wmproof.argument.algebra.element import Element
 from wmproof.argument.channel import Expression
 
 
+class Place(NamedTuple):
+    """Where the witness is evaluated.
+
+    Attributes
+    ----------
+    point : sequence of Element
+        Those of the rows first, then m.
+    rows : range, optional
+        Those rows alone, as if they were the first of a polynomial of its own, zero behind them:
+        the point has as many coordinates for them as index them. By default all rows.
+    """
+
+    point: Sequence[Element]
+    rows: range | None = None
+
+
 @dataclass(frozen=True)
 class PointClaim:
-    """W(point) = value, at s + m elements of K."""
+    """W, or some of its rows, has this value at a place."""
 
     point: Sequence[Element]
     value: Expression
+    rows: range | None = None

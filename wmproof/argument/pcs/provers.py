@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wmproof.argument.algebra.element import Element
 from wmproof.argument.channel import ConstraintSystem
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.pcs.commitment import Memory, PolynomialCommitment, VerifierSide
 from wmproof.argument.pcs.ligero.commitment import Ligero
 from wmproof.argument.pcs.ligero.memory import memory as ligero_memory
@@ -43,10 +44,8 @@ class ProverSide(Protocol):
         """
         ...
 
-    def prove_evaluations(
-        self, channel: ProverChannel, points: Sequence[Sequence[Element]]
-    ) -> None:
-        """Prove the witness's values at points."""
+    def prove_evaluations(self, channel: ProverChannel, places: Sequence[Place]) -> None:
+        """Prove the witness's values at places."""
         ...
 
     def prove_constraints(self, transcript: ProverTranscript, system: ConstraintSystem) -> None:

@@ -3,17 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from wmproof._base.threads import over_ranges
 from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.extension import U64, sums_of
 from wmproof.argument.algebra.field import U32
+from wmproof.argument.algebra.multilinear import prefix_indicator
 from wmproof.argument.kernels.multilinear import eq_tables
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck.kernels import Terms, evaluate_round, fold, fold_and_evaluate
 
 _LOW_BITS = 10
+
+
+@dataclass(frozen=True)
+class Cube:
+    """The entries of multilinears in `bits` variables whose last ones are an index of `blocks`.
+
+    With more variables than those of the index, tables hold the blocks that there are, side by
+    side for each value of the others; in place of others every multilinear is constant.
+
+    Attributes
+    ----------
+    bits : int
+    blocks : int
+        Odd; 1 if there is no such index.
+    """
+
+    bits: int
+    blocks: int = 1
+
+    @property
+    def block_bits(self) -> int:
+        """Variables of the index."""
+        return (self.blocks - 1).bit_length()
+
+    @property
+    def made(self) -> int:
+        """Entries that are computed, from twice as many of one variable more."""
+        free = self.bits - self.block_bits
+        return self.blocks << free if free >= 0 else 1 << self.bits
+
+    @property
+    def held(self) -> int:
+        """Entries that a table has to have place for: once the index is all that is left, all."""
+        return 1 << self.bits if self.bits <= self.block_bits else self.made
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What multilinears are in place of blocks that there are not.
+
+    Attributes
+    ----------
+    cube : Cube
+    constants : sequence of Element
+        One for each multilinear.
+    """
+
+    cube: Cube
+    constants: Sequence[Element]
+
+    def value(self, terms: Terms, point: Sequence[Element]) -> Element:
+        """What a sum has of it at X = 0; the leading coefficient, of products of two, is 0."""
+        total = ZERO
+        for first, second in terms.tolist():
+            total = total + self.constants[first] * self.constants[second]
+        last = point[len(point) - self.cube.block_bits :]
+        return total * (ONE - prefix_indicator(self.cube.blocks, last))
+
+    def cut(self, low: U32) -> U32:
+        """Eq weights of the last variables, of the blocks that there are."""
+        whole = low.reshape(4, -1, 1 << self.cube.block_bits)
+        return np.ascontiguousarray(whole[:, :, : self.cube.blocks]).reshape(4, -1)
+
+
+def fill_up(tables: U32, cube: Cube, constants: Sequence[Element]) -> None:
+    """Write the constants where blocks are missing, if the index is all that is left."""
+    if cube.bits == cube.block_bits:
+        for table, constant in zip(tables, constants, strict=True):
+            table[:, cube.blocks : 1 << cube.bits] = constant.montgomery()[:, None]
 
 
 class EqWeights:
@@ -98,6 +171,7 @@ def prove(
     point: Sequence[Element],
     tables: U32,
     terms: Terms,
+    missing: Missing | None = None,
 ) -> tuple[list[Element], list[Element]]:
     """Prove ``claim = sum_x eq(point, x) F(x)``, F = sum_p prod_t tables[terms[p, t]].
 
@@ -109,6 +183,8 @@ def prove(
     tables : uint32 (F, 4, >= 2^n), C-contiguous
         Multilinears in Montgomery form; overwritten.
     terms : int64 (P, d)
+    missing : Missing, optional
+        Where tables have fewer entries; d is 2 there.
 
     Returns
     -------
@@ -118,9 +194,30 @@ def prove(
         Every multilinear at r. They are not sent: what is said about them is the caller's part.
     """
     rounds = _Rounds(channel, label, claim, point)
-    if point:
+    if missing and len(point) > missing.cube.block_bits > 0:
+        _play_blocks(rounds, tables, terms, missing)
+    if rounds.left:
         rounds.play(_evaluate(rounds, tables, terms))
     return _finish(rounds, tables, terms)
+
+
+def _play_blocks(rounds: _Rounds, tables: U32, terms: Terms, missing: Missing) -> None:
+    """Bind all variables but those of the index, and fill up the tables then."""
+    blocks, bits = missing.cube.blocks, missing.cube.block_bits
+    more = missing.value(terms, rounds.point)
+    while rounds.left > bits:
+        low, high = rounds.eq_weights()
+        low, half = missing.cut(low), blocks << (rounds.left - bits - 1)
+        if not rounds.challenges:
+            given = half, tables, half, terms, low, high
+            sums = over_ranges(evaluate_round, *given, align=low.shape[1])
+        else:
+            r = rounds.challenges[-1].montgomery()
+            given_r = half, tables, half, r, terms, low, high
+            sums = over_ranges(fold_and_evaluate, *given_r, align=low.shape[1])
+        rounds.play(sums, more)
+    fold(0, blocks, tables, blocks, rounds.challenges[-1].montgomery())
+    fill_up(tables, Cube(bits, blocks), missing.constants)
 
 
 def prove_unbound(
@@ -147,23 +244,30 @@ class _Rounds:
     def __init__(
         self, channel: ProverChannel, label: str, claim: Element, point: Sequence[Element]
     ) -> None:
-        self._channel, self._label, self._claim, self._point = channel, label, claim, point
+        self._channel, self._label, self._claim, self.point = channel, label, claim, point
         self._weights = EqWeights(point)
         self.challenges: list[Element] = []
 
     @property
     def left(self) -> int:
         """Rounds to come."""
-        return len(self._point) - len(self.challenges)
+        return len(self.point) - len(self.challenges)
 
     def eq_weights(self) -> tuple[U32, U32]:
         """Of the variables that are free in the next round."""
         return self._weights.after(len(self.challenges) + 1)
 
-    def play(self, partial: Sequence[U64]) -> None:
-        """Send the round polynomial of these sums and draw the challenge."""
-        rho = self._point[len(self.challenges)]
-        coefficients = interpolate(sums_of(partial), self._claim, rho)
+    def play(self, partial: Sequence[U64], at_zero: Element = ZERO) -> None:
+        """Send the round polynomial of these sums and draw the challenge.
+
+        Parameters
+        ----------
+        at_zero : Element
+            What the first sum has besides.
+        """
+        rho = self.point[len(self.challenges)]
+        first, *others = sums_of(partial)
+        coefficients = interpolate([first + at_zero, *others], self._claim, rho)
         self._channel.send(f"{self._label}/round", coefficients)
         r = self._channel.challenge(f"{self._label}/r")
         self._claim = _next_claim(self._claim, coefficients, r, rho)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wmproof._base.threads import thread_count
 from wmproof.argument.algebra.element import Element
 from wmproof.argument.channel import ConstraintSystem, VerifierChannel
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.pcs.provers import prover_of
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.system.statement import (
@@ -81,12 +82,12 @@ def prove_to(
     record.start()
     grinding_bits = setup.commitment.grinding_bits
     channel = ProverChannel(transcript, side.pads, grinding_bits=grinding_bits)
-    points = _prove(statement, channel)
+    places = _prove(statement, channel)
     walk = record.replay()
     replay = _beside(lambda: _Replay(statement, setup, walk, channel.known))
     record.start()
     try:
-        side.prove_evaluations(channel, points)
+        side.prove_evaluations(channel, places)
     except BaseException:  # a peer that hung up, or the user's interrupt: nobody waits any more
         record.end_replays()
         raise
@@ -114,7 +115,7 @@ def _beside(work: Callable[[], T]) -> Callable[[], T]:
     return future.result
 
 
-def _prove(statement: ProvableStatement, channel: ProverChannel) -> Sequence[Sequence[Element]]:
+def _prove(statement: ProvableStatement, channel: ProverChannel) -> Sequence[Place]:
     """Chosen coins can make a denominator of a lookup zero, and an honest prover stops there.
 
     That tells nothing of the witness: whatever is looked up is an entry of the public table, and

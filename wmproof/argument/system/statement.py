@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from wmproof.argument.algebra.element import ZERO, Element
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import element_bytes
-from wmproof.argument.pcs.claims import PointClaim
+from wmproof.argument.pcs.claims import Place, PointClaim
 from wmproof.argument.pcs.commitment import PolynomialCommitment, Shape
 from wmproof.argument.pcs.schemes import SCHEME
 from wmproof.argument.transcript import FiatShamirCoins, VerifierTranscript
@@ -47,8 +47,8 @@ class Statement(Protocol):
     def verify(self, channel: VerifierChannel) -> list[PointClaim]:
         """Run the verifier; return what has to hold of the witness, at least one claim.
 
-        Points have (`row_bits` + message_bits) elements. The sequence of
-        calls must not depend on what is received.
+        Points of all rows have (`row_bits` + message_bits) elements. The sequence of calls must
+        not depend on what is received.
         """
         ...
 
@@ -60,8 +60,8 @@ class Statement(Protocol):
 class ProvableStatement(Statement, Protocol):
     """A statement together with its proof."""
 
-    def prove(self, channel: ProverChannel) -> Sequence[Sequence[Element]]:
-        """Run the prover; return the points of the verifier's claims, in its order."""
+    def prove(self, channel: ProverChannel) -> Sequence[Place]:
+        """Run the prover; return the places of the verifier's claims, in its order."""
         ...
 
 

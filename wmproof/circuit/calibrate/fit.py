@@ -42,7 +42,14 @@ from wmproof.circuit.product_scales import fit_pole, fitting_factor, largest_fac
 from wmproof.circuit.quantise import Encoding, channel_encoding
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
-from wmproof.circuit.tables import MAX_TABLE_BITS, Grid, Table, clamp_table, leaky_table
+from wmproof.circuit.tables import (
+    MAX_TABLE_BITS,
+    Grid,
+    Table,
+    clamp_table,
+    clamp_width,
+    leaky_table,
+)
 from wmproof.circuit.ties import Inverse, Tie, moved_nodes
 
 # Where no share is larger, finer numbers would add up to more than a table holds.
@@ -135,13 +142,15 @@ class Fitter:
         shift, largest = settings.shift + 9 - bits, 2**bits - 1
         match node.function:
             case Clamp() as function:
-                share = self._share(index, sizes)
+                share, quarters = self._share(index, sizes), 4
                 if node.like is not None:
                     scale, zero = channel_encoding(self.encodings[node.like], node.name)
                 elif math.isfinite(function.high - function.low):
                     # Beyond the clip there is as much of the table again.
                     largest = largest // 2
-                    scale, zero, shift = clip_scale(function, real, share, settings, shift, largest)
+                    scale, zero, shift, quarters = clip_scale(
+                        function, real, share, settings, shift, largest
+                    )
                 else:
                     scale, zero, finer = clamp_scale(function, seen, share, settings, bits)
                     shift -= coarser_by(finer, settings)
@@ -153,9 +162,11 @@ class Fitter:
                         if math.isinf(function.low):
                             zero = np.rint(zero)
                         scale = whole
-                shift = max(1, shift - self._too_fine(node.linear, sizes, 2.0**shift / scale))
-                table = clamp_table(MAX_TABLE_BITS, shift, largest)
-                return Fit(table, scale, zero, 2.0**shift / scale, zero * 2.0**shift)
+                most = clamp_width(shift, quarters) / scale
+                shift = max(1, shift - self._too_fine(node.linear, sizes, most))
+                table = clamp_table(MAX_TABLE_BITS, shift, largest, quarters)
+                width = float(clamp_width(shift, quarters))
+                return Fit(table, scale, zero, width / scale, zero * width)
             case Leaky() as function:
                 share = self._share(index, sizes)
                 scale, zero, finer = leaky_scale(function, seen, share, settings, bits)

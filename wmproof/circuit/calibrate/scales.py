@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from wmproof.circuit.calibrate.settings import ROUNDING_MARGIN, USUAL_TABLE_BITS, Settings
 from wmproof.circuit.network import Clamp, Floats, Leaky
 from wmproof.circuit.reach import Seen, finer_bits
-from wmproof.circuit.tables import MAX_TABLE_BITS, leaky_zero_point
+from wmproof.circuit.tables import MAX_TABLE_BITS, clamp_width, leaky_zero_point
 
 _LEAST_ARGUMENT = -4  # nearer to 0 smooth functions are straight
+_MANY_LOST = 3  # bits of a layer's accumulators, from which on each part of one counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +94,20 @@ class Share:
 
 
 def clip_scale(
-    function: Clamp, real: Floats, share: Share, settings: Settings, shift: int, largest: int
-) -> tuple[Floats, Floats, int]:
-    """Scale and zero of each channel for a function with two ends, and its table's shift.
+    function: Clamp, real: Floats, share: Share, settings: Settings, wanted: int, largest: int
+) -> tuple[Floats, Floats, int, int]:
+    """Scale and zero of each channel for a function with two ends, and its table's width.
 
     Parameters
     ----------
-    shift, largest : int
+    wanted, largest : int
         Binary logarithm of the accumulators of a number, and the largest number, that are wanted.
 
     Returns
     -------
     scale, zero : float64 array (O,)
-    shift : int
-        At most the one that was wanted.
+    shift, quarters : int
+        As for `clamp_table`; the shift is at most the one that was wanted.
     """
     ends = np.stack([np.minimum(real[:, 0], 0), np.maximum(real[:, 1], 0)])
     low, high = np.clip(ends * settings.headroom, function.low, function.high)
@@ -117,9 +118,14 @@ def clip_scale(
     scale = width / largest
     # The whole accumulator must fit into the table, also the part that is clipped.
     reach = np.abs(real).max(axis=1) * settings.table_headroom / 2 ** (MAX_TABLE_BITS - 1)
+    shift, quarters = wanted, 4
     while shift > 1 and (reach * 2.0**shift > scale).any():
         shift -= 1
-    return scale, -low / scale, shift
+    if settings.roomy and wanted - shift > _MANY_LOST:
+        quarters = next(
+            q for q in (7, 6, 5, 4) if q == 4 or (reach * clamp_width(shift, q) <= scale).all()
+        )
+    return scale, -low / scale, shift, quarters
 
 
 def clamp_scale(

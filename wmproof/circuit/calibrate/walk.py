@@ -19,6 +19,7 @@ from wmproof.circuit.calibrate.encodings import (
     whole_pad,
 )
 from wmproof.circuit.calibrate.fit import Fitter
+from wmproof.circuit.calibrate.moments import tap_moments
 from wmproof.circuit.calibrate.settings import Settings
 from wmproof.circuit.calibrate.shared_tables import SharedTables
 from wmproof.circuit.calibrate.sizes import channel_sizes, provisional_factor
@@ -224,9 +225,10 @@ class Walk:
     ) -> None:
         """Note how a layer is to be rounded, which a trial need not do."""
         encodings, means = self._encodings, self._means
+        moments = tap_moments(linear, self._values, encodings)
 
         def rounded() -> ir.Linear:
-            found = quantise_linear(linear, encodings, factor, origin, name, means)
+            found = quantise_linear(linear, encodings, factor, origin, name, means, moments)
             # What holds for any image: int32 accumulators rely on it.
             ir.linear_shape(found, self._shapes(), self._largest, f"layer {name}")
             return found

@@ -15,6 +15,7 @@ from wmproof.publication.bundle.format import Bundle
 from wmproof.publication.bundle.logged import Logged
 from wmproof.publication.bundle.trust import Required, Trust
 from wmproof.publication.bundle.verifier import examine_bundle
+from wmproof.publication.log.checkpoint import Checkpoint
 
 
 class Party(StrEnum):
@@ -159,6 +160,9 @@ def _one_history(one: Logged, other: Logged) -> bool:
 
 
 def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) -> Precedence:
+    checkpoints = one.report.checkpoint, other.report.checkpoint
+    if one.report.index == other.report.index or _forked(*checkpoints):
+        return Precedence(None, f"{checkpoints[0].origin} shows two histories, witnessed both")
     earlier, later = (a, b) if one.report.index < other.report.index else (b, a)
     party = Party.A if earlier is a else Party.B
     # What is said of the later entry's log holds for the earlier entry too.
@@ -170,6 +174,10 @@ def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) ->
         return Precedence(winner, f"{winner} was published by {rival.moment}: {rival.by}")
     indices = f"{one.report.index} and {other.report.index}"
     return Precedence(party, f"they are entries {indices} of {one.report.checkpoint.origin}")
+
+
+def _forked(one: Checkpoint, other: Checkpoint) -> bool:
+    return one.size == other.size and one.root != other.root
 
 
 def _by_time(a: EvidenceReport, b: EvidenceReport) -> Precedence:

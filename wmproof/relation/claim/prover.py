@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmproof.argument.algebra.element import Element
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.circuit.ir import Circuit
 from wmproof.commitment import SCHEMES, Kind, Places, label_messages, open_batch
@@ -23,6 +23,7 @@ from wmproof.relation.hits import prover as hits_prover
 from wmproof.relation.network import prover as network_prover
 from wmproof.relation.network.trace import Trace, Tracer
 from wmproof.relation.openings.provers import prover_of
+from wmproof.relation.tensor_layout import MOST_BLOCKS
 
 Progress = Callable[[str, float], None]
 
@@ -58,6 +59,7 @@ class ClaimProof(ClaimStatement):
         chunk_bits: int = MOST_CHUNK_BITS,
         triggers: int | None = None,
         keep_sums: bool = True,
+        most_blocks: int = MOST_BLOCKS,
         progress: Progress | None = None,
     ) -> None:
         if not np.array_equal(opened.indices, key.hidden_indices()):
@@ -72,6 +74,7 @@ class ClaimProof(ClaimStatement):
             chunk_bits=chunk_bits,
             inner=self._shown(key, opened),
             triggers=triggers,
+            most_blocks=most_blocks,
         )
         self._openings_prover = prover_of(key.scheme, self.openings)
         self._opened = opened
@@ -80,6 +83,7 @@ class ClaimProof(ClaimStatement):
             circuit,
             lambda done: self._progress("running the circuit", done),
             keep_sums=keep_sums,
+            most_blocks=most_blocks,
         )
         self._traces = self._run()
         self.arrays: dict[str, NDArray[Any]] = {}
@@ -130,8 +134,8 @@ class ClaimProof(ClaimStatement):
         self._progress("committing to the witness", 0)
         return self.layout.blocks(self.arrays)
 
-    def prove(self, channel: ProverChannel) -> list[list[Element]]:
-        """Prove; return the points of the verifier's claims."""
+    def prove(self, channel: ProverChannel) -> list[Place]:
+        """Prove; return the places of the verifier's claims."""
         points = network_prover.prove(
             channel,
             self.network,
@@ -146,7 +150,7 @@ class ClaimProof(ClaimStatement):
             channel, self.arrays, lambda done: self._progress("proving the openings", done)
         )
         self._progress("opening the witness", 0)
-        return [self.layout.point(p.segment, p.point) for p in points]
+        return [self.layout.place(p.segment, p.point) for p in points]
 
 
 def messages_of(opened: OpenedTriggers) -> dict[Kind, tuple[Bytes, Bytes]]:

@@ -34,11 +34,13 @@ from wmproof.relation.openings.statement import CommittedSlots, MessageSource
 from wmproof.relation.openings.statements import STATEMENTS
 from wmproof.relation.segments import Layout, Segment
 from wmproof.relation.sources import ImageSource, LabelSource
+from wmproof.relation.tensor_layout import MOST_BLOCKS
 
 MOST_CHUNK_BITS = 8
 MORE_CHUNKS = 32
 """Than are needed, at most: a verifier works on each chunk by itself, and a claimant chooses."""
 _TAG, _SAMPLE_TAG, _GROUP_TAG = b"wmproof/claim/v1", b"wmproof/claim/v2", b"wmproof/claim/v3"
+_BLOCK_TAG = b"wmproof/claim/v4"
 
 
 class ClaimStatement:
@@ -62,6 +64,8 @@ class ClaimStatement:
         asked for its sizes only, and not verified.
     triggers : int, optional
         s: how many hidden triggers, or groups, it is about; all by default. `sample` says which.
+    most_blocks : int, optional
+        Of an axis of a tensor, as `NetworkStatement` has it; 1 in claims of before version 3.
 
     Raises
     ------
@@ -81,6 +85,7 @@ class ClaimStatement:
         chunk_bits: int = MOST_CHUNK_BITS,
         inner: bytes | None = b"",
         triggers: int | None = None,
+        most_blocks: int = MOST_BLOCKS,
     ) -> None:
         check_fit(circuit, key)
         if not 0 <= chunk_bits <= MOST_CHUNK_BITS or len(context) != 32:
@@ -90,7 +95,7 @@ class ClaimStatement:
         self.indices = proved_indices(circuit, key, context, triggers)
         _check_chunks(len(self.indices), chunk_bits)
         self.chunks = chunks_of(len(self.indices), chunk_bits)
-        self.network = NetworkStatement(circuit, self.chunks)
+        self.network = NetworkStatement(circuit, self.chunks, most_blocks)
         derived = key.label_mode is LabelMode.DERIVED
         labels = key.derived_labels()[self.indices] if derived else None
         self.hit_claim = HitsStatement(
@@ -104,7 +109,7 @@ class ClaimStatement:
     def _committed(self) -> list[CommittedSlots]:
         found = []
         for chunk in self.chunks:
-            image = ImageSource(self.network.segment(chunk, 0), self.circuit.input_shape)
+            image = ImageSource(self.network.segment(chunk, 0), self.network.layout(0))
             size = math.prod(self.circuit.input_shape)
             found.append(self._slots(chunk, Kind.TRIGGER, size, image))
             if self.hit_claim.secret:
@@ -136,6 +141,7 @@ class ClaimStatement:
         """SHA-256 over all that is public; of a claim about all triggers what version 1 had.
 
         The key's digest says how its triggers are grouped; the size of a group is hashed besides.
+        Where axes are cut into blocks, that is hashed before everything else.
         """
         fixed = self.threshold.to_bytes(4, "big") + self.chunk_bits.to_bytes(1, "big")
         shown = hashlib.sha256(self.inner).digest() if self.inner else b""
@@ -146,7 +152,9 @@ class ClaimStatement:
         elif self.sampled:
             tag, size = _SAMPLE_TAG, self.hit_claim.coins.to_bytes(4, "big")
         digests = (self.context, circuit_digest(self.circuit), self.key.digest)
-        parts = (tag, *digests, size, fixed, shown)
+        blocks = self.network.most_blocks
+        lead = _BLOCK_TAG + blocks.to_bytes(1, "big") if blocks > 1 else b""
+        parts = (lead, tag, *digests, size, fixed, shown)
         return hashlib.sha256(b"".join(parts)).digest()
 
     @property

@@ -302,7 +302,7 @@ class HitsStatement:
         if self.group > 1:
             errors["sums"] = sumcheck_error(2 * self.slot_bits, 2)
         logits = self.network.logit_form([ZERO] * self.slot_bits)[0]
-        rounds = max(term.segment.inner_bits for term in logits)
+        rounds = max(term.inner_bits for term in logits)
         errors["logits"] = sumcheck_error(2 * rounds, 2)
         errors["count"] = sumcheck_error(max(self.coin_bits, _SLACK_BITS), 2)
         errors["hit bits"] = over_field(self.coin_bits) + sumcheck_error(self.coin_bits, 2)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmproof._base.threads import for_each
 from wmproof.argument.algebra.element import HALF, ZERO, Element
 from wmproof.argument.kernels.extension import TableMemory, inner_product
 from wmproof.argument.kernels.multilinear import eq_table
@@ -64,7 +65,7 @@ def prove(
         factor = leading_factor(r[:lead])
         channel.know(f"{label}/factor{j}", factor * values[2 * j])
         messages.append(values[2 * j + 1] * factor.inverse())
-        points.append(SegmentPoint(term.segment, [*term.batch_point, *r[lead:]]))
+        points.append(SegmentPoint(term.segment, term.point(r[lead:])))
     channel.send(f"{label}/values", messages)
     return points
 
@@ -75,13 +76,22 @@ def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     Parameters
     ----------
     array : integer array
-        The segment's values, 2^(batch bits + inner bits) of them.
+        The segment's values.
     term : Term
 
     Returns
     -------
-    uint32 array (4, 2^inner_bits)
+    uint32 array (4, at most 2^inner_bits)
         In K.
     """
-    block = np.ascontiguousarray(array).reshape(-1, 1 << term.inner_bits)
-    return weigh_rows(block, eq_table(term.batch_point))
+    weights, blocks = eq_table(term.batch_point), term.segment.blocks
+    parts = np.ascontiguousarray(array).reshape(blocks, weights.shape[1], -1)
+    if blocks == 1:
+        return weigh_rows(parts[0], weights)
+    out = np.empty((4, blocks, parts.shape[2]), np.uint32)
+
+    def fold(block: int) -> None:
+        out[:, block] = weigh_rows(parts[block], weights)
+
+    for_each(fold, range(blocks))
+    return out.reshape(4, -1)

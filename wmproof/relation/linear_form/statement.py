@@ -32,7 +32,7 @@ class Term:
     ----------
     segment : Segment
     batch_point : sequence of Element
-        The segment's first coordinates; the form is about what is left.
+        The segment's coordinates behind those of its blocks; the form is about what is left.
     """
 
     segment: Segment
@@ -43,9 +43,13 @@ class Term:
         """Variables that are left."""
         return self.segment.bits - len(self.batch_point)
 
+    def point(self, left: Sequence[Element]) -> list[Element]:
+        """The segment's point with these coordinates for what is left."""
+        return self.segment.joined(self.batch_point, left)
+
 
 Weights = Sequence[U32]
-"""For each term the inner weights: uint32 (4, 2^inner_bits), K in Montgomery form."""
+"""For each term the inner weights: uint32 (4, at most 2^inner_bits), K in Montgomery form."""
 
 
 def verify(
@@ -81,9 +85,9 @@ def verify(
     claims = []
     for j, (term, message) in enumerate(zip(terms, messages, strict=True)):
         tail = r[inner_bits - term.inner_bits :]
-        factor = channel.public(partial(known.factor, j, r), f"{label}/factor{j}")
+        factor = channel.public(partial(known.factor, j, r, tail), f"{label}/factor{j}")
         parts.append((factor, message))
-        claims.append(SegmentClaim(term.segment, [*term.batch_point, *tail], message))
+        claims.append(SegmentClaim(term.segment, term.point(tail), message))
     channel.require_zero(f"{label}/sum", combine(parts))
     return claims
 
@@ -104,12 +108,10 @@ class _Public:
     def constant(self) -> Element:
         return self._get()[1]
 
-    def factor(self, term: int, r: Sequence[Element]) -> Element:
+    def factor(self, term: int, r: Sequence[Element], tail: Sequence[Element]) -> Element:
         """Extended weights and zeros in front of the segment's vector, both at r."""
-        weights = self._get()[0][term]
-        bits = weights.shape[1].bit_length() - 1
-        lead = leading_factor(r[: len(r) - bits])
-        return lead * lead * evaluate_vector(weights, r[len(r) - bits :])
+        lead = leading_factor(r[: len(r) - len(tail)])
+        return lead * lead * evaluate_vector(self._get()[0][term], tail)
 
 
 def leading_factor(leading: Sequence[Element]) -> Element:

@@ -30,6 +30,7 @@ from wmproof.argument.kernels.simd import (
 Array = NDArray[Any]
 # Outputs, and places, whose sums are in registers at a time.
 OUTPUTS, _PLACES = 4, 4
+_LINE = 64  # bytes of the cache that are read together
 # Such tiles of outputs whose sums are held while a block of channels is added: the numbers of the
 # block at a few places, and the weights of one tile, stay in the first cache.
 _PANEL, _BLOCK = 16, 32
@@ -286,3 +287,20 @@ def count(start: int, stop: int, z: U32, low: int, size: int) -> U32:
         value = np.int64(z[i])
         counts[(value - P if value > P // 2 else value) - low] += 1
     return counts
+
+
+@njit(nogil=True, cache=True)
+def blocks_last(start: int, stop: int, blocks: Array, out: U32) -> None:
+    """out[b i + j] = blocks[j, i] for start <= i < stop, b being the number of blocks.
+
+    Parameters
+    ----------
+    blocks : uint8, uint16 or uint32 array (b, N)
+    out : uint32 array (b * N,)
+    """
+    count = blocks.shape[0]
+    for first in range(start, stop, _LINE):
+        last = min(first + _LINE, stop)
+        for j in range(count):
+            for i in range(first, last):
+                out[i * count + j] = blocks[j, i]

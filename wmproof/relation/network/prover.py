@@ -17,6 +17,7 @@ from wmproof.argument.logup import prover as lookup_prover
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.relation.chunks import Chunk
 from wmproof.relation.linear_form import prover as linear_form_prover
+from wmproof.relation.network import kernels
 from wmproof.relation.network.statement import NetworkStatement, TableUse
 from wmproof.relation.network.trace import Trace
 from wmproof.relation.network.verifier import class_weights
@@ -56,8 +57,10 @@ def prove(
         counts = arrays[use.multiplicities.name]
         found = lookup_prover.prove(channel, use.lookup, columns, counts, memory)
         points.append(SegmentPoint(use.multiplicities, found.multiplicities))
-        for (chunk, node), point in zip(use.groups, found.groups, strict=True):
-            points.append(SegmentPoint(network.segment(chunk, node), point))
+        for (chunk, node), own in zip(use.groups, found.groups, strict=True):
+            segment = network.segment(chunk, node)
+            point = segment.from_lookup(own)
+            points.append(SegmentPoint(segment, point))
             trace = traces[chunk.index]
             points += _prove_accumulators(
                 channel, network, chunk, node, point, trace, arrays, memory
@@ -92,18 +95,21 @@ def _columns(
 ) -> Iterator[U32]:
     """Columns z and y of each group, all in the same memory: touching new one costs more."""
     buffer = np.empty(2 * max(use.lookup.lengths), np.uint32)
-    for chunk, node in use.groups:
-        trace = traces[chunk.index]
+    for group, (chunk, node) in enumerate(use.groups):
+        trace, blocks = traces[chunk.index], use.lookup.blocks_of(group)
         z, y = trace.looked_up[node], trace.committed[node].reshape(-1)
         columns = buffer[: 2 * z.size].reshape(2, -1)
-        over_ranges(_fill, z.size, z, y, columns)
+        over_ranges(_fill, z.size // blocks, blocks, z, y, columns)
         yield columns
         reported(z.size)
 
 
-def _fill(start: int, stop: int, z: U32, y: NDArray[Any], columns: U32) -> None:
-    columns[0, start:stop] = z[start:stop]
-    columns[1, start:stop] = y[start:stop]
+def _fill(start: int, stop: int, blocks: int, z: U32, y: NDArray[Any], columns: U32) -> None:
+    for own, column in zip((z, y), columns, strict=True):
+        if blocks == 1:
+            column[start:stop] = own[start:stop]
+        else:
+            kernels.blocks_last(start, stop, own.reshape(blocks, -1), column)
 
 
 def prove_logits(

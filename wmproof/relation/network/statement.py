@@ -1,11 +1,13 @@
 """The network on all slots, as both parties see it: its segments, its lookups, its linear maps.
 
-Every committing node of the circuit has one segment a chunk of slots: the batch, then the axes of
-its tensor, each padded to a power of two. An `Activation` commits y with (z, y) in its table, a
-`Maximum` commits r with (a - b, r) in a table of max(d, 0) as wide as a and b may be; z, a and b
-are linear in numbers committed before. One lookup argument a table covers all of its nodes in all
-chunks, or several where one could not count so many. Behind an axis's end z counts as 0, so y has
-to be T(0) there, and no weight ever touches it.
+Every committing node of the circuit has one segment a chunk of slots, as `tensor_layout` says: the
+blocks that the axes of its tensor are cut into, the batch, and the places within a block. An
+`Activation` commits y with (z, y) in its table, a `Maximum` commits r with (a - b, r) in a table of
+max(d, 0) as wide as a and b may be; z, a and b are linear in numbers committed before. One lookup
+argument a table covers all of its nodes in all chunks, or several where one could not count so
+many. Where a place is not the tensor's, z counts as
+0, so y has to be T(0) there, and no weight ever touches it. Behind the last block there is nothing:
+a lookup counts the row (0, T(0)) there, and has no other if y is zero as a polynomial.
 
 All chunks together are indexed by one batch of slots, in which each is an aligned block.
 """
@@ -17,7 +19,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from wmproof.argument.algebra.element import Element
+import numpy as np
+
+from wmproof.argument.algebra.element import ONE, Element
 from wmproof.argument.algebra.field import U32
 from wmproof.argument.algebra.vectors import scale
 from wmproof.argument.logup.statement import Lookup
@@ -27,7 +31,6 @@ from wmproof.circuit.ir import (
     Circuit,
     Linear,
     Maximum,
-    Shape,
     node_sources,
     value_type,
 )
@@ -38,14 +41,12 @@ from wmproof.relation.linear_form.statement import Term, Weights
 from wmproof.relation.network.tables import ActivationTable, MaximumTable, prefix_weight
 from wmproof.relation.product.statement import ProductStatement
 from wmproof.relation.pull_back import (
-    axis_bits,
-    axis_weights,
     committed_sources,
     linear_weights,
     maximum_weights,
-    padded,
 )
 from wmproof.relation.segments import Segment
+from wmproof.relation.tensor_layout import MOST_BLOCKS, Band, TensorLayout
 
 NetworkTable = ActivationTable | MaximumTable
 MOST_LOOKUPS = 1 << 30
@@ -92,6 +93,8 @@ class NetworkStatement:
     ----------
     circuit : Circuit
     chunks : sequence of Chunk
+    most_blocks : int, optional
+        Of an axis, in tensors that no product makes.
 
     Raises
     ------
@@ -99,21 +102,28 @@ class NetworkStatement:
         More lookups than the field can count, or a single one.
     """
 
-    def __init__(self, circuit: Circuit, chunks: Sequence[Chunk]) -> None:
-        self.circuit = circuit
+    def __init__(
+        self, circuit: Circuit, chunks: Sequence[Chunk], most_blocks: int = MOST_BLOCKS
+    ) -> None:
+        self.circuit, self.most_blocks = circuit, most_blocks
         self.chunks = tuple(chunks)
         self.slot_bits = slot_bits(list(chunks))
         self._segments = {
             (chunk.index, node): Segment(
                 f"chunk{chunk.index}/node{node}",
                 chunk.bits,
-                sum(axis_bits(circuit.shapes[node])),
+                self.layout(node).inner_bits,
                 str(value_type(circuit.largest[node])),
                 circuit.largest[node],
+                self.layout(node).blocks,
             )
             for chunk in chunks
             for node in circuit.committed()
         }
+
+    def layout(self, node: int) -> TensorLayout:
+        """How a committing node's numbers lie in its segments."""
+        return layout_of(self.circuit, node, self.most_blocks)
 
     def segment(self, chunk: Chunk, node: int) -> Segment:
         """Where a chunk's numbers of a committing node are."""
@@ -176,10 +186,12 @@ class NetworkStatement:
     def _use(
         self, label: str, table: NetworkTable, groups: tuple[tuple[Chunk, int], ...]
     ) -> TableUse:
-        lengths = [1 << self.segment(chunk, node).bits for chunk, node in groups]
-        if sum(lengths) > MOST_LOOKUPS:
+        lengths = [self.segment(chunk, node).entries for chunk, node in groups]
+        blocks = [self.segment(chunk, node).blocks for chunk, node in groups]
+        lookup = Lookup(label, table, lengths, blocks)
+        if lookup.counted > MOST_LOOKUPS:
             raise InputError(
-                f"{sum(lengths)} lookups in {label} cannot be counted in the field",
+                f"{lookup.counted} lookups in {label} cannot be counted in the field",
                 remedy="Let fewer triggers share an instance with --chunk",
             )
         if 1 in lengths:
@@ -189,7 +201,7 @@ class NetworkStatement:
                 remedy="Use a key that hides another number of triggers, or larger chunks",
             )
         counts = Segment(f"{label}/multiplicities", 0, table.bits, "uint32")
-        return TableUse(label, table, groups, Lookup(label, table, lengths), counts)
+        return TableUse(label, table, groups, lookup, counts)
 
     def node_form(
         self, chunk: Chunk, node: int, point: Sequence[Element]
@@ -199,7 +211,7 @@ class NetworkStatement:
         Parameters
         ----------
         point : sequence of Element
-            The chunk's slots first, then the node's axes.
+            Of the segment.
 
         Returns
         -------
@@ -207,7 +219,7 @@ class NetworkStatement:
         nodes : list of int
             The committed nodes that they are about, ascending.
         """
-        batch = point[: chunk.bits]
+        batch, _ = self.segment(chunk, node).parted(point)
         nodes = committed_sources(self.circuit, _direct_sources(self.circuit, node))
         return [Term(self.segment(chunk, source), batch) for source in nodes], nodes
 
@@ -218,24 +230,25 @@ class NetworkStatement:
 
         Returns
         -------
-        weights : list of K (4, 2^bits)
-            On the numbers of one slot of each node, padded.
+        weights : list of K (4, entries of a slot)
+            On the numbers of one slot of each node.
         constant : Element
             The bias, pulled to the point.
         """
-        tables = axis_weights(self.circuit.shapes[node], point[chunk.bits :])
-        found = self.circuit.nodes[node]
+        _, own = self.segment(chunk, node).parted(point)
+        found, layout = self.circuit.nodes[node], self.layout(node)
         if isinstance(found, Activation):
-            weights, constant = linear_weights(self.circuit, found.linear, tables)
+            bands = [*layout.bands(own)]
+            weights, constant = linear_weights(self.circuit, found.linear, bands)
         else:
-            weights, constant = maximum_weights(self.circuit, found, tables)
-        return [padded(weights[source]) for source in nodes], constant
+            weights, constant = maximum_weights(self.circuit, found, layout.weights(own))
+        return [self.layout(source).placed_weights(weights[source]) for source in nodes], constant
 
     def product(self, chunk: Chunk, node: int) -> ProductStatement | None:
         """The statement about a node's accumulators, if it is a product."""
         found = self.circuit.nodes[node]
         return (
-            ProductStatement(self.circuit, found, chunk.bits)
+            ProductStatement(self.circuit, found, chunk.bits, self.layout)
             if isinstance(found, Product)
             else None
         )
@@ -257,15 +270,17 @@ class NetworkStatement:
 
         Slots behind the last chunk have no logits; theirs count as 0.
         """
-        ones = axis_weights((1, 1), [])
-        weights, constant = linear_weights(
-            self.circuit, self.circuit.output, [class_weights, *ones]
-        )
+        one = np.ascontiguousarray(ONE.montgomery()[:, None])
+        band = Band(0, class_weights, one, one)
+        weights, constant = linear_weights(self.circuit, self.circuit.output, [band])
         result, total = [], Element(0)
         for chunk in self.chunks:
             lead = self.slot_bits - chunk.bits
             factor = prefix_weight(chunk.first >> chunk.bits, slot_point[:lead])
-            result += [scale(padded(weights[source]), factor) for source in nodes]
+            result += [
+                scale(self.layout(source).placed_weights(weights[source]), factor)
+                for source in nodes
+            ]
             total = total + factor * constant
         return result, total
 
@@ -288,7 +303,7 @@ class NetworkStatement:
             forms, rounds = [[o.node] for o in product.operands], product.variables
         for sources in forms:
             nodes = committed_sources(self.circuit, sources)
-            rounds += max(self.segment(chunk, source).inner_bits for source in nodes)
+            rounds += max(self.layout(source).bits for source in nodes)
         return rounds
 
 
@@ -301,6 +316,7 @@ def _direct_sources(circuit: Circuit, index: int) -> list[int]:
     return _linear_sources(node.linear) if isinstance(node, Activation) else [*node_sources(node)]
 
 
-def padded_shape(shape: Shape) -> Shape:
-    """A committed tensor's shape with its axes padded to powers of two."""
-    return tuple(1 << bits for bits in axis_bits(shape))
+def layout_of(circuit: Circuit, node: int, most_blocks: int) -> TensorLayout:
+    """How a committing node's numbers lie: a product is stated axis by axis, so its are whole."""
+    whole = isinstance(circuit.nodes[node], Product)
+    return TensorLayout(circuit.shapes[node], 1 if whole else most_blocks)

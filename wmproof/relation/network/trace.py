@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import get_ident
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from wmproof.circuit.ir import (
     Input,
     Maximum,
     Node,
-    Shape,
     node_sources,
     value_type,
 )
@@ -31,8 +29,9 @@ from wmproof.circuit.tables import Table
 from wmproof.errors import InputError
 from wmproof.relation.network import kernels
 from wmproof.relation.network.linear_maps import LinearMap
-from wmproof.relation.network.statement import padded_shape
+from wmproof.relation.network.statement import layout_of
 from wmproof.relation.network.tables import ActivationTable, MaximumTable
+from wmproof.relation.tensor_layout import MOST_BLOCKS, TensorLayout
 
 
 def _nothing(index: int) -> Values:
@@ -45,10 +44,10 @@ class Trace:
 
     Attributes
     ----------
-    committed : dict of int to uint8 or uint16 (slots, 2^n)
-        Numbers of each committing node, its axes padded.
-    looked_up : mapping of int to uint32 (slots * 2^n,)
-        z, canonical mod p, of each `Activation`, `Product` and `Maximum`, padded by zeros.
+    committed : dict of int to uint8 or uint16 (blocks, slots, 2^n)
+        Numbers of each committing node, in its segment's layout.
+    looked_up : mapping of int to uint32 (blocks * slots * 2^n,)
+        z, canonical mod p, of each `Activation`, `Product` and `Maximum`, in the same places.
     value : callable
         A node's numbers, unsigned (slots, *shape), from what is committed.
     logits : int64 (slots, classes)
@@ -70,6 +69,8 @@ class Tracer:
         Called with the share of nodes done.
     keep_sums : bool
         Whether traces hold z, 4 bytes each; else it is computed again whenever it is asked for.
+    most_blocks : int, optional
+        As `NetworkStatement` has it.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Tracer:
         progress: Callable[[float], None] | None = None,
         *,
         keep_sums: bool = True,
+        most_blocks: int = MOST_BLOCKS,
     ) -> None:
-        self._circuit, self._keep_sums = circuit, keep_sums
+        self._circuit, self._keep_sums, self._most_blocks = circuit, keep_sums, most_blocks
         self._progress = progress or (lambda _: None)
         # How often each row of a table was looked up, by label and thread.
         self._parts: dict[str, dict[int, U32]] = {}
@@ -114,7 +116,7 @@ class Tracer:
             match node:
                 case Input():
                     values[index] = np.ascontiguousarray(images)
-                    trace.committed[index] = _padded(images, 0)
+                    trace.committed[index] = self._layout(index).place(images)
                 case Activation():
                     parts = self._parts.setdefault(labels[index], {})
                     values[index], z = self._activate(index, node, values, parts)
@@ -173,6 +175,9 @@ class Tracer:
         over_ranges(kernels.subtract, a.size, *flat)
         return y, z
 
+    def _layout(self, index: int) -> TensorLayout:
+        return layout_of(self._circuit, index, self._most_blocks)
+
     def _table(self, index: int) -> ActivationTable | MaximumTable:
         node = self._circuit.nodes[index]
         if isinstance(node, Activation | Product):
@@ -186,14 +191,14 @@ class Tracer:
             own += part
 
     def _add(self, trace: Trace, index: int, label: str, y: Values, z: U32) -> None:
-        """Add a node's committed numbers and canonical z to its trace, in the padded layout."""
-        table, shape = self._table(index), (len(y), *self._circuit.shapes[index])
-        trace.committed[index] = _padded(y.reshape(shape), table.fill[1])
-        looked_up = _padded(z.reshape(shape), table.fill[0]).reshape(-1)
+        """Add a node's committed numbers and canonical z to its trace, in the segment's layout."""
+        table, layout = self._table(index), self._layout(index)
+        shape = len(y), *layout.shape
+        trace.committed[index] = layout.place(y.reshape(shape), table.fill[1])
         if isinstance(trace.looked_up, dict):
-            trace.looked_up[index] = looked_up
+            trace.looked_up[index] = layout.place(z.reshape(shape), table.fill[0]).reshape(-1)
         own = _own_part(self._parts[label], 1 << table.bits)
-        own[table.fill[0] - table.low] += looked_up.size - z.size
+        own[table.fill[0] - table.low] += (len(y) << layout.bits) - z.size
 
     def _sums_again(self, trace: Trace, index: int) -> U32:
         """Compute z of one node, from the numbers that are committed before it."""
@@ -207,17 +212,17 @@ class Tracer:
             _, z = self._multiply(node, values)
         else:
             raise KeyError(index)
-        shape = len(z), *self._circuit.shapes[index]
-        return _padded(z.reshape(shape), self._table(index).fill[0]).reshape(-1)
+        layout = self._layout(index)
+        return layout.place(z.reshape(-1, *layout.shape), self._table(index).fill[0]).reshape(-1)
 
     def _value(self, trace: Trace, index: int) -> Values:
         """A node's numbers (slots, *shape), from what is committed."""
-        node, shape = self._circuit.nodes[index], self._circuit.shapes[index]
+        node = self._circuit.nodes[index]
         match node:
             case Input() | Activation() | Product():
-                return _unpadded(trace.committed[index], shape)
+                return self._layout(index).taken(trace.committed[index])
             case Maximum():
-                excess = _unpadded(trace.committed[index], shape)
+                excess = self._layout(index).taken(trace.committed[index])
                 return excess + self._value(trace, node.b).reshape(excess.shape)
             case _:
                 return move(node, {s: self._value(trace, s) for s in node_sources(node)})
@@ -245,23 +250,6 @@ class SumsAgain(Mapping[int, U32]):
 
     def __len__(self) -> int:
         return len(self._trace.committed)
-
-
-def _padded(array: NDArray[Any], filling: int) -> NDArray[Any]:
-    """(slots, *shape) as (slots, 2^n), without a copy where no axis grows."""
-    slots, *shape = array.shape
-    wide = padded_shape(tuple(shape))
-    if wide == tuple(shape):
-        return array.reshape(slots, -1)
-    out = np.full((slots, *wide), filling, array.dtype)
-    out[(slice(None), *map(slice, shape))] = array
-    return out.reshape(slots, -1)
-
-
-def _unpadded(array: NDArray[Any], shape: Shape) -> NDArray[Any]:
-    """The inverse: (slots, 2^n) as contiguous (slots, *shape)."""
-    wide = array.reshape(-1, *padded_shape(shape))
-    return np.ascontiguousarray(wide[(slice(None), *map(slice, shape))])
 
 
 def _own_part(parts: dict[int, U32], size: int) -> U32:

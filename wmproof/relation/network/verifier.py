@@ -34,8 +34,10 @@ def verify(channel: VerifierChannel, network: NetworkStatement) -> Claims:
         claims.append(SegmentClaim(use.multiplicities, counts.point, counts.values[0]))
         for (chunk, node), group in zip(use.groups, found.groups, strict=True):
             z, y = group.values
-            claims.append(SegmentClaim(network.segment(chunk, node), group.point, y))
-            claims += _verify_accumulators(channel, network, chunk, node, group.point, z)
+            segment = network.segment(chunk, node)
+            point = segment.from_lookup(group.point)
+            claims.append(SegmentClaim(segment, point, y))
+            claims += _verify_accumulators(channel, network, chunk, node, point, z)
     return claims
 
 

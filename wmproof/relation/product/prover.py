@@ -19,8 +19,8 @@ from wmproof.argument.sumcheck import prover as sumcheck_prover
 from wmproof.relation.linear_form import prover as linear_form_prover
 from wmproof.relation.product.statement import Operand, Point, ProductStatement
 from wmproof.relation.product.verifier import terms_of
-from wmproof.relation.pull_back import outer
 from wmproof.relation.segments import Segment, SegmentPoint
+from wmproof.relation.tensor_layout import outer
 
 Numbers = NDArray[np.uint8] | NDArray[np.uint16]
 _TERMS = np.array([[0, 1]], np.int64)

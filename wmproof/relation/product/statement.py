@@ -19,7 +19,7 @@ two linear forms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -33,7 +33,8 @@ from wmproof.argument.algebra.vectors import multiply
 from wmproof.circuit.ir import Circuit
 from wmproof.circuit.product import Ints, Product
 from wmproof.relation.linear_form.statement import Weights
-from wmproof.relation.pull_back import axis_bits, outer, padded, to_committed
+from wmproof.relation.pull_back import to_committed
+from wmproof.relation.tensor_layout import TensorLayout, outer
 
 Point = Sequence[Element]
 
@@ -67,10 +68,19 @@ class ProductStatement:
     circuit : Circuit
     node : Product
     batch_bits : int
+    layout : callable
+        Gives that of each committed node; a product's own axes are one block each.
     """
 
-    def __init__(self, circuit: Circuit, node: Product, batch_bits: int) -> None:
+    def __init__(
+        self,
+        circuit: Circuit,
+        node: Product,
+        batch_bits: int,
+        layout: Callable[[int], TensorLayout],
+    ) -> None:
         self.node, self.circuit, self.batch_bits = node, circuit, batch_bits
+        self._layout = layout
         self.sizes = node.sizes(circuit.shapes[node.a], circuit.shapes[node.b])
         self.bits = {label: (size - 1).bit_length() for label, size in self.sizes.items()}
 
@@ -92,9 +102,9 @@ class ProductStatement:
     def coordinates(self, point: Point) -> dict[int, Point]:
         """Split a point of the node's segment into the coordinates of each label of the result."""
         found, first = {}, self.batch_bits
-        for label, bits in enumerate(axis_bits(self.node.shape)):
-            found[label] = point[first : first + bits]
-            first += bits
+        for label, axis in enumerate(TensorLayout(self.node.shape).axes):
+            found[label] = point[first : first + axis.bits]
+            first += axis.bits
         return found
 
     def sumcheck_point(self, point: Point) -> list[Element]:
@@ -155,8 +165,8 @@ class ProductStatement:
 
         Returns
         -------
-        weights : list of K (4, 2^bits)
-            One for each node, padded.
+        weights : list of K (4, entries of a slot)
+            One for each node.
         constant : Element
         """
         tables = self.axis_tables(operand, point, r)
@@ -165,7 +175,7 @@ class ProductStatement:
         for table in tables:
             whole = whole * _total(table)
         constant = constant - whole * Element(operand.zero)
-        return [padded(weights[node]) for node in nodes], constant
+        return [self._layout(node).placed_weights(weights[node]) for node in nodes], constant
 
 
 def _cut(point: Point, size: int) -> U32:

@@ -15,6 +15,9 @@ the random column point r_c all claims are about the one vector T(i) = <eq(r_c, 
 is bound to a random row point r. There the prover sends u = sum_i eq(r, i) row_i in full, so that
 T(r) = <eq(r_c, .), u>, and u is compared with the commitment at random columns.
 
+A claim may be about some rows alone, W(first + i, c) for i < n with weights eq(i_j, i): then its
+eq(i_j, i) is 0 for all other rows, and the verifier computes its n weights one by one.
+
 *Soundness*: r is drawn after the commitment, so comparing u also tests that all rows are close to
 codewords: tensor combinations have proximity gaps up to unique decoding (Diamond and Posen, ePrint
 2023/630; Diamond and Gruen, ePrint 2024/1351). *Hiding*: see `BLINDING_ROWS`.

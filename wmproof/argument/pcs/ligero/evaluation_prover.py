@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,19 +16,18 @@ from wmproof.argument.kernels.extension import empty_tables, inner_product
 from wmproof.argument.kernels.multilinear import eq_table
 from wmproof.argument.kernels.vectors import scale
 from wmproof.argument.logup.statement import powers
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.pcs.ligero.claims import corner_rows
 from wmproof.argument.pcs.ligero.matrix import MessageMatrix
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover as sumcheck_prover
 from wmproof.errors import ProofError
 
-Point = Sequence[Element]
-
 
 def prove_evaluations(
-    channel: ProverChannel, matrix: MessageMatrix, points: Sequence[Point], *, blinding: int
+    channel: ProverChannel, matrix: MessageMatrix, places: Sequence[Place], *, blinding: int
 ) -> None:
-    """Prove the matrix's values at points, in the order of the verifier's claims.
+    """Prove the matrix's values at places, in the order of the verifier's claims.
 
     Cost: each claim reads the rows that it weighs once; then two passes over the whole matrix.
 
@@ -42,18 +42,37 @@ def prove_evaluations(
         The challenges are such that the blinding rows would not hide the combined row.
     """
     row_bits = (matrix.rows - 1).bit_length()
-    weights = powers(channel.challenge("evaluation/gamma"), len(points))
-    column_point = _bind_columns(channel, matrix, points, weights)
+    weights = powers(channel.challenge("evaluation/gamma"), len(places))
+    weighed = [_weighed_rows(place, matrix.code.message_bits) for place in places]
+    column_point = _bind_columns(channel, matrix, weighed, weights)
     rows = empty_tables(2, 1 << row_bits)
     rows[:] = 0
-    for point, weight in zip(points, weights, strict=True):
-        _add_weights(rows[0], point[:row_bits], weight * eq(point[row_bits:], column_point))
+    for own, weight in zip(weighed, weights, strict=True):
+        _add_weights(rows[0], own, weight * eq(own.column_point, column_point))
     rows[1, :, : matrix.rows] = matrix.project_columns(eq_table(column_point))
     row_point = _prove_plain(channel, "evaluation/rows", rows, row_bits)
     coefficients = np.ascontiguousarray(eq_table(row_point)[:, : matrix.rows])
     if blinding:
         _check_blinding(coefficients[:, -blinding:])
     channel.transcript.send_vector("evaluation/row", matrix.combine_rows(coefficients))
+
+
+class _Weighed(NamedTuple):
+    """The rows that a claim weighs, behind the matrix too: eq(row_point, .), from `start` on."""
+
+    start: int
+    rows: int
+    row_point: Sequence[Element]
+    column_point: Sequence[Element]
+
+
+def _weighed_rows(place: Place, message_bits: int) -> _Weighed:
+    split = len(place.point) - message_bits
+    row_point, column_point = place.point[:split], place.point[split:]
+    if place.rows is not None:
+        return _Weighed(place.rows.start, len(place.rows), row_point, column_point)
+    start, stop, rest = corner_rows(row_point)
+    return _Weighed(start, stop - start, rest, column_point)
 
 
 def _check_blinding(weights: U32) -> None:
@@ -67,23 +86,22 @@ def _check_blinding(weights: U32) -> None:
 def _bind_columns(
     channel: ProverChannel,
     matrix: MessageMatrix,
-    points: Sequence[Point],
+    weighed: Sequence[_Weighed],
     weights: Sequence[Element],
 ) -> list[Element]:
-    row_bits, bits = (matrix.rows - 1).bit_length(), matrix.code.message_bits
-    tables = empty_tables(2 * len(points), 1 << bits)
+    bits = matrix.code.message_bits
+    tables = empty_tables(2 * len(weighed), 1 << bits)
 
-    def write(claim: tuple[int, Point, Element]) -> None:
-        j, point, weight = claim
-        start, stop, rest = corner_rows(point[:row_bits])
-        present = max(0, min(stop, matrix.rows) - start)
-        row_weights = scale(eq_table(rest), weight)[:, :present]
-        tables[2 * j, :, : 1 << bits] = eq_table(point[row_bits:])
+    def write(claim: tuple[int, _Weighed, Element]) -> None:
+        j, own, weight = claim
+        present = max(0, min(own.rows, matrix.rows - own.start))
+        row_weights = scale(eq_table(own.row_point), weight)[:, :present]
+        tables[2 * j, :, : 1 << bits] = eq_table(own.column_point)
         tables[2 * j + 1, :, : 1 << bits] = matrix.combine_messages(
-            np.ascontiguousarray(row_weights), min(start, matrix.rows)
+            np.ascontiguousarray(row_weights), min(own.start, matrix.rows)
         )
 
-    for_each(write, zip(range(len(points)), points, weights, strict=True))
+    for_each(write, zip(range(len(weighed)), weighed, weights, strict=True))
     return _prove_plain(channel, "evaluation/columns", tables, bits)
 
 
@@ -98,7 +116,7 @@ def _prove_plain(channel: ProverChannel, label: str, tables: U32, bits: int) -> 
     return sumcheck_prover.prove(channel, label, claim, halves, tables, terms)[0]
 
 
-def _add_weights(table: U32, row_point: Point, weight: Element) -> None:
-    start, stop, rest = corner_rows(row_point)
-    total = table[:, start:stop].astype(np.uint64) + scale(eq_table(rest), weight)
-    table[:, start:stop] = total % P
+def _add_weights(table: U32, own: _Weighed, weight: Element) -> None:
+    rows = slice(own.start, own.start + own.rows)
+    more = scale(eq_table(own.row_point), weight)[:, : own.rows]
+    table[:, rows] = (table[:, rows].astype(np.uint64) + more) % P

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element
+from wmproof.argument.algebra.extension import inner_product
 from wmproof.argument.algebra.field import U32
 from wmproof.argument.algebra.multilinear import eq, eq_table, evaluate_vector, weighted_rows
 from wmproof.argument.channel import Expression, VerifierChannel, combine, constant
@@ -29,7 +30,7 @@ class EvaluationTest:
     rows : int
         Rows of the matrix.
     claims : sequence of PointClaim
-        At least one, at points of row bits + message bits elements.
+        At least one; those about all rows at points of row bits + message bits elements.
     """
 
     def __init__(
@@ -41,10 +42,9 @@ class EvaluationTest:
         self._combined = channel.transcript.receive_vector("evaluation/row", code.dimension)
 
         def expected() -> Element:
-            weight = ZERO
-            point = [*bound.row_point, *bound.column_point]
+            weight, table = ZERO, self.row_weights()
             for gamma, claim in zip(bound.weights, claims, strict=True):
-                weight = weight + gamma * eq(claim.point, point)
+                weight = weight + gamma * _weight_at(claim, bound, table)
             message = self._combined[:, : code.message_length]
             return weight * evaluate_vector(message, bound.column_point)
 
@@ -101,6 +101,16 @@ def bind_claims(
     column_point, claim = _bind(channel, "evaluation/columns", claim, message_bits)
     row_point, claim = _bind(channel, "evaluation/rows", claim, (rows - 1).bit_length())
     return BoundClaims(weights, row_point, column_point, claim)
+
+
+def _weight_at(claim: PointClaim, bound: BoundClaims, row_weights: U32) -> Element:
+    """What a claim weighs at the point that all are bound to."""
+    if claim.rows is None:
+        return eq(claim.point, [*bound.row_point, *bound.column_point])
+    split = len(claim.point) - len(bound.column_point)
+    own = np.ascontiguousarray(eq_table(claim.point[:split])[:, : len(claim.rows)])
+    there = np.ascontiguousarray(row_weights[:, claim.rows.start : claim.rows.stop])
+    return eq(claim.point[split:], bound.column_point) * inner_product(own, there)
 
 
 def _bind(

@@ -11,6 +11,7 @@ from wmproof.argument.algebra.element import Element
 from wmproof.argument.algebra.field import P, random_elements
 from wmproof.argument.channel import ConstraintSystem
 from wmproof.argument.codec import encode_base
+from wmproof.argument.pcs.claims import Place
 from wmproof.argument.pcs.ligero.claims import BLINDING_ROWS
 from wmproof.argument.pcs.ligero.commitment import Ligero
 from wmproof.argument.pcs.ligero.evaluation_prover import prove_evaluations
@@ -48,11 +49,9 @@ class LigeroProver:
         self._pad_matrix = PadMatrix(commitment.pad_layout, self.pads, commitment.products)
         transcript.send("pads/root", self._pad_matrix.root)
 
-    def prove_evaluations(
-        self, channel: ProverChannel, points: Sequence[Sequence[Element]]
-    ) -> None:
+    def prove_evaluations(self, channel: ProverChannel, places: Sequence[Place]) -> None:
         """Send the claims' sumchecks and the combined row."""
-        prove_evaluations(channel, self._matrix, points, blinding=BLINDING_ROWS)
+        prove_evaluations(channel, self._matrix, places, blinding=BLINDING_ROWS)
 
     def prove_constraints(self, transcript: ProverTranscript, system: ConstraintSystem) -> None:
         """Send the three polynomials of the pads' tests."""

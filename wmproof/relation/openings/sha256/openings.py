@@ -106,7 +106,7 @@ class Openings:
     def errors(self) -> dict[str, Fraction]:
         """Soundness error of each part."""
         rounds = weighing = bits = 0
-        source = max(term.segment.inner_bits for term in self.source.terms([]))
+        source = max(term.inner_bits for term in self.source.terms([])) - self.slot_bits
         for run in self.runs:
             instances = self.slot_bits + run.bits
             # The run's form is as long as its longest vector: the source's, for large images.

@@ -28,7 +28,7 @@ from wmproof.relation.openings.sha256.openings import (
     ROUNDS,
     W_START,
 )
-from wmproof.relation.pull_back import outer
+from wmproof.relation.tensor_layout import outer
 
 _QUARTER = HALF * HALF
 _HALF_BASE = Element(1 << 16)

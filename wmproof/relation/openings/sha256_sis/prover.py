@@ -48,8 +48,12 @@ class SisProver:
                 first = stop
         counts = self._statement.multiplicities
         everything = {**arrays, **found}
-        looked_up = [everything[segment.name].reshape(-1) for segment in self._statement.ranged]
+        ranged = self._statement.ranged
+        looked_up = [everything[segment.name].reshape(-1) for segment in ranged]
         found[counts.name] = lookup_prover.count_multiplicities(looked_up, counts.inner_bits)
+        # Behind the last block of a segment zeros are looked up.
+        lookup = self._statement.lookup
+        found[counts.name][0] += lookup.counted - sum(lookup.lengths)
         return found
 
     def prove(
@@ -62,13 +66,17 @@ class SisProver:
         statement = self._statement
         progress(0.0)
         columns = (
-            np.ascontiguousarray(arrays[segment.name].reshape(1, -1), np.uint32)
+            np.ascontiguousarray(arrays[segment.name].reshape(segment.blocks, -1).T, np.uint32)
             for segment in statement.ranged
         )
         counts = arrays[statement.multiplicities.name]
-        found = lookup_prover.prove(channel, statement.lookup, columns, counts)
+        groups = (column.reshape(1, -1) for column in columns)
+        found = lookup_prover.prove(channel, statement.lookup, groups, counts)
         points = [SegmentPoint(statement.multiplicities, found.multiplicities)]
-        points += [SegmentPoint(s, p) for s, p in zip(statement.ranged, found.groups, strict=True)]
+        points += [
+            SegmentPoint(segment, segment.from_lookup(point))
+            for segment, point in zip(statement.ranged, found.groups, strict=True)
+        ]
         rows = statement.combined(channel.challenges("openings/rho", ROW_BITS))
         for i, slots in enumerate(statement.slots):
             progress((1 + i) / (1 + len(statement.slots)))
@@ -83,9 +91,10 @@ class SisProver:
     def working_bytes(self) -> int:
         """One group's column and tree, or the form of the longest message."""
         statement = self._statement
-        group = max(statement.lookup.lengths)
+        lookup = statement.lookup
+        group = max(lookup.lengths)
         longest = max(
-            max(term.segment.inner_bits for term in statement.terms(own, []))
+            max(term.inner_bits - own.slot_bits for term in statement.terms(own, []))
             for own in statement.slots
         )
         form = 8 * len(PART_BITS) * _ELEMENT << longest

@@ -48,9 +48,9 @@ class SisStatement:
     def __init__(self, slots: Sequence[CommittedSlots], inner: Inner | None) -> None:
         self.slots = tuple(slots)
         self._values = None if inner is None else _checked(self.slots, inner)
-        if sum(self.lookup.lengths) >= P:
+        if self.lookup.counted >= P:
             raise InputError(
-                f"{sum(self.lookup.lengths)} bytes of openings cannot be counted in the field",
+                f"{self.lookup.counted} bytes of openings cannot be counted in the field",
                 remedy="Prove fewer triggers with --triggers",
             )
 
@@ -81,7 +81,9 @@ class SisStatement:
     def lookup(self) -> Lookup:
         """Every one of `ranged` holds bytes."""
         table = ArrayTable(np.arange(1 << _BYTE_BITS, dtype=np.uint32)[None])
-        return Lookup("openings", table, [1 << segment.bits for segment in self.ranged])
+        lengths = [segment.entries for segment in self.ranged]
+        blocks = [segment.blocks for segment in self.ranged]
+        return Lookup("openings", table, lengths, blocks)
 
     def terms(self, slots: CommittedSlots, slot_point: Sequence[Element]) -> list[Term]:
         """Terms of the linear form of some slots: r, then the message."""

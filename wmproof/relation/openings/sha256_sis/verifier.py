@@ -22,7 +22,7 @@ class SisOpenings(SisStatement):
         counts = found.multiplicities
         claims = [SegmentClaim(self.multiplicities, counts.point, counts.values[0])]
         claims += [
-            SegmentClaim(segment, group.point, group.values[0])
+            SegmentClaim(segment, segment.from_lookup(group.point), group.values[0])
             for segment, group in zip(self.ranged, found.groups, strict=True)
         ]
         rows = self.combined(channel.challenges("openings/rho", ROW_BITS))
