@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof._base.arguments import require_type
-from wmproof.core.checks import Check, Verdict, check, judge, require
+from wmproof.core.checks import Check, Judged, check, require
 from wmproof.core.policy import Policy
 from wmproof.core.reading import doubt_of
-from wmproof.core.shown import Report
 from wmproof.core.strength import hoeffding_bits, strength_bits
 from wmproof.core.triggers import TriggerSet, name_coins
 from wmproof.errors import VerificationError
@@ -34,7 +33,7 @@ from wmproof.models.base import Classifier, classify_triggers, trigger_hits
 
 
 @dataclass(frozen=True)
-class VerificationReport(Report):
+class VerificationReport(Judged):
     """What Verify found.
 
     Parameters
@@ -77,11 +76,6 @@ class VerificationReport(Report):
     strength_bits: float | None
     hoeffding_bits: float | None
     observed_bits: float | None
-
-    @property
-    def holds(self) -> bool:
-        """Whether no check failed."""
-        return judge(self.checks)[0] is Verdict.HOLDS
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from wmproof.core.reasons import plain_reason
+from wmproof.core.shown import Report
 from wmproof.errors import VerificationError
 
 Number = int | float | str
@@ -94,3 +95,24 @@ def require(checks: Iterable[Check]) -> None:
     for item in checks:
         if item.outcome in (Outcome.FAILED, Outcome.MISSING):
             raise VerificationError(item.name, item.what, numbers=item.numbers)
+
+
+class Judged(Report):
+    """A report of checks, which have the last word."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no check failed."""
+        return self.verdict is Verdict.HOLDS
+
+    @property
+    def verdict(self) -> Verdict:
+        """Holds, incomplete (something that must be shown is not) or refuted."""
+        return judge(self.checks)[0]
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence without a final full stop."""
+        return judge(self.checks)[1]

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof._base.arguments import require_type
-from wmproof.core.checks import Check, Verdict, check, judge, require
+from wmproof.core.checks import Check, Judged, check, require
 from wmproof.core.policy import Policy
-from wmproof.core.shown import Report
 from wmproof.core.strength import (
     CutAndChoose,
     cut_and_choose,
@@ -33,7 +32,7 @@ from wmproof.keys.worth import Demand, demand
 
 
 @dataclass(frozen=True, eq=False)
-class KeyReport(Report):
+class KeyReport(Judged):
     """What the check of a public key found.
 
     Parameters
@@ -66,11 +65,6 @@ class KeyReport(Report):
     forging_bits: float | None
     hoeffding_bits: float | None
     coincide: NDArray[np.bool_] | None
-
-    @property
-    def holds(self) -> bool:
-        """Whether no check failed."""
-        return judge(self.checks)[0] is Verdict.HOLDS
 
     @property
     def threshold(self) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from wmproof.core.checks import Check, Verdict, judge
-from wmproof.core.shown import Report
+from wmproof.core.checks import Check, Judged
 from wmproof.keys.check import KeyReport
 from wmproof.publication.bundle.attestations import Attestation, NotShown
 from wmproof.publication.bundle.format import Bundle, Subject
@@ -16,7 +15,7 @@ from wmproof.pverify.report import ClaimReport
 
 
 @dataclass(frozen=True, eq=False)
-class EvidenceReport(Report):
+class EvidenceReport(Judged):
     """What a bundle shows, and what it does not.
 
     Parameters
@@ -44,21 +43,6 @@ class EvidenceReport(Report):
     logged: tuple[Logged, ...]
     not_shown: tuple[NotShown, ...]
     given_digest: bytes | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether no check failed."""
-        return judge(self.checks)[0] is Verdict.HOLDS
-
-    @property
-    def verdict(self) -> Verdict:
-        """Holds, incomplete (something that must be shown is not) or refuted."""
-        return judge(self.checks)[0]
-
-    @property
-    def reason(self) -> str:
-        """Why, in one sentence without a final full stop."""
-        return judge(self.checks)[1]
 
     @property
     def key_there(self) -> Attestation | None:

@@ -171,7 +171,7 @@ def require_quorum(
     known = len(set(witnesses))
     needed = known if quorum is None else quorum
     if not 0 <= needed <= known:
-        raise InputError(f"a quorum of {needed} cannot be reached with {known} witnesses")
+        raise InputError(f"{needed} of {known} witnesses cannot be asked for")
     found = verify_cosignatures(signed.note, witnesses)
     if len(found) < needed:
         raise VerificationError(
