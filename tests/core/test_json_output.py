@@ -249,9 +249,10 @@ def report_classes():
             importlib.import_module(module.name)
     found, left = set(), [Report]
     while left:
-        for one in left.pop().__subclasses__():
-            found.add(one)
-            left.append(one)
+        kinds = (last := left.pop()).__subclasses__()
+        left += kinds
+        if not kinds:
+            found.add(last)
     return found
 
 
