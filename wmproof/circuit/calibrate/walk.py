@@ -96,6 +96,7 @@ class Walk:
         self._means: dict[int, NDArray[np.int64]] = {}
         self._ties = ties
         self._fitter = Fitter(network, settings, bits, reaches, ties)
+        self._together = settings.roomy
         self._encodings, self._largest = self._fitter.encodings, self._fitter.largest
         self._nodes: list[ir.Node] = []
         self._tables = SharedTables(settings)
@@ -225,7 +226,9 @@ class Walk:
     ) -> None:
         """Note how a layer is to be rounded, which a trial need not do."""
         encodings, means = self._encodings, self._means
-        moments = tap_moments(linear, self._values, encodings)
+        # It takes longer than all else: where a circuit's lookups are few, so is what it gives.
+        together = self._together
+        moments = tap_moments(linear, self._values, encodings) if together else None
 
         def rounded() -> ir.Linear:
             found = quantise_linear(linear, encodings, factor, origin, name, means, moments)
