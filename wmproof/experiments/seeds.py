@@ -80,9 +80,10 @@ def left(runs: Runs) -> list[Left]:
     """Collect what attacks left of FromScratch's mark in networks that live, the least first."""
     found: dict[str, list[tuple[float, Mapping[str, Any]]]] = {}
     for plan, results in runs:
-        owner = results.get("FromScratch")
-        for name, strength, row in attacked(plan, results) if owner else ():
-            before = owner["test_accuracy"] if owner else 0.0
+        if "FromScratch" not in results:
+            continue
+        before = results["FromScratch"]["test_accuracy"]
+        for name, strength, row in attacked(plan, results):
             title = f"{name}, {strength}" if strength else name
             found.setdefault(title, []).append((before, row))
     lines = []

@@ -227,8 +227,7 @@ class Walk:
         """Note how a layer is to be rounded, which a trial need not do."""
         encodings, means = self._encodings, self._means
         # It takes longer than all else: where a circuit's lookups are few, so is what it gives.
-        together = self._together
-        moments = tap_moments(linear, self._values, encodings) if together else None
+        moments = tap_moments(linear, self._values, encodings) if self._together else None
 
         def rounded() -> ir.Linear:
             found = quantise_linear(linear, encodings, factor, origin, name, means, moments)
