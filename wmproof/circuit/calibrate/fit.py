@@ -56,7 +56,8 @@ from wmproof.circuit.ties import Inverse, Tie, moved_nodes
 _LEAST_SHARE = 2.0**-2
 _LEAST_ROW = 12.0  # widths in roots of epsilon: narrower rows are divided by little but epsilon
 _MOST_OWN_ENTRIES = 2**23  # of the tables of layers whose sums are whole
-_MOST_SCORE = 2.0**28  # of logits, whatever the image; of a group's sum
+_MOST_LOGIT = 2.0**28  # whatever the image
+_MOST_SCORE = 2.0**28.97  # of a group's sum: the relation compares somewhat larger ones
 _LEAST_DIVISOR = 2.0**-12  # beside the largest: below it a reciprocal has its largest value
 
 
@@ -240,8 +241,10 @@ class Fitter:
         """Accumulator units of 1 for the logits."""
         largest = float(np.abs(real).max()) or 1.0
         worst, rounding = farthest(linear, sizes, self.encodings, self.largest)
-        most = _MOST_SCORE / self._settings.group
-        room = max(most - rounding, most / 2)
+        group = self._settings.group
+        room = min(_MOST_LOGIT, _MOST_SCORE / group) - rounding
+        # Rounding seldom takes all that it could.
+        room = max(room, _MOST_LOGIT / (2 * group))
         scale = min(2.0**self._settings.logit_bits / largest, room / max(worst.max(), TINY))
         return self._whole_steps(linear, scale)
 
