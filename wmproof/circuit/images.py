@@ -23,7 +23,6 @@ class ImageSet:
 
     Parameters
     ----------
-    name : str
     images : uint8 array (N, C, H, W)
     labels : int64 array (N,), optional
     """

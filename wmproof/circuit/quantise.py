@@ -195,7 +195,6 @@ def quantise_linear(
 
     Parameters
     ----------
-    linear : FloatLinear
     encodings : list of Encoding
         Of every node so far.
     factor : float64 array (O,)
@@ -271,7 +270,6 @@ def source_channels(term: FloatConv, per_channel: Floats) -> Floats:
 
     Parameters
     ----------
-    term : FloatConv
     per_channel : float64 array (I,)
 
     Returns

@@ -38,7 +38,6 @@ class TaskData:
         As `wmproof.training.mark` takes them.
     shape : tuple[int, int, int]
         Channels, height and width.
-    classes : int
     """
 
     training: Dataset[Any]
@@ -73,7 +72,6 @@ def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool
 
     Parameters
     ----------
-    spec : DataSpec
     folder : Path or None
         As `wmproof.training.data.load`; for 'imagenet' the folder with `train` and `val`.
     seed : int

@@ -17,13 +17,7 @@ MARKED = ("FromScratch", "PreTrained")
 
 @dataclass(frozen=True)
 class Plan:
-    """A setting and its units, in an order in which they can be done.
-
-    Parameters
-    ----------
-    setting : Setting
-    units : tuple of Unit
-    """
+    """A setting and its units, in an order in which they can be done."""
 
     setting: Setting
     units: tuple[Unit, ...]

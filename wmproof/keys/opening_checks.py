@@ -114,7 +114,6 @@ class GroundTruth:
 
     Parameters
     ----------
-    check : Check
     coincide : ndarray of bool, one for each group, or None
         Where the label is the reference model's answer; None without a reference.
     """

@@ -65,7 +65,6 @@ def whole_pad(node: FloatPad, encoding: Encoding, largest: int) -> ir.Pad:
 
     Parameters
     ----------
-    node : FloatPad
     encoding : Encoding
         Of its source.
     largest : int

@@ -34,7 +34,6 @@ class Arguments:
     ----------
     inputs : tuple of Value or None
         None where an input is left out.
-    attributes : dict
     opset : int
         Version of the operator set.
     batch : int, optional

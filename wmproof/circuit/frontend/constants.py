@@ -94,10 +94,6 @@ _MOVED = {
 def fold_counts(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -> list[Constant]:
     """As `fold`, for constants some of whose elements count images: offsets + counts * N.
 
-    Parameters
-    ----------
-    inputs : list of Constant or None
-
     Raises
     ------
     InputError
@@ -139,10 +135,6 @@ def fold_repeated(
     node: onnx.NodeProto, inputs: list[Constant | None], opset: int
 ) -> list[Constant]:
     """As `fold`, where an input has a copy, or a step of a ramp, for each image.
-
-    Parameters
-    ----------
-    inputs : list of Constant or None
 
     Raises
     ------

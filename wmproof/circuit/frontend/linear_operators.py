@@ -164,7 +164,6 @@ def dense(builder: Builder, value: Tensor, matrix: Floats, bias: Floats) -> Affi
 
     Parameters
     ----------
-    value : Tensor
     matrix : float64 array (O, D)
     bias : float64 array (O,)
 

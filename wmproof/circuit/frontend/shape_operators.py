@@ -359,7 +359,6 @@ def sliced(builder: Builder, node: int, ranges: list[slice]) -> Bytes:
 
     Parameters
     ----------
-    node : int
     ranges : list of slice
         One for each axis, none negative.
     """

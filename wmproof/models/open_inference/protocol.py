@@ -153,7 +153,6 @@ def encode_request(metadata: ModelMetadata, inputs: NDArray[Any], number: int) -
 
     Parameters
     ----------
-    metadata : ModelMetadata
     inputs : ndarray of uint8, shape (n, *sizes)
         As the model takes them; of float32 where it takes no raw pixels.
     number : int

@@ -106,7 +106,6 @@ def verify_manifest(
     ----------
     data : bytes
         The manifest's file; hostile.
-    folder : Path, optional
     key : EllipticCurvePublicKey
         From a source that you trust.
 
