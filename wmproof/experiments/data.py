@@ -53,10 +53,7 @@ class TaskData:
 def classes_of(spec: DataSpec) -> int:
     """Return how many classes a data set has, without its files.
 
-    Raises
-    ------
-    InputError
-        There is no such data set.
+    InputError if there is no such data set.
     """
     return _known(spec)[1]
 

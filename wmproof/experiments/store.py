@@ -25,10 +25,7 @@ _WEIGHTS_LIMIT = 1 << 34
 def open_folder(folder: Path, preset: str) -> None:
     """Make the output folder of a preset, or see that it is one.
 
-    Raises
-    ------
-    InputError
-        It cannot be made, holds something else, or the results of another preset.
+    InputError if it cannot be made, holds something else, or the results of another preset.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +127,7 @@ class Store:
     ) -> None:
         """Record a finished unit: first the weights, then the file that says they are complete.
 
-        Raises
-        ------
-        InputError
-            The system refuses, for instance because the disk is full.
+        InputError if the system refuses, for instance because the disk is full.
         """
         fields: dict[str, Any] = {
             "format": _FORMAT,
@@ -153,10 +147,7 @@ class Store:
     def load_weights(self, name: str, model: nn.Module, fingerprint: str) -> None:
         """Load what a unit left into a network of the same architecture.
 
-        Raises
-        ------
-        InputError
-            The unit is not finished, or the weights are not those that it wrote.
+        InputError if the unit is not finished, or the weights are not those that it wrote.
         """
         from wmproof.training.weights import load_weights
 

@@ -70,11 +70,8 @@ class Interface:
     def check(self, reading: Reading, dtype: Any, where: str) -> None:
         """Refuse a reading that cannot be meant for an input of this type.
 
-        Raises
-        ------
-        InputError
-            The input takes bytes, which are always raw, there is not one mean a channel, or there
-            are no three colours of which blue could be first.
+        InputError if the input takes bytes, which are always raw, there is not one mean a
+        channel, or there are no three colours of which blue could be first.
         """
         if dtype is np.uint8 and not reading.plain:
             raise InputError("takes uint8 pixels, which are always raw", where=where)

@@ -94,10 +94,7 @@ _MOVED = {
 def fold_counts(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -> list[Constant]:
     """As `fold`, for constants some of whose elements count images: offsets + counts * N.
 
-    Raises
-    ------
-    InputError
-        An output depends on the number of images in another way.
+    InputError if an output depends on the number of images in another way.
     """
     kind = node.op_type
     given = [v for v in inputs if v is not None]
@@ -136,10 +133,7 @@ def fold_repeated(
 ) -> list[Constant]:
     """As `fold`, where an input has a copy, or a step of a ramp, for each image.
 
-    Raises
-    ------
-    InputError
-        An output would not consist of one copy for each image.
+    InputError if an output would not consist of one copy for each image.
     """
     given = [v for v in inputs if v is not None]
     sides = [i for i, v in enumerate(given) if v.batch is not None]
