@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import read_file, write_file
+from wmproof._base.files import hash_file, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.errors import FormatError, InputError
 
@@ -140,7 +140,7 @@ class Store:
             from wmproof.training.weights import save_weights
 
             save_weights(model, self._weights_path(name), overwrite=True)
-            fields["weights_sha256"] = self._digest(name)
+            fields["weights_sha256"] = hash_file(self._weights_path(name)).hex()
         write_file(self._unit_path(name), _encode(fields), overwrite=True)
         shutil.rmtree(self.checkpoint(name), ignore_errors=True)
 
@@ -168,10 +168,6 @@ class Store:
 
     def _weights_path(self, name: str) -> Path:
         return self._folder / "weights" / f"{name}.pt"
-
-    def _digest(self, name: str) -> str:
-        data = read_file(self._weights_path(name), limit=_WEIGHTS_LIMIT)
-        return hashlib.sha256(data).hexdigest()
 
 
 def _encode(fields: dict[str, Any]) -> bytes:

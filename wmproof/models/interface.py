@@ -84,6 +84,13 @@ class Interface:
         reading.line(self.shape[0])
 
 
+def fill_batch(images: NDArray[np.uint8], batch: int | None) -> NDArray[np.uint8]:
+    """Add black images up to a fixed batch."""
+    missing = (batch or len(images)) - len(images)
+    filler = np.zeros((missing, *images.shape[1:]), dtype=np.uint8)
+    return images if not missing else np.concatenate([images, filler])
+
+
 def refused_element(kind: str, where: str) -> InputError:
     """The error of a model that takes another type than uint8 and floats."""
     tokens = kind.lower().removeprefix("tensor(").startswith(("int", "uint", "string"))

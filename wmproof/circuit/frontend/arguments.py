@@ -208,11 +208,6 @@ def normal_axis(axis: int, rank: int) -> int:
 def distinct(axes: Iterable[int]) -> tuple[int, ...]:
     """The axes in ascending order; none may be named twice.
 
-    Returns
-    -------
-    tuple of int
-        Ascending.
-
     Raises
     ------
     InputError

@@ -42,10 +42,6 @@ def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) ->
     inputs : list of array or None
         None where an input is left out.
 
-    Returns
-    -------
-    list of array
-
     Raises
     ------
     InputError

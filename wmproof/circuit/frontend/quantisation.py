@@ -55,10 +55,6 @@ def dequantised(array: Array, scale: Array, zero: Array | None, axis: int) -> ND
     scale, zero : array
         One, or one for each index of `axis`.
 
-    Returns
-    -------
-    float32 array
-
     Raises
     ------
     InputError
@@ -82,10 +78,6 @@ def quantised(array: Array, scale: Array, zero: Array | None, axis: int) -> Arra
     ----------
     scale, zero : array
         One, or one for each index of `axis`.
-
-    Returns
-    -------
-    integer array
 
     Raises
     ------
@@ -111,10 +103,6 @@ def factors(array: Array, zero: Array | None, axis: int, outputs: int) -> NDArra
         One, or one for each index of `axis`.
     outputs : int
         The axis over which sums do not run.
-
-    Returns
-    -------
-    int64 array
 
     Raises
     ------
