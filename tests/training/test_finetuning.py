@@ -10,7 +10,6 @@ from wmproof.errors import InputError
 from wmproof.models import TorchClassifier
 from wmproof.training import Recipe, mark
 from wmproof.training.attacks.finetuning import FINE_TUNINGS, fine_tune
-from wmproof.training.attacks.piracy import embed_another
 from wmproof.training.attacks.random_triggers import random_triggers
 from wmproof.training.attacks.transfer import transfer
 from wmproof.training.heads import fresh_head, split_head
@@ -97,8 +96,8 @@ def test_the_last_rate_is_the_papers():
 def test_a_pirate_learns_his_triggers(marked, digits):
     before = copy.deepcopy(marked.model)
     new = random_triggers(20, digits.shape, digits.classes, seed=3)
-    result = embed_another(
-        marked.model, digits.training_set(), new,
+    result = mark(
+        marked.model, digits.training_set(), new, start="pretrained",
         normalization=marked.normalization, recipe=RECIPE, device="cpu",
     )  # fmt: skip
     assert same(marked.model, before)

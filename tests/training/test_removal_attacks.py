@@ -14,10 +14,9 @@ from torch.nn.functional import cross_entropy
 from wmproof.errors import InputError
 from wmproof.models import TorchClassifier
 from wmproof.training import Normalization, Recipe, mark, train
-from wmproof.training.attacks.adversarial import adversarial_finetune, perturb
+from wmproof.training.attacks.adversarial import AdversarialTraining, perturb
 from wmproof.training.attacks.distillation import distill, extract
-from wmproof.training.attacks.fine_pruning import fine_prune, prune_dormant
-from wmproof.training.attacks.piracy import embed_another
+from wmproof.training.attacks.fine_pruning import prune_dormant
 from wmproof.training.attacks.preprocessing import (
     Preprocessed,
     blur,
@@ -286,7 +285,9 @@ def test_fine_pruning_cuts_the_dormant_features_and_no_others(untouched, marked,
     activity = features["seen"].abs().mean(dim=0)
     assert int(cut.sum()) == round(0.4 * len(cut))
     assert activity[cut].max() <= activity[~cut].min()
-    result = fine_prune(untouched, 0.4, data, **options)
+    result = finetune_pruned(
+        prune_dormant(untouched, 0.4, data, normalization=marked.normalization), data, **options
+    )
     cut_after = (result.model.get_submodule(output.name).weight == 0).all(dim=0)
     assert int(cut_after.sum()) == round(0.4 * len(cut_after))
     assert right(result.model, marked, digits) >= 0.9
@@ -314,9 +315,9 @@ def test_adversarial_examples_fool_within_their_bound(untouched, marked, digits,
 @pytest.mark.parametrize("steps", [1, 3])
 def test_adversarial_fine_tuning_hardens_the_network(untouched, marked, digits, options, steps):
     options["recipe"] = replace(FURTHER, epochs=3, learning_rate=0.05)
-    result = adversarial_finetune(
-        untouched, digits.training_set(), epsilon=24, steps=steps, **options
-    )
+    objective = AdversarialTraining(marked.normalization, 24, steps)
+    training = digits.training_set()
+    result = train(untouched, training, start="pretrained", objective=objective, **options)
     test = digits.test_set()
     networks = [on_pixels(network, marked) for network in (untouched, result.model)]
     before, after = (
@@ -330,7 +331,8 @@ def test_adversarial_fine_tuning_hardens_the_network(untouched, marked, digits, 
 def test_overwriting_teaches_the_random_labels(untouched, digits, options):
     random = random_triggers(64, digits.shape, digits.classes, seed=5)
     options["recipe"] = replace(FURTHER, epochs=4, learning_rate=0.05, triggers_per_batch=16)
-    results = [embed_another(untouched, digits.training_set(), random, **options) for _ in range(2)]
+    options["start"] = "pretrained"
+    results = [mark(untouched, digits.training_set(), random, **options) for _ in range(2)]
     assert results[0].history[-1].trigger_accuracy >= 0.5
     assert same(results[0].model, results[1].model)
 

@@ -29,10 +29,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 def read_file(path: str | os.PathLike[str], *, limit: int) -> bytes:
     """Read a whole file of at most `limit` bytes, a pipe until its end.
 
-    Raises
-    ------
-    InputError
-        The file is missing, is not readable, is a folder, or is longer than `limit`.
+    InputError if the file is missing, is not readable, is a folder, or is longer than `limit`.
     """
     path = Path(path)
     try:
@@ -50,10 +47,7 @@ def read_file(path: str | os.PathLike[str], *, limit: int) -> bytes:
 def hash_file(path: str | os.PathLike[str], name: str = "sha256") -> bytes:
     """Return a file's digest by a hash of this name, whatever its length.
 
-    Raises
-    ------
-    InputError
-        The file cannot be read.
+    InputError if the file cannot be read.
     """
     try:
         with Path(path).open("rb") as file:
@@ -83,10 +77,7 @@ def read_open(file: BinaryIO, limit: int) -> bytes | None:
 def read_source(source: Source, *, limit: int, name: str) -> tuple[bytes, str]:
     """Return a file's content and what errors call it: its path, or `name` where bytes were given.
 
-    Raises
-    ------
-    InputError
-        As `read_file`, or it is neither a path nor bytes.
+    InputError as `read_file`, or if it is neither a path nor bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source), name
@@ -98,10 +89,7 @@ def read_source(source: Source, *, limit: int, name: str) -> tuple[bytes, str]:
 def read_text(path: str | os.PathLike[str], *, limit: int) -> str:
     """Read UTF-8 text that people edit or mail: no byte order mark, no carriage returns at ends.
 
-    Raises
-    ------
-    InputError
-        As `read_file`, or the file is not UTF-8.
+    InputError as `read_file`, or if the file is not UTF-8.
     """
     return decode_text(read_file(path, limit=limit), str(path))
 
@@ -123,10 +111,8 @@ def write_file(
 
     A device or a pipe (`/dev/stdout`) is written to directly.
 
-    Raises
-    ------
-    InputError
-        The file exists and `overwrite` is false, or the system refuses (full disk, no permission).
+    InputError if the file exists and `overwrite` is false, or the system refuses (full disk, no
+    permission).
     """
     write_files({Path(path): data}, overwrite=overwrite, modes={Path(path): mode})
 
@@ -177,10 +163,7 @@ def reserved(
     Until then a file of random bytes takes as much room under a temporary name. Of a device or a
     pipe only the permission is looked at. The data that is written must be `size` bytes long.
 
-    Raises
-    ------
-    InputError
-        As `write_file`, here or when the data is written.
+    InputError as `write_file`, here or when the data is written.
     """
     target = _target(Path(path), overwrite=overwrite)
     if target is None:
@@ -222,10 +205,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, so that a loss of power does not undo it.
 
-    Raises
-    ------
-    InputError
-        The system refuses.
+    InputError if the system refuses.
     """
     if path.is_dir():
         return

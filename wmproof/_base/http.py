@@ -24,7 +24,6 @@ class Reply:
 
     Parameters
     ----------
-    status : int
     headers : mapping
         By name, in any case.
     body : bytes

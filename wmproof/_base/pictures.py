@@ -30,10 +30,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
     Whatever is hidden, or lies in a hidden folder such as `.ipynb_checkpoints`, is none.
 
-    Raises
-    ------
-    InputError
-        The folder is none, or cannot be read.
+    InputError if the folder is none, or cannot be read.
     """
     if not folder.is_dir():
         raise InputError("is not a folder of pictures", where=str(folder))
@@ -55,10 +52,7 @@ def class_folders(folder: Path) -> list[Path]:
     Where all names are numbers that order is theirs, so that 10 comes after 2; else it is that of
     the names as text.
 
-    Raises
-    ------
-    InputError
-        The folder cannot be read.
+    InputError if the folder cannot be read.
     """
     try:
         found = [path for path in folder.iterdir() if path.is_dir()]

@@ -18,7 +18,6 @@ class Reader:
 
     Parameters
     ----------
-    data : bytes
     where : str
         Names the source in every error.
     """

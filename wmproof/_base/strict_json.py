@@ -9,10 +9,7 @@ from typing import Any
 def parse_json(data: str | bytes) -> Any:
     """Parse a text that all readers of JSON (RFC 8259) take for the same.
 
-    Raises
-    ------
-    ValueError
-        It is no JSON, repeats a name in an object, or is nested too deeply.
+    ValueError if it is no JSON, repeats a name in an object, or is nested too deeply.
     """
     text = data if isinstance(data, str) else data.decode("utf-8")
     try:

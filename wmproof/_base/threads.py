@@ -41,10 +41,7 @@ _LINE = 64
 def thread_count() -> int:
     """Number of threads: WMPROOF_THREADS if set, else the CPUs this process may use.
 
-    Raises
-    ------
-    InputError
-        WMPROOF_THREADS is not a number from 1 to 4096.
+    InputError if WMPROOF_THREADS is not a number from 1 to 4096.
     """
     limit = os.environ.get(THREADS_VARIABLE, "").strip()
     if not limit:

@@ -85,10 +85,6 @@ def compile_model(
     reading : Reading, optional
         That and all else that the file does not say.
 
-    Returns
-    -------
-    Compilation
-
     Raises
     ------
     InputError

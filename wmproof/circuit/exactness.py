@@ -66,10 +66,7 @@ def _signed_sums(weight: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
 def digits(weight: NDArray[np.int32], largest: int) -> list[tuple[NDArray[np.int32], int]]:
     """Weights (O, ...) as a sum of digit * 2^shift, each digit's sums exact in float32.
 
-    Raises
-    ------
-    OverflowError
-        If a sum of as many numbers up to `largest` is not exact.
+    OverflowError if a sum of as many numbers up to `largest` is not exact.
     """
     sums = largest * weight[0].size
     bits = (EXACT_FLOAT32 // sums).bit_length() - 1

@@ -23,7 +23,6 @@ class ImageSet:
 
     Parameters
     ----------
-    name : str
     images : uint8 array (N, C, H, W)
     labels : int64 array (N,), optional
     """
@@ -43,10 +42,7 @@ def read_images(path: Path, shape: Shape, reading: Reading | None = None) -> Ima
     have the model's size already: scaling differs from program to program, and every machine must
     see the same pixels. For the same reason prefer PNG to JPEG.
 
-    Raises
-    ------
-    InputError
-        If nothing is there, a picture cannot be read, or a shape differs.
+    InputError if nothing is there, a picture cannot be read, or a shape differs.
     """
     if is_npz(path):
         return _read_npz(path, shape, reading)

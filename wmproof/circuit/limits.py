@@ -14,13 +14,7 @@ from wmproof.errors import InputError
 
 
 def check_images(circuit: Circuit, images: NDArray[Any]) -> None:
-    """Raise `InputError` unless `images` is a uint8 array (N, C, H, W) for this circuit, N >= 1.
-
-    Raises
-    ------
-    InputError
-        The images are no uint8 array (N, C, H, W) for this circuit, or there are none.
-    """
+    """Raise `InputError` unless `images` is a uint8 array (N, C, H, W) for this circuit, N >= 1."""
     check_image_array(images, circuit.input_shape)
 
 

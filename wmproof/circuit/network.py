@@ -24,7 +24,6 @@ class FloatConv:
 
     Parameters
     ----------
-    source : int
     weight : float64 array (O, I/groups, kh, kw) or (O, I/groups, 1, 1)
     offset : float64 array (I,)
     """
@@ -75,7 +74,6 @@ class FloatLinear:
     Parameters
     ----------
     bias : float64 array (O, 1, 1) or (O, H, W)
-    terms : tuple of FloatConv
     shape : tuple of int
         (O, H, W).
     passed : Passed, optional
@@ -127,7 +125,6 @@ class Rounded:
 
     Parameters
     ----------
-    step : float
     least, most : int
         The first and the last multiple.
     """
@@ -154,9 +151,6 @@ class FloatActivation:
 
     Parameters
     ----------
-    name : str
-    function : Function
-    linear : FloatLinear
     like : int, optional
         A node whose encoding the bytes share; None lets calibration choose one.
     """
@@ -173,15 +167,12 @@ class FloatProduct:
 
     Parameters
     ----------
-    name : str
-    function : Clamp or Pole
     a, b : int
         The nodes.
     a_axes, b_axes : tuple of int
         Labels, as those of `product.Product`.
     shape : tuple of int
         Of the result.
-    gain, offset : float
     rows : int, optional
         The `FloatRows` whose columns are the first axis of the result: each has a unit of its own.
     least : float
@@ -231,7 +222,6 @@ class FloatInput:
 
     Parameters
     ----------
-    name : str
     shape : tuple of int
         (C, H, W).
     scale : float

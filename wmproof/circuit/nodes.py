@@ -19,13 +19,7 @@ LARGEST_PIXEL = 255
 
 @dataclass(frozen=True)
 class Input:
-    """The image: committed bytes, 0 to 255, of shape (C, H, W).
-
-    Parameters
-    ----------
-    name : str
-    shape : tuple of int
-    """
+    """The image: committed bytes, 0 to 255, of shape (C, H, W)."""
 
     name: str
     shape: Shape

@@ -19,19 +19,9 @@ if TYPE_CHECKING:
 def draw_ranges(fidelity: Fidelity) -> bytes:
     """Accumulators of each layer beside its table and the static bound, in powers of two.
 
-    Returns
-    -------
-    bytes
-        A PNG file.
-
-    Raises
-    ------
-    InputError
-        There are no activation layers.
+    InputError if there are no activation layers.
     """
     layers = fidelity.layers
-    if not layers:
-        raise InputError("there are no activation layers to plot")
     places = np.arange(len(layers))
     figure, axes = _figure(len(layers))
     used = [max(-layer.lowest, layer.highest, 1) for layer in layers]
@@ -48,21 +38,8 @@ def draw_ranges(fidelity: Fidelity) -> bytes:
 
 
 def draw_saturation(fidelity: Fidelity) -> bytes:
-    """Part of each layer's activations that are at the largest byte.
-
-    Returns
-    -------
-    bytes
-        A PNG file.
-
-    Raises
-    ------
-    InputError
-        There are no activation layers.
-    """
+    """Part of each layer's activations that are at the largest byte; errors as `draw_ranges`."""
     layers = fidelity.layers
-    if not layers:
-        raise InputError("there are no activation layers to plot")
     figure, axes = _figure(len(layers))
     percent = [100 * layer.saturated for layer in layers]
     axes.bar(np.arange(len(layers)), percent, color="#cc6677", label="activations at their largest")
@@ -75,6 +52,8 @@ def _figure(count: int) -> tuple[Figure, Axes]:
     # No pyplot: it keeps global state and may want a display.
     from matplotlib.figure import Figure
 
+    if not count:
+        raise InputError("there are no activation layers to plot")
     figure = Figure(figsize=(max(5.0, 0.35 * count + 2), 4.5))
     return figure, figure.add_subplot()
 

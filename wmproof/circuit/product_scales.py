@@ -150,10 +150,6 @@ def fit_pole(
 def whole_numbers(values: Floats) -> NDArray[np.int32]:
     """Factors or biases, which are whole already, as integers.
 
-    Returns
-    -------
-    int32 array
-
     Raises
     ------
     InputError

@@ -92,10 +92,6 @@ def channel_encoding(encoding: Encoding, name: str) -> tuple[Floats, Floats]:
     name : str
         Of the layer, for errors.
 
-    Returns
-    -------
-    scale, zero : float64 array (C,)
-
     Raises
     ------
     InputError
@@ -195,7 +191,6 @@ def quantise_linear(
 
     Parameters
     ----------
-    linear : FloatLinear
     encodings : list of Encoding
         Of every node so far.
     factor : float64 array (O,)
@@ -271,12 +266,7 @@ def source_channels(term: FloatConv, per_channel: Floats) -> Floats:
 
     Parameters
     ----------
-    term : FloatConv
     per_channel : float64 array (I,)
-
-    Returns
-    -------
-    float64 array (O, I/groups, 1, 1)
     """
     grouped = per_channel.reshape(term.groups, 1, -1)
     outputs = len(term.weight) // term.groups

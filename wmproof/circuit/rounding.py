@@ -144,7 +144,6 @@ def check_lengths(raw: NDArray[np.int64], step: Floats, least: float, name: str)
         The largest sum of squared numbers that calibration sees.
     step : float64 array (O,)
         What a length of 1 such number stands for.
-    least : float
     """
     if not (seen := raw > 0).any():
         return

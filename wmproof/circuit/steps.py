@@ -77,11 +77,6 @@ def common_step(linear: FloatLinear, encodings: Sequence[Encoding]) -> float | N
 
     So it is with weights of int8 that share a scale: their sums are then whole numbers, and a table
     makes of them exactly what the runtime does.
-
-    Returns
-    -------
-    float, or None
-        None if there is no such number.
     """
     found = []
     for term in linear.terms:

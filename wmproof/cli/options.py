@@ -178,10 +178,7 @@ def gathered(
 def ask_passphrase(file: Path | None, key: Path | None = None, *, confirm: bool = False) -> str:
     """Find the passphrase of a marking key: in a file, in the environment, or by asking.
 
-    Raises
-    ------
-    PassphraseError
-        There is none, it is empty, or nobody can be asked.
+    PassphraseError if there is none, it is empty, or nobody can be asked.
     """
     if file is not None:
         return _passphrase_from(file)

@@ -13,10 +13,7 @@ _NAMES_LIMIT = 2**24
 def read_class_names(path: Path | None, classes: int) -> list[str] | None:
     """Read the names of the classes, one a line.
 
-    Raises
-    ------
-    InputError
-        The file is not UTF-8 text of as many lines as there are classes.
+    InputError if the file is not UTF-8 text of as many lines as there are classes.
     """
     if path is None:
         return None

@@ -115,10 +115,7 @@ class Suspect:
 def check_source(source: Source, *, private: bool) -> None:
     """Refuse combinations that make no sense, and secret triggers for an endpoint.
 
-    Raises
-    ------
-    click.UsageError
-        Before anything is asked, opened or spent.
+    click.UsageError before anything is asked, opened or spent.
     """
     if sum(item is not None for item in (source.model, source.endpoint, source.replay)) != 1:
         raise click.UsageError("give one of MODEL.onnx, --endpoint and --replay")
@@ -137,10 +134,7 @@ def check_source(source: Source, *, private: bool) -> None:
 def warn_of_private_queries(*, allowed: bool) -> None:
     """Say what asking an endpoint about secret triggers costs.
 
-    Raises
-    ------
-    click.UsageError
-        Nobody allowed it.
+    click.UsageError if nobody allowed it.
     """
     what = (
         "private verification shows every embedded trigger to whoever runs the endpoint, who can "

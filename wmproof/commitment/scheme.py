@@ -164,9 +164,5 @@ def label_messages(labels: NDArray[np.int64]) -> Bytes:
     ----------
     labels : ndarray of int64, shape (n,)
         0 to 2**32 - 1.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n, 4)
     """
     return labels.astype(">u4").view(np.uint8).reshape(len(labels), LABEL_BYTES)

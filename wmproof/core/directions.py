@@ -138,7 +138,6 @@ def directions_of(groups: NDArray[np.uint8], group: int, white: Whitening) -> ND
     Parameters
     ----------
     groups : ndarray of uint8, shape (count * group, ...)
-    group : int
     white : Whitening
         Of the task's images; another sample of them gives nearly the same directions.
 

@@ -19,10 +19,6 @@ def draw_abstract(seed: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         32 bytes.
     shape : tuple of int
         (H, W) or (C, H, W).
-
-    Returns
-    -------
-    ndarray of uint8, shape `shape`
     """
     rng = np.random.default_rng(int.from_bytes(seed, "big"))
     height, width = shape[-2:]

@@ -53,10 +53,7 @@ def as_images(images: Any) -> NDArray[np.uint8]:
 def as_labels(labels: Any) -> NDArray[np.int64]:
     """Return labels as int64: an array, a tensor or a list of integers.
 
-    Raises
-    ------
-    InputError
-        They are no integers.
+    InputError if they are no integers.
     """
     array = _as_array(labels)
     if array.dtype.kind not in "iu" and array.size:

@@ -35,10 +35,7 @@ def is_npz(path: Path) -> bool:
 def read_tensors(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """Read `images`, numbers (N, ...) of one to three dimensions an item, and perhaps `labels`.
 
-    Raises
-    ------
-    InputError
-        It is no such file, or unpacks to more than 2**31 bytes.
+    InputError if it is no such file, or unpacks to more than 2**31 bytes.
     """
     where = str(path)
     try:

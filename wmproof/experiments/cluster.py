@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wmproof.errors import InputError, WmproofError
 from wmproof.experiments.plan import Plan
-from wmproof.experiments.runner import Watcher, finish_named
-from wmproof.experiments.store import held, open_folder
+from wmproof.experiments.runner import UNWATCHED, Watcher, begun, finish_named
 
 if TYPE_CHECKING:
     from wmproof.experiments.bench import Means
@@ -20,7 +19,7 @@ def run_on_ray(
     folder: Path,
     preset: str,
     means: Means,
-    watcher: Watcher | None = None,
+    watcher: Watcher = UNWATCHED,
     *,
     address: str | None = None,
     cpus: int = 1,
@@ -45,23 +44,18 @@ def run_on_ray(
         Ray is not installed or not reached, or as `run`.
     """
     ray = _import_ray()
-    open_folder(folder, preset)
-    with held(folder):
+    with begun(plans, folder, preset, watcher):
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"cannot be reached ({error})", where=f"Ray at {address}") from error
         try:
-            if watcher is not None:
-                watcher.begin(sum(len(plan.units) for plan in plans))
             remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(_finish_remotely)
             pending = [
                 one for plan in plans for one in _submit(ray, remote, plan, folder, means, cpus)
             ]
             _await(ray, pending, watcher)
         finally:
-            if watcher is not None:
-                watcher.end()
             ray.shutdown()
 
 
@@ -96,7 +90,7 @@ def _finish_remotely(
     return name, finish_named(plan, name, folder, means)
 
 
-def _await(ray: Any, pending: list[Any], watcher: Watcher | None) -> None:
+def _await(ray: Any, pending: list[Any], watcher: Watcher) -> None:
     while pending:
         done, pending = ray.wait(pending)
         for reference in done:
@@ -109,5 +103,4 @@ def _await(ray: Any, pending: list[Any], watcher: Watcher | None) -> None:
                 if isinstance(cause, WmproofError):
                     raise cause from None
                 raise
-            if watcher is not None:
-                watcher.done(name, seconds)
+            watcher.done(name, seconds)

@@ -38,7 +38,6 @@ class TaskData:
         As `wmproof.training.mark` takes them.
     shape : tuple[int, int, int]
         Channels, height and width.
-    classes : int
     """
 
     training: Dataset[Any]
@@ -54,10 +53,7 @@ class TaskData:
 def classes_of(spec: DataSpec) -> int:
     """Return how many classes a data set has, without its files.
 
-    Raises
-    ------
-    InputError
-        There is no such data set.
+    InputError if there is no such data set.
     """
     return _known(spec)[1]
 
@@ -73,7 +69,6 @@ def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool
 
     Parameters
     ----------
-    spec : DataSpec
     folder : Path or None
         As `wmproof.training.data.load`; for 'imagenet' the folder with `train` and `val`.
     seed : int

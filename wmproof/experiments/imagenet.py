@@ -20,10 +20,7 @@ def load_imagenet(folder: Path | None) -> tuple[Dataset[Any], Dataset[Any]]:
 
     Training images are random crops that are mirrored by halves, others the centre of 256.
 
-    Raises
-    ------
-    InputError
-        A folder is missing, or does not have 1000 classes.
+    InputError if a folder is missing, or does not have 1000 classes.
     """
     if folder is None:
         raise InputError("ImageNet needs the folder that holds `train` and `val`")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from wmproof.core.directions import GROUP
 from wmproof.experiments.setting import KeySpec, Setting
-from wmproof.experiments.unit import Unit
+from wmproof.experiments.unit import Unit, fine_tuning_unit, key_unit, mark_unit
 from wmproof.training.attacks.registry import attacks
 from wmproof.training.recipe import Direction, Perturbation, Recipe, Tilt
 
@@ -60,12 +60,11 @@ def help_units(setting: Setting) -> Iterator[Unit]:
     for name in setting.sweeps.helps:
         recipe, key = _changed(name, setting)
         made = f"TS {name}"
-        yield Unit(made, "key", 0, key.fields())
+        yield key_unit(made, key)
         owner = f"FromScratch, {name}"
-        yield Unit(owner, "mark", 7, {"recipe": recipe.fields(), "key": made}, (made,))
+        yield mark_unit(owner, 7, recipe, made)
         for method, thief in (("FTAL", setting.recipe), ("RTAL", setting.recipe.at_last_rate())):
-            options = {"recipe": thief.fields(), "method": method, "keys": [made]}
-            yield Unit(f"{owner}-{method}", "fine-tune", 7, options, (owner, made))
+            yield fine_tuning_unit(owner, method, 7, thief, (made,))
         for attack in attacks():
             tried = attack.trains_on or (key.group > 1 and attack.task in _ON_GROUPS)
             if attack.task == "prune" or (setting.sweeps.every_attack and tried):

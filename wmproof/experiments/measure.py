@@ -29,7 +29,6 @@ class Right:
 
     Parameters
     ----------
-    images : int
     first : int
         Whose label is the first answer: the paper's accuracy, its Prec@1.
     fifth : int

@@ -7,8 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 
 from wmproof.experiments.later_units import attack_units, capacity_units, help_units
-from wmproof.experiments.setting import KeySpec, Setting
-from wmproof.experiments.unit import Unit, check_graph, fingerprints, with_needs
+from wmproof.experiments.setting import Setting
+from wmproof.experiments.unit import (
+    Unit,
+    check_graph,
+    fine_tuning_unit,
+    fingerprints,
+    key_unit,
+    mark_unit,
+    with_needs,
+)
 from wmproof.training.attacks.finetuning import FINE_TUNINGS
 from wmproof.training.recipe import Recipe
 
@@ -17,13 +25,7 @@ MARKED = ("FromScratch", "PreTrained")
 
 @dataclass(frozen=True)
 class Plan:
-    """A setting and its units, in an order in which they can be done.
-
-    Parameters
-    ----------
-    setting : Setting
-    units : tuple of Unit
-    """
+    """A setting and its units, in an order in which they can be done."""
 
     setting: Setting
     units: tuple[Unit, ...]
@@ -99,21 +101,3 @@ def _piracy(name: str, setting: Setting, recipe: Recipe) -> Iterator[Unit]:
     yield Unit(name, "pirate", 3, options, ("FromScratch", *keys))
     for method in ("FTAL", "RTAL"):
         yield fine_tuning_unit(name, method, 3, setting.recipe.at_last_rate(), keys)
-
-
-def key_unit(name: str, key: KeySpec) -> Unit:
-    """Make a key."""
-    return Unit(name, "key", 0, key.fields())
-
-
-def mark_unit(name: str, item: int, recipe: Recipe, key: str) -> Unit:
-    """Mark a network from scratch."""
-    return Unit(name, "mark", item, {"recipe": recipe.fields(), "key": key}, (key,))
-
-
-def fine_tuning_unit(
-    owner: str, method: str, item: int, recipe: Recipe, keys: tuple[str, ...]
-) -> Unit:
-    """Train a marked network on."""
-    options = {"recipe": recipe.fields(), "method": method, "keys": list(keys)}
-    return Unit(f"{owner}-{method}", "fine-tune", item, options, (owner, *keys))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wmproof.experiments.plan import Plan
 from wmproof.experiments.store import Store, held, open_folder
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
     from wmproof.training.loop import Progress
 
 
-class Watcher(Protocol):
-    """Who watches a suite."""
+class Watcher:
+    """Who watches a suite; this one looks away."""
 
     def begin(self, units: int) -> None:
         """Take note of how many units there are in all."""
 
     def unit(self, setting: str, name: str) -> Progress | None:
         """Take note of a unit that starts, and give what watches its training."""
+        return None
 
     def done(self, name: str, seconds: float) -> None:
         """Take note of a unit that is finished, now or before."""
@@ -32,8 +34,23 @@ class Watcher(Protocol):
         """Take note of the end, also by an error."""
 
 
+UNWATCHED = Watcher()
+
+
+@contextmanager
+def begun(plans: Sequence[Plan], folder: Path, preset: str, watcher: Watcher) -> Iterator[None]:
+    """Hold the folder of a run while it is watched."""
+    open_folder(folder, preset)
+    with held(folder):
+        try:
+            watcher.begin(sum(len(plan.units) for plan in plans))
+            yield
+        finally:
+            watcher.end()
+
+
 def run(
-    plans: Sequence[Plan], folder: Path, preset: str, means: Means, watcher: Watcher | None = None
+    plans: Sequence[Plan], folder: Path, preset: str, means: Means, watcher: Watcher = UNWATCHED
 ) -> None:
     """Finish all units of these plans in this process.
 
@@ -54,19 +71,12 @@ def run(
     TrainingInterruptedError
         Ctrl-C within a training; all that is finished stays.
     """
-    open_folder(folder, preset)
-    with held(folder):
-        if watcher is not None:
-            watcher.begin(sum(len(plan.units) for plan in plans))
-        try:
-            for plan in plans:
-                _run_plan(plan, folder, means, watcher)
-        finally:
-            if watcher is not None:
-                watcher.end()
+    with begun(plans, folder, preset, watcher):
+        for plan in plans:
+            _run_plan(plan, folder, means, watcher)
 
 
-def _run_plan(plan: Plan, folder: Path, means: Means, watcher: Watcher | None) -> None:
+def _run_plan(plan: Plan, folder: Path, means: Means, watcher: Watcher) -> None:
     from wmproof.experiments.bench import Bench
 
     store = Store(folder / plan.setting.name)
@@ -75,13 +85,11 @@ def _run_plan(plan: Plan, folder: Path, means: Means, watcher: Watcher | None) -
     for unit in plan.units:
         found = store.read(unit.name, marks[unit.name])
         if found is None:
-            if watcher is not None:
-                bench.progress = watcher.unit(plan.setting.name, unit.name)
+            bench.progress = watcher.unit(plan.setting.name, unit.name)
             seconds = finish(unit, bench, marks[unit.name])
         else:
             seconds = found["seconds"]
-        if watcher is not None:
-            watcher.done(unit.name, seconds)
+        watcher.done(unit.name, seconds)
 
 
 def finish(unit: Unit, bench: Bench, mark: str) -> float:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from wmproof._base.threads import thread_count
 from wmproof.experiments.plan import Plan
-from wmproof.experiments.runner import Watcher, finish_named
-from wmproof.experiments.store import held, open_folder
+from wmproof.experiments.runner import UNWATCHED, Watcher, begun, finish_named
 from wmproof.training.loop import TrainingInterruptedError
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def run_side_by_side(
     folder: Path,
     preset: str,
     means: Means,
-    watcher: Watcher | None = None,
+    watcher: Watcher = UNWATCHED,
     *,
     jobs: int,
 ) -> None:
@@ -46,18 +45,14 @@ def run_side_by_side(
     InputError, TrainingInterruptedError
         As `run`. What was running then is finished or leaves its checkpoint.
     """
-    open_folder(folder, preset)
     threads = max(1, thread_count() // jobs)
-    with held(folder):
-        if watcher is not None:
-            watcher.begin(sum(len(plan.units) for plan in plans))
+    with begun(plans, folder, preset, watcher):
         pool = ProcessPoolExecutor(
             jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(threads,)
         )
         try:
             for name, seconds in _finished(pool, plans, folder, means, jobs):
-                if watcher is not None:
-                    watcher.done(name, seconds)
+                watcher.done(name, seconds)
         except KeyboardInterrupt:
             raise TrainingInterruptedError(
                 "interrupted; finished units stay, and trainings that ran are saved",
@@ -66,8 +61,6 @@ def run_side_by_side(
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
-            if watcher is not None:
-                watcher.end()
 
 
 def _finished(

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import read_file, write_file
+from wmproof._base.files import hash_file, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.errors import FormatError, InputError
 
@@ -25,10 +25,7 @@ _WEIGHTS_LIMIT = 1 << 34
 def open_folder(folder: Path, preset: str) -> None:
     """Make the output folder of a preset, or see that it is one.
 
-    Raises
-    ------
-    InputError
-        It cannot be made, holds something else, or the results of another preset.
+    InputError if it cannot be made, holds something else, or the results of another preset.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +127,7 @@ class Store:
     ) -> None:
         """Record a finished unit: first the weights, then the file that says they are complete.
 
-        Raises
-        ------
-        InputError
-            The system refuses, for instance because the disk is full.
+        InputError if the system refuses, for instance because the disk is full.
         """
         fields: dict[str, Any] = {
             "format": _FORMAT,
@@ -146,17 +140,14 @@ class Store:
             from wmproof.training.weights import save_weights
 
             save_weights(model, self._weights_path(name), overwrite=True)
-            fields["weights_sha256"] = self._digest(name)
+            fields["weights_sha256"] = hash_file(self._weights_path(name)).hex()
         write_file(self._unit_path(name), _encode(fields), overwrite=True)
         shutil.rmtree(self.checkpoint(name), ignore_errors=True)
 
     def load_weights(self, name: str, model: nn.Module, fingerprint: str) -> None:
         """Load what a unit left into a network of the same architecture.
 
-        Raises
-        ------
-        InputError
-            The unit is not finished, or the weights are not those that it wrote.
+        InputError if the unit is not finished, or the weights are not those that it wrote.
         """
         from wmproof.training.weights import load_weights
 
@@ -177,10 +168,6 @@ class Store:
 
     def _weights_path(self, name: str) -> Path:
         return self._folder / "weights" / f"{name}.pt"
-
-    def _digest(self, name: str) -> str:
-        data = read_file(self._weights_path(name), limit=_WEIGHTS_LIMIT)
-        return hashlib.sha256(data).hexdigest()
 
 
 def _encode(fields: dict[str, Any]) -> bytes:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wmproof.errors import InputError
+from wmproof.experiments.setting import KeySpec
+from wmproof.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,24 @@ class Unit:
     item: int
     options: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+
+
+def key_unit(name: str, key: KeySpec) -> Unit:
+    """Make a key."""
+    return Unit(name, "key", 0, key.fields())
+
+
+def mark_unit(name: str, item: int, recipe: Recipe, key: str) -> Unit:
+    """Mark a network from scratch."""
+    return Unit(name, "mark", item, {"recipe": recipe.fields(), "key": key}, (key,))
+
+
+def fine_tuning_unit(
+    owner: str, method: str, item: int, recipe: Recipe, keys: tuple[str, ...]
+) -> Unit:
+    """Train a marked network on."""
+    options = {"recipe": recipe.fields(), "method": method, "keys": list(keys)}
+    return Unit(f"{owner}-{method}", "fine-tune", item, options, (owner, *keys))
 
 
 def check_graph(units: Sequence[Unit]) -> None:

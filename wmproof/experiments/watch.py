@@ -12,10 +12,11 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from wmproof.experiments.runner import Watcher
 from wmproof.training.loop import EpochRecord
 
 
-class RichWatcher:
+class RichWatcher(Watcher):
     """Draws on a console, and follows the training of the current unit.
 
     Parameters

@@ -59,10 +59,6 @@ def keygen(
     group : int
         How many images in a row get one derived label, and are one coin; divides l.
 
-    Returns
-    -------
-    tuple of MarkingKey and VerificationKey
-
     Raises
     ------
     InputError
@@ -106,10 +102,6 @@ def pkeygen(
         but SHA-256's.
     classes, label_mode, reference, signing_seed, group
         As `keygen`. With a seed the public key is signed. A group is opened or hidden as a whole.
-
-    Returns
-    -------
-    tuple of MarkingKey and PublicKey
 
     Raises
     ------
@@ -155,10 +147,6 @@ def keygen_bounded(
         How many public verifications the key is good for; divides l.
     classes, label_mode, reference, signing_seed
         As `keygen`.
-
-    Returns
-    -------
-    tuple of MarkingKey and VerificationKey
 
     Raises
     ------

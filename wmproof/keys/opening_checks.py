@@ -114,7 +114,6 @@ class GroundTruth:
 
     Parameters
     ----------
-    check : Check
     coincide : ndarray of bool, one for each group, or None
         Where the label is the reference model's answer; None without a reference.
     """
@@ -138,10 +137,7 @@ def check_ground_truth(
     the number must only be one that coins give (failing an honest key with probability below
     2**-64), and the caller leaves the coinciding triggers aside; `docs/concepts.md` says why.
 
-    Raises
-    ------
-    InputError
-        The reference is for another image shape or number of classes.
+    InputError if the reference is for another image shape or number of classes.
     """
     name, count = "ground-truth", opened.triggers.coins
     if reference is None:

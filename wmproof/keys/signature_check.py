@@ -27,7 +27,6 @@ def signature_check(signed: Signed, signer: bytes | None, what: str) -> Check:
 
     Parameters
     ----------
-    signed : Signed
     signer : bytes or None
         The public key that the judge expects; None accepts any, and the check names it.
     what : str

@@ -89,10 +89,7 @@ class Ending:
 
         Anything else is returned as it came.
 
-        Raises
-        ------
-        InputError
-            It is one score for each image, and doubtful.
+        InputError if it is one score for each image, and doubtful.
         """
         if not output.size or len(output) != count or output.dtype.kind not in "fiu":
             return output
@@ -120,10 +117,7 @@ def doubtful_score() -> InputError:
 def find_ending(model: onnx.ModelProto, output: str) -> Ending:
     """Find how a file ends whose functions are put in, see `strict.inlined`.
 
-    Raises
-    ------
-    InputError
-        Nothing computes the output.
+    InputError if nothing computes the output.
     """
     producers = {name: node for node in model.graph.node for name in node.output if name}
     if output not in producers:

@@ -70,11 +70,8 @@ class Interface:
     def check(self, reading: Reading, dtype: Any, where: str) -> None:
         """Refuse a reading that cannot be meant for an input of this type.
 
-        Raises
-        ------
-        InputError
-            The input takes bytes, which are always raw, there is not one mean a channel, or there
-            are no three colours of which blue could be first.
+        InputError if the input takes bytes, which are always raw, there is not one mean a
+        channel, or there are no three colours of which blue could be first.
         """
         if dtype is np.uint8 and not reading.plain:
             raise InputError("takes uint8 pixels, which are always raw", where=where)
@@ -85,6 +82,13 @@ class Interface:
                 remedy="Leave out --blue-first",
             )
         reading.line(self.shape[0])
+
+
+def fill_batch(images: NDArray[np.uint8], batch: int | None) -> NDArray[np.uint8]:
+    """Add black images up to a fixed batch."""
+    missing = (batch or len(images)) - len(images)
+    filler = np.zeros((missing, *images.shape[1:]), dtype=np.uint8)
+    return images if not missing else np.concatenate([images, filler])
 
 
 def refused_element(kind: str, where: str) -> InputError:

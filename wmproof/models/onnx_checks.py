@@ -18,10 +18,8 @@ _RECURSION = "has functions that call themselves, or each other too deeply"
 def check_model(model: Any, where: str) -> None:
     """Refuse a model that is too large once its functions are put in.
 
-    Raises
-    ------
-    InputError
-        It has more than `MOST_NODES` operators or `MODEL_LIMIT` bytes, or a function calls itself.
+    InputError if it has more than `MOST_NODES` operators or `MODEL_LIMIT` bytes, or a function
+    calls itself.
     """
     functions = {(item.domain, item.name, item.overload): item for item in model.functions}
     sizes: dict[tuple[str, str, str], tuple[int, int]] = {}

@@ -16,7 +16,7 @@ from wmproof.errors import FormatError, InputError
 from wmproof.models.ending import Ending, find_ending
 from wmproof.models.file import ModelFile, model_file
 from wmproof.models.function import read_answers, read_scores
-from wmproof.models.interface import Interface, find_interface, refused_element
+from wmproof.models.interface import Interface, fill_batch, find_interface, refused_element
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -160,10 +160,7 @@ class OnnxClassifier:
     def _run(
         self, images: NDArray[np.uint8], before: str | None = None
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        count, fixed = len(images), self._interface.batch
-        if fixed and count < fixed:
-            filler = np.zeros((fixed - count, *images.shape[1:]), dtype=np.uint8)
-            images = np.concatenate([images, filler])
+        count, images = len(images), fill_batch(images, self._interface.batch)
         feed = {self._input.name: self._interface.feed(images, self._reading, self._dtype)}
         names = [self._output_name, before or self._output_name]
         try:

@@ -32,10 +32,7 @@ _EXPORT = "Export the model again with a current exporter"
 def check_one_reading(model: onnx.ModelProto) -> None:
     """Look for what two readers of a file may take differently.
 
-    Raises
-    ------
-    InputError
-        It has such names, domains, functions or truth values.
+    InputError if it has such names, domains, functions or truth values.
     """
     check_functions(model)
     _check_names(model.graph)
@@ -47,10 +44,7 @@ def check_one_reading(model: onnx.ModelProto) -> None:
 def check_flags(model: onnx.ModelProto) -> None:
     """Look for flags that are neither on nor off, in a model whose functions are put in.
 
-    Raises
-    ------
-    InputError
-        There is one.
+    InputError if there is one.
     """
     for node in _nodes([model.graph]):
         for attribute in node.attribute:
@@ -62,10 +56,7 @@ def check_flags(model: onnx.ModelProto) -> None:
 def check_functions(model: onnx.ModelProto) -> None:
     """Look for functions that a runtime may take for others, or leave aside.
 
-    Raises
-    ------
-    InputError
-        There are operator sets or functions with two meanings.
+    InputError if there are operator sets or functions with two meanings.
     """
     _check_domains(model)
     _check_functions(model)
@@ -74,10 +65,8 @@ def check_functions(model: onnx.ModelProto) -> None:
 def inlined(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     """Return the model with its functions put in where they are called.
 
-    Raises
-    ------
-    InputError
-        As `check_functions`, a call does not fit its function, or the result is too large.
+    InputError as `check_functions`, or if a call does not fit its function, or the result is
+    too large.
     """
     if not model.functions:
         return model

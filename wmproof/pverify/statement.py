@@ -79,7 +79,6 @@ def open_public_model(
     ----------
     model : ModelFile, path or bytes
         The ONNX file, or its content if it names no other files.
-    key : PublicKey
     policy : Policy
         Says how the model is to be read.
     progress : callable

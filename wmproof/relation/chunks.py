@@ -48,7 +48,6 @@ def cover(count: int, most_bits: int) -> list[int]:
     ----------
     count : int
         At least 0.
-    most_bits : int
 
     Returns
     -------

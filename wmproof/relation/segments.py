@@ -116,12 +116,7 @@ class SegmentClaim(Generic[Value]):
 
 
 class Layout:
-    """Where every segment lies.
-
-    Parameters
-    ----------
-    segments : iterable of Segment
-    """
+    """Where every segment lies."""
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         known = list(segments)

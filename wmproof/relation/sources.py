@@ -54,8 +54,6 @@ class LabelSource:
     ----------
     one_hot : Segment
         A row of `classes` bits for each slot.
-    chunk : Chunk
-    classes : int
     """
 
     one_hot: Segment

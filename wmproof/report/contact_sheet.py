@@ -105,28 +105,14 @@ def draw_contact_sheet(
     class_names: Sequence[str] | None = None,
     coincide: NDArray[np.bool_] | None = None,
 ) -> ContactSheet:
-    """Draw opened triggers with their labels; rows of numbers as a table.
+    """Draw opened triggers with their labels; rows of numbers as a table. As `contact_sheet`.
 
     Parameters
     ----------
-    opened : OpenedTriggers
-        At most 2048 are drawn.
     title, subtitle : str
         Two lines at the head.
-    class_names : sequence of str, optional
-        Written instead of the labels' numbers; one for each class.
     coincide : ndarray of bool, shape (m,), optional
         Triggers to frame, or write, in red: their label is a reference model's answer.
-
-    Returns
-    -------
-    ContactSheet
-        The bytes of a PNG file.
-
-    Raises
-    ------
-    InputError
-        The number of class names is not the number of classes.
     """
     return _draw(opened.triggers, opened.indices, title, subtitle, class_names, coincide)
 

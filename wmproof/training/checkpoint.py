@@ -46,10 +46,7 @@ class Checkpoint:
     def save(self, state: dict[str, Any]) -> None:
         """Replace the file; the old one stays if this fails.
 
-        Raises
-        ------
-        InputError
-            The system refuses, for instance because the disk is full.
+        InputError if the system refuses, for instance because the disk is full.
         """
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "run": self._fingerprint, **state}, buffer)

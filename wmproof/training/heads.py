@@ -65,10 +65,7 @@ class FrozenBody(nn.Module):
 def split_head(model: nn.Module) -> Parts:
     """Split a copy of the network before its last fully connected layer.
 
-    Raises
-    ------
-    InputError
-        It has none.
+    InputError if it has none.
     """
     named = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]
     if not named or not named[-1][0]:

@@ -21,8 +21,6 @@ class Layer:
     ----------
     name : str
         As in `named_modules`.
-    module : nn.Conv2d or nn.Linear
-    normalisation_name : str or None
     normalisation : nn.BatchNorm1d, nn.BatchNorm2d or None
         None where the output goes elsewhere.
     """

@@ -41,7 +41,6 @@ def perturbed_loss(
         int64 (n + k,).
     k : int
         How many triggers it has, at least 1.
-    perturbation : Perturbation
 
     Returns
     -------

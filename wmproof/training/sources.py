@@ -194,10 +194,7 @@ class _SeededItems(Dataset[tuple[Tensor, int]]):
 def as_pair(item: Any, index: int) -> tuple[Tensor, int]:
     """Read one item of a foreign data set as an image tensor (C, H, W) and a label.
 
-    Raises
-    ------
-    InputError
-        It is something else.
+    InputError if it is something else.
     """
     try:
         image, label = item
@@ -242,10 +239,7 @@ def source_of(
 ) -> Source:
     """Choose the source for a data set.
 
-    Raises
-    ------
-    InputError
-        The data set has a class that the model does not have.
+    InputError if the data set has a class that the model does not have.
     """
     if isinstance(dataset, PixelDataset):
         highest = int(dataset.labels.max())
@@ -269,10 +263,8 @@ def read_all(dataset: Dataset[Any]) -> tuple[Tensor, Tensor]:
 def measure_normalization(dataset: Dataset[Any]) -> Normalization:
     """Measure mean and deviation of each channel over up to 4096 evenly spaced images.
 
-    Raises
-    ------
-    InputError
-        The images are floating point: then only the caller knows what was done to the pixels.
+    InputError if the images are floating point: then only the caller knows what was done to the
+    pixels.
     """
     count = len(cast("Any", dataset))
     chosen = range(0, count, -(-count // _SAMPLE_FOR_STATISTICS))

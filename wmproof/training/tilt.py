@@ -37,7 +37,6 @@ class TiltedLoss:
         Of the task; the directions are relative to their principal components.
     normalization : Normalization
         That of the network's inputs.
-    tilt : Tilt
     k : int
         Triggers at the end of a batch.
     """

@@ -77,10 +77,6 @@ def evaluate_base(values: Unsigned, point: Sequence[Element]) -> Element:
     values : uint8, uint16 or uint32 (N,)
         Canonical, N <= 2^n; missing entries count as zero.
     point : n elements of K
-
-    Returns
-    -------
-    Element
     """
     return _evaluate(values[None], point)[0]
 

@@ -21,10 +21,8 @@ class Calibration:
 
     Parameters
     ----------
-    network : Network
     images : uint8 array (N, C, H, W)
         Public pictures, the probes first.
-    settings : Settings
     """
 
     def __init__(self, network: Network, images: Bytes, settings: Settings) -> None:

@@ -43,13 +43,7 @@ def moved_encoding(node: ir.Wiring, encodings: list[Encoding]) -> Encoding:
 
 
 def common_encoding(node: ir.Maximum, encodings: list[Encoding]) -> Encoding:
-    """The encoding that both operands of a maximum have.
-
-    Raises
-    ------
-    InputError
-        They differ.
-    """
+    """The encoding that both operands of a maximum have; InputError if they differ."""
     a, b = encodings[node.a], encodings[node.b]
     if not (np.array_equal(a.scale, b.scale) and np.array_equal(a.zero, b.zero)):
         raise InputError(
@@ -65,7 +59,6 @@ def whole_pad(node: FloatPad, encoding: Encoding, largest: int) -> ir.Pad:
 
     Parameters
     ----------
-    node : FloatPad
     encoding : Encoding
         Of its source.
     largest : int

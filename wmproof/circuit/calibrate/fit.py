@@ -67,7 +67,6 @@ class Fit:
 
     Parameters
     ----------
-    table : Table
     scale, zero : float64 array (O,)
         See `Encoding`.
     factor : float64 array (O,)

@@ -28,7 +28,6 @@ def tap_moments(
 
     Parameters
     ----------
-    linear : FloatLinear
     values : mapping of int to array
         Numbers of its sources on all images.
     encodings : sequence of Encoding

@@ -23,7 +23,6 @@ def channel_sizes(linear: FloatLinear, encodings: Sequence[Encoding]) -> Floats:
 
     Parameters
     ----------
-    linear : FloatLinear
     encodings : sequence of Encoding
         Of the nodes so far.
 

@@ -56,7 +56,6 @@ class LayerRange:
 
     Parameters
     ----------
-    name : str
     table : str
         Name of its table, or "logits".
     scale : float64 array (O,)

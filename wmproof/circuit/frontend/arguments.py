@@ -34,7 +34,6 @@ class Arguments:
     ----------
     inputs : tuple of Value or None
         None where an input is left out.
-    attributes : dict
     opset : int
         Version of the operator set.
     batch : int, optional
@@ -209,11 +208,6 @@ def normal_axis(axis: int, rank: int) -> int:
 def distinct(axes: Iterable[int]) -> tuple[int, ...]:
     """The axes in ascending order; none may be named twice.
 
-    Returns
-    -------
-    tuple of int
-        Ascending.
-
     Raises
     ------
     InputError
@@ -259,36 +253,21 @@ def floats(array: NDArray[Any]) -> NDArray[np.float64]:
 def not_widened(constant: NDArray[Any], shape: Shape) -> None:
     """Compare the shape of a constant operand with that of a tensor.
 
-    Raises
-    ------
-    InputError
-        The constant would make more of the tensor than there was.
+    InputError if the constant would make more of the tensor than there was.
     """
     if np.broadcast_shapes(constant.shape, shape) != shape:
         raise InputError(f"a constant of shape {constant.shape} would widen a tensor {shape}")
 
 
 def not_batch(axis: int) -> int:
-    """An axis other than the batch's.
-
-    Raises
-    ------
-    InputError
-        It is the batch's axis, 0.
-    """
+    """An axis other than the batch's; InputError if it is axis 0."""
     if axis == 0:
         raise InputError("it works across the images of a batch")
     return axis
 
 
 def planar(shape: Shape) -> tuple[int, int, int]:
-    """(C, H, W) of a tensor (1, C, H, W).
-
-    Raises
-    ------
-    InputError
-        The tensor has another number of axes.
-    """
+    """(C, H, W) of a tensor (1, C, H, W); InputError if it has another number of axes."""
     if len(shape) != 4:
         raise InputError(f"needs (N, C, H, W), its input is {shape}")
     return shape[1], shape[2], shape[3]

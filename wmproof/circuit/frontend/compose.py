@@ -42,11 +42,6 @@ def compose(
         The map that the layer reads.
     shapes : list of tuple of int
         Of the nodes.
-
-    Returns
-    -------
-    FloatLinear, or None
-        None where no rule makes one map of the two.
     """
     if len(inner.terms) != 1 or inner.bias.shape[1:] != (1, 1):
         return None

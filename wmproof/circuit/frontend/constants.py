@@ -43,10 +43,6 @@ def fold(node: onnx.NodeProto, inputs: list[NDArray[Any] | None], opset: int) ->
     inputs : list of array or None
         None where an input is left out.
 
-    Returns
-    -------
-    list of array
-
     Raises
     ------
     InputError
@@ -95,14 +91,7 @@ _MOVED = {
 def fold_counts(node: onnx.NodeProto, inputs: list[Constant | None], opset: int) -> list[Constant]:
     """As `fold`, for constants some of whose elements count images: offsets + counts * N.
 
-    Parameters
-    ----------
-    inputs : list of Constant or None
-
-    Raises
-    ------
-    InputError
-        An output depends on the number of images in another way.
+    InputError if an output depends on the number of images in another way.
     """
     kind = node.op_type
     given = [v for v in inputs if v is not None]
@@ -141,14 +130,7 @@ def fold_repeated(
 ) -> list[Constant]:
     """As `fold`, where an input has a copy, or a step of a ramp, for each image.
 
-    Parameters
-    ----------
-    inputs : list of Constant or None
-
-    Raises
-    ------
-    InputError
-        An output would not consist of one copy for each image.
+    InputError if an output would not consist of one copy for each image.
     """
     given = [v for v in inputs if v is not None]
     sides = [i for i, v in enumerate(given) if v.batch is not None]

@@ -18,11 +18,8 @@ from wmproof.errors import InputError
 def einsum(builder: Builder, arguments: Arguments) -> Tensor:
     """Einsum in which every label stands once in each operand, the batch's first in all.
 
-    Raises
-    ------
-    InputError
-        The equation names an axis twice, sums or multiplies in a way that is not handled, or is for
-        other shapes.
+    InputError if the equation names an axis twice, sums or multiplies in a way that is not
+    handled, or is for other shapes.
     """
     terms, result = _labels(arguments)
     images = result[0]

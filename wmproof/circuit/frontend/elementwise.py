@@ -122,35 +122,17 @@ def subtract(a: Elementwise, b: Elementwise) -> Elementwise:
 
 
 def multiply(a: Elementwise, b: Elementwise) -> Elementwise:
-    """Product.
-
-    Raises
-    ------
-    NoNormalFormError
-        The product has too many terms.
-    """
+    """Product; NoNormalFormError if it has too many terms."""
     return _joined(a, b, _times)
 
 
 def divide(a: Elementwise, b: Elementwise) -> Elementwise:
-    """Quotient.
-
-    Raises
-    ------
-    NoNormalFormError
-        The divisor is neither a constant nor c + c exp(-u).
-    """
+    """Quotient; NoNormalFormError if the divisor is neither a constant nor c + c exp(-u)."""
     return _joined(a, b, lambda p, q: _times(p, _reciprocal(q)))
 
 
 def power(a: Elementwise, b: Elementwise) -> Elementwise:
-    """A small whole power.
-
-    Raises
-    ------
-    NoNormalFormError
-        The exponent is not 1, 2 or 3.
-    """
+    """A small whole power; NoNormalFormError if the exponent is not 1, 2 or 3."""
     exponent = value_of(b)
     if exponent is None or exponent not in {1.0, 2.0, 3.0}:
         raise NoNormalFormError

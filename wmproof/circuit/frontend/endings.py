@@ -37,10 +37,8 @@ _CLASS_TYPES: dict[int, int] = {
 def answer(operator: str, arguments: Arguments) -> Answer:
     """The logits before a final Softmax or ArgMax, or before the Sigmoid of one score.
 
-    Raises
-    ------
-    InputError
-        The logits are padded, or it works along another axis than the classes'.
+    InputError if the logits are padded, or the operator works along another axis than the
+    classes'.
     """
     value = arguments.tensor()
     if isinstance(value, Padded):
@@ -74,10 +72,7 @@ def _along_classes(operator: str, arguments: Arguments, shape: Shape) -> Shape:
 def after_answer(operator: str, arguments: Arguments) -> Answer:
     """The answer after an operator that leaves it what it is.
 
-    Raises
-    ------
-    InputError
-        The operator would make another answer of it.
+    InputError if the operator would make another answer of it.
     """
     value = arguments.inputs[0]
     if not isinstance(value, Answer) or operator not in AFTER_ANSWER | ENDINGS:
@@ -136,13 +131,7 @@ def _moved(operator: str, arguments: Arguments, shape: Shape) -> Shape:
 
 
 def check_ending(logits: FloatLinear, nodes: list[FloatNode]) -> None:
-    """Refuse scores that are each a byte of a function that saturates.
-
-    Raises
-    ------
-    InputError
-        Scores are each a byte of a function that saturates.
-    """
+    """Refuse, by InputError, scores that are each a byte of a function that saturates."""
     waiting = {term.source for term in logits.terms if term.depthwise}
     for index in range(len(nodes) - 1, -1, -1):
         node = nodes[index]

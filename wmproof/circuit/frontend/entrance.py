@@ -12,12 +12,7 @@ from wmproof.models.interface import Interface
 
 
 def first_scale(reading: Reading) -> float:
-    """The real number that a pixel of 1 stands for before means and deviations.
-
-    Returns
-    -------
-    float
-    """
+    """The real number that a pixel of 1 stands for before means and deviations."""
     return 1.0 if reading.plain else 1 / 255
 
 

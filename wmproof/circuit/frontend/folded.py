@@ -66,10 +66,7 @@ def fold_out(
 ) -> Value | list[Value]:
     """The result of an operator some of whose inputs are `Folded`, or become so.
 
-    Raises
-    ------
-    InputError
-        The operator works along the images, or is not known for such tensors.
+    InputError if the operator works along the images, or is not known for such tensors.
     """
     if arguments.batch != 1:
         return _fold_out(builder, operator, arguments, function)

@@ -258,10 +258,7 @@ GATHERED_OPERATORS: dict[str, Callable[[Arguments], Gathered]] = {
 def absorb(builder: Builder, arguments: Arguments) -> Affine:
     """Gemm on a gathered tensor: its matrix in terms of the bytes themselves.
 
-    Raises
-    ------
-    InputError
-        The matrix is no constant, does not fit, or its sums cancel.
+    InputError if the matrix is no constant, does not fit, or its sums cancel.
     """
     value = arguments.inputs[0]
     matrix = arguments.constant(1)

@@ -26,10 +26,7 @@ _MOST_TERMS = 2**10
 def conv(builder: Builder, arguments: Arguments) -> Affine:
     """Conv in one or two dimensions, any stride, padding, dilation and groups.
 
-    Raises
-    ------
-    InputError
-        The weight is no constant of as many axes, or does not fit the input.
+    InputError if the weight is no constant of as many axes, or does not fit the input.
     """
     value, weight = arguments.tensor(), floats(arguments.constant(1))
     if len(value.shape) == weight.ndim == 3:
@@ -65,13 +62,7 @@ def _conv_of_rows(builder: Builder, arguments: Arguments) -> Affine:
 
 
 def pair(values: tuple[int, ...]) -> tuple[int, int]:
-    """Two numbers, one for each spatial axis.
-
-    Raises
-    ------
-    InputError
-        There are not two.
-    """
+    """Two numbers, one for each spatial axis; InputError if there are not two."""
     if len(values) != 2:
         raise InputError(f"works on {len(values)} spatial axes; only images, with two, are handled")
     return values[0], values[1]
@@ -126,10 +117,7 @@ def window_pads(
 def gemm(builder: Builder, arguments: Arguments) -> Affine:
     """Gemm with a constant matrix: alpha * A B + beta * C.
 
-    Raises
-    ------
-    InputError
-        `transA` is set, or the matrix is no constant that fits.
+    InputError if `transA` is set, or the matrix is no constant that fits.
     """
     if arguments.integer("transA", 0):
         raise InputError("transA would mix the images of a batch")
@@ -148,10 +136,7 @@ def gemm(builder: Builder, arguments: Arguments) -> Affine:
 def matmul_by_constant(builder: Builder, arguments: Arguments) -> Affine:
     """MatMul with a constant matrix on the right, on the last axis of its input.
 
-    Raises
-    ------
-    InputError
-        The constant has not two axes, or does not fit.
+    InputError if the constant has not two axes, or does not fit.
     """
     matrix = floats(arguments.constant(1))
     if matrix.ndim != 2:
@@ -164,7 +149,6 @@ def dense(builder: Builder, value: Tensor, matrix: Floats, bias: Floats) -> Affi
 
     Parameters
     ----------
-    value : Tensor
     matrix : float64 array (O, D)
     bias : float64 array (O,)
 
@@ -353,13 +337,7 @@ def multiply_by_constant(builder: Builder, arguments: Arguments) -> Affine:
 
 
 def divide_by_constant(builder: Builder, arguments: Arguments) -> Affine:
-    """Quotient by a constant.
-
-    Raises
-    ------
-    InputError
-        The constant has a zero.
-    """
+    """Quotient by a constant; InputError if the constant has a zero."""
     affine, constant = _with_constant(builder, arguments, 1)
     if not np.all(constant):
         raise InputError("divides by zero")
@@ -384,13 +362,7 @@ def _widened(builder: Builder, value: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def add_tensors(builder: Builder, left: Tensor, right: Tensor) -> Affine:
-    """The sum of two tensors as a linear map.
-
-    Raises
-    ------
-    InputError
-        The sum has more than 2^10 terms.
-    """
+    """The sum of two tensors as a linear map; InputError if it has more than 2^10 terms."""
     left, right = builder.committed(left), builder.committed(right)
     shape = np.broadcast_shapes(left.shape, right.shape)
     left, right = _widened(builder, left, shape), _widened(builder, right, shape)

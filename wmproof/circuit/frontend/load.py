@@ -39,7 +39,6 @@ class OnnxGraph:
     nodes : tuple of NodeProto
         In evaluation order.
     constants : dict of str to array
-    input_name, output_name : str
     interface : Interface
         How pictures enter.
     reading : Reading
@@ -48,7 +47,6 @@ class OnnxGraph:
         ONNX type of a pixel.
     opset : int
         Version of the operator set.
-    ending : Ending
     """
 
     nodes: tuple[onnx.NodeProto, ...]
@@ -68,7 +66,6 @@ def open_graph(source: ModelSource, reading: Reading, known: Shape | None = None
     Parameters
     ----------
     source : ModelFile, Path or bytes
-    reading : Reading
     known : tuple of int, optional
         Shape of the pictures that are to go in.
 

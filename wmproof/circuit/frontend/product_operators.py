@@ -156,10 +156,7 @@ def _matmul_tensors(builder: Builder, left: Tensor, right: Tensor) -> Bytes:
 def softmax(builder: Builder, arguments: Arguments) -> Tensor:
     """Softmax along one axis, unless it is the last operator: `endings` takes that one away.
 
-    Raises
-    ------
-    InputError
-        It is of operator set 12 or older and joins axes.
+    InputError if it is of operator set 12 or older and joins axes.
     """
     value = builder.bytes(arguments.tensor())
     axis = not_batch(normal_axis(arguments.integer("axis", -1), len(value.shape))) - 1

@@ -26,10 +26,7 @@ Array = NDArray[Any]
 def check_attributes(attributes: Mapping[str, Any]) -> None:
     """Refuse blocks of numbers, and types that another attribute names.
 
-    Raises
-    ------
-    InputError
-        Numbers are quantised in blocks, or an attribute names another type.
+    InputError if numbers are quantised in blocks, or an attribute names another type.
     """
     for name, value in attributes.items():
         if name in _NOTHING and value != _NOTHING[name]:
@@ -39,10 +36,8 @@ def check_attributes(attributes: Mapping[str, Any]) -> None:
 def quantisation(scale: Array, zero: Array | None) -> Quantisation:
     """Of a tensor that depends on the image: one scale, and a zero point of its type.
 
-    Raises
-    ------
-    InputError
-        They are not one number each, or of other types, or the scale is not a positive number.
+    InputError if they are not one number each, or of other types, or the scale is not a
+    positive number.
     """
     zero = np.zeros((), np.uint8) if zero is None else zero
     limits = _integer_range(zero.dtype)
@@ -59,10 +54,6 @@ def dequantised(array: Array, scale: Array, zero: Array | None, axis: int) -> ND
     ----------
     scale, zero : array
         One, or one for each index of `axis`.
-
-    Returns
-    -------
-    float32 array
 
     Raises
     ------
@@ -88,10 +79,6 @@ def quantised(array: Array, scale: Array, zero: Array | None, axis: int) -> Arra
     scale, zero : array
         One, or one for each index of `axis`.
 
-    Returns
-    -------
-    integer array
-
     Raises
     ------
     InputError
@@ -116,10 +103,6 @@ def factors(array: Array, zero: Array | None, axis: int, outputs: int) -> NDArra
         One, or one for each index of `axis`.
     outputs : int
         The axis over which sums do not run.
-
-    Returns
-    -------
-    int64 array
 
     Raises
     ------

@@ -88,10 +88,7 @@ def _cast(builder: Builder, arguments: Arguments) -> list[Value]:
 def fold_linear(operator: str, arguments: Arguments) -> Constant:
     """QuantizeLinear or DequantizeLinear of a constant.
 
-    Raises
-    ------
-    InputError
-        The quantisation is none that has an integer form here.
+    InputError if the quantisation is none that has an integer form here.
     """
     check_attributes(arguments.attributes)
     zero = arguments.constant(2) if arguments.has(2) else None

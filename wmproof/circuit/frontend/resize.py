@@ -18,10 +18,7 @@ from wmproof.errors import InputError
 def resize(builder: Builder, arguments: Arguments) -> Tensor:
     """Resize to sizes or by scales, of operator set 11 and newer.
 
-    Raises
-    ------
-    InputError
-        It resizes the batch, or in a way that no convolution gives.
+    InputError if it resizes the batch, or in a way that no convolution gives.
     """
     value = arguments.tensor()
     _check(arguments)

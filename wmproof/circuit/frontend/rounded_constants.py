@@ -223,10 +223,7 @@ def room_of_rounding(
 def check_certain(operator: str, array: Array, other: Array) -> None:
     """Refuse steps and integers of rounded constants: either side of a step may be another's.
 
-    Raises
-    ------
-    InputError
-        There are such, or the two are not both numbers.
+    InputError if there are such, or the two are not both numbers.
     """
     whole = array.dtype.kind not in "fV" and operator not in {"Shape", "Size"}
     if whole or operator in _STEPS or array.shape != other.shape:
@@ -236,10 +233,7 @@ def check_certain(operator: str, array: Array, other: Array) -> None:
 def check_alike(array: Array, other: Array) -> None:
     """Compare a constant with another's: in each row and column they must be nearly the same.
 
-    Raises
-    ------
-    InputError
-        They are not.
+    InputError if they are not.
     """
     size = np.abs(np.squeeze(array).astype(np.float64))
     gap = np.abs(np.squeeze(other).astype(np.float64) - np.squeeze(array).astype(np.float64))

@@ -60,10 +60,7 @@ def _cast(builder: Builder, arguments: Arguments) -> Value:
 def reshaped(builder: Builder, value: Tensor, shape: ir.Shape) -> Tensor:
     """The tensor under another shape, the batch of 1 included.
 
-    Raises
-    ------
-    InputError
-        The batch would not stay the first axis.
+    InputError if the batch would not stay the first axis.
     """
     if not shape or shape[0] != 1 or math.prod(shape) != math.prod(value.shape):
         raise InputError(f"reshapes {value.shape} to {shape}: the batch must stay the first axis")
@@ -124,10 +121,7 @@ def _transpose(builder: Builder, arguments: Arguments) -> Tensor:
 def transposed(builder: Builder, value: Tensor, axes: tuple[int, ...]) -> Tensor:
     """The tensor with its axes, the batch included, in another order.
 
-    Raises
-    ------
-    InputError
-        The batch would not stay the first axis.
+    InputError if the batch would not stay the first axis.
     """
     if sorted(axes) != list(range(len(value.shape))) or axes[0] != 0:
         raise InputError(f"transposes {value.shape} by {axes}: the batch must stay in front")
@@ -228,10 +222,7 @@ def _with_constants(builder: Builder, parts: list[Bytes | Floats], axis: int) ->
 def split(builder: Builder, arguments: Arguments) -> list[Value]:
     """Split into parts of stated sizes, or into equal ones (the last may be smaller).
 
-    Raises
-    ------
-    InputError
-        The sizes do not add up to the axis.
+    InputError if the sizes do not add up to the axis.
     """
     value = builder.bytes(arguments.tensor())
     axis = not_batch(normal_axis(arguments.integer("axis", 0), len(value.shape)))
@@ -359,7 +350,6 @@ def sliced(builder: Builder, node: int, ranges: list[slice]) -> Bytes:
 
     Parameters
     ----------
-    node : int
     ranges : list of slice
         One for each axis, none negative.
     """

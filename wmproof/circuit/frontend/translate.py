@@ -103,10 +103,8 @@ _MISFITS = (ValueError, TypeError, IndexError, KeyError, AttributeError, Overflo
 def translate(graph: OnnxGraph) -> Network:
     """The float network of an ONNX graph.
 
-    Raises
-    ------
-    InputError
-        If an operator, or its use, has no integer form; it names the node and its shapes.
+    InputError if an operator, or its use, has no integer form; it names the node and its
+    shapes.
     """
     return _Translation(graph).run()
 

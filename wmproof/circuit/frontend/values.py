@@ -31,7 +31,6 @@ class Constant:
     batch : int, optional
         The axis that holds one copy of the array after the other, for each image n, plus `ramp` *
         n.
-    ramp : int
     other : array, optional
         What a runtime that rounds otherwise might have, see `rounded_constants.rounded_otherwise`.
     """
@@ -54,7 +53,6 @@ class Bytes:
 
     Parameters
     ----------
-    node : int
     shape : tuple of int
         (1, *the node's).
     """
@@ -71,7 +69,6 @@ class Rearrange:
     ----------
     axes : tuple of int or None
         None leaves them as they are.
-    shape : tuple of int
     """
 
     axes: tuple[int, ...] | None
@@ -86,7 +83,6 @@ class Affine:
     ----------
     linear : FloatLinear
         (O, H, W).
-    steps : tuple of Rearrange
     shape : tuple of int
         With the batch of 1.
     """
@@ -181,8 +177,6 @@ class Folded:
     ----------
     inner : Bytes or Affine
         (1, *shape of one image's part).
-    axis : int
-    outer : int
     """
 
     inner: Bytes | Affine
@@ -201,7 +195,6 @@ class Gathered:
 
     Parameters
     ----------
-    node : int
     index : int64 array (taps, *shape)
     weight : float64 array (taps, *shape)
     bias : float64 array (*shape)
@@ -227,8 +220,6 @@ class Quantisation:
 
     Parameters
     ----------
-    step : float
-    zero : int
     low, high : int
         The ends of the integers.
     """
@@ -252,7 +243,6 @@ class Quantised:
     ----------
     inner : Tensor
         The real numbers that they stand for.
-    quantisation : Quantisation
     """
 
     inner: Tensor
@@ -295,7 +285,6 @@ class Answer:
 
     Parameters
     ----------
-    inner : Bytes or Affine
     shape : tuple of int
         Of what the model returns.
     is_class : bool

@@ -30,10 +30,7 @@ def read_specimen(name: str) -> bytes:
 def verify_specimen() -> EvidenceReport:
     """Verify the evidence as a judge would who knows the log and the witness.
 
-    Raises
-    ------
-    WmproofError
-        It does not hold, so this installation does not work.
+    WmproofError if it does not hold: then this installation does not work.
     """
     keys = (read_specimen(name).decode().strip() for name in (LOG_KEY, WITNESS_KEY))
     log, witness = (parse_verifier_key(text) for text in keys)

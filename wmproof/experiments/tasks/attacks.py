@@ -27,7 +27,6 @@ class BenchTheft:
     ----------
     unit : Unit
         Needs the stolen network's unit and its key.
-    bench : Bench
     """
 
     def __init__(self, unit: Unit, bench: Bench) -> None:

@@ -9,7 +9,6 @@ from wmproof.experiments.setting import DataSpec, KeySpec
 from wmproof.experiments.tasks.outcome import Outcome, Task
 from wmproof.experiments.unit import Unit
 from wmproof.training.attacks.finetuning import fine_tune
-from wmproof.training.attacks.piracy import embed_another
 from wmproof.training.attacks.transfer import transfer
 from wmproof.training.embedding import mark, train
 from wmproof.training.loop import TrainingResult
@@ -60,12 +59,13 @@ def fine_tune_stolen(unit: Unit, bench: Bench) -> Outcome:
 
 
 def pirate(unit: Unit, bench: Bench) -> Outcome:
-    """Embed TS-New into a network that carries TS-Orig."""
+    """Embed TS-New into a network that carries TS-Orig, as an owner does (PreTrained)."""
     recipe = bench.recipe(unit.options["recipe"])
-    result = embed_another(
+    result = mark(
         bench.model(unit.needs[0]),
-        dataset=bench.data.training,
-        triggers=bench.triggers(unit.options["key"]),
+        bench.data.training,
+        bench.triggers(unit.options["key"]),
+        start="pretrained",
         recipe=recipe,
         **bench.training_options(unit.name),
     )

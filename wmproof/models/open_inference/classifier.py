@@ -14,7 +14,7 @@ from wmproof.core.triggers import Shape
 from wmproof.errors import InputError
 from wmproof.models.ending import undone
 from wmproof.models.function import read_answers
-from wmproof.models.interface import Interface
+from wmproof.models.interface import Interface, fill_batch
 from wmproof.models.open_inference.protocol import (
     PIXEL_TYPES,
     encode_request,
@@ -172,13 +172,6 @@ def added_up(
 def sent_as(reading: Reading) -> Any:
     """The type of the numbers in a request: raw pixels are whole ones, whatever a model takes."""
     return np.uint8 if reading.plain else np.float32
-
-
-def fill_batch(images: NDArray[np.uint8], batch: int | None) -> NDArray[np.uint8]:
-    """Add black images up to a fixed batch."""
-    missing = (batch or len(images)) - len(images)
-    filler = np.zeros((missing, *images.shape[1:]), dtype=np.uint8)
-    return np.concatenate([images, filler])
 
 
 def answers_of(

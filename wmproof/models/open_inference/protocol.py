@@ -68,10 +68,8 @@ class ModelMetadata:
     def check_batch(self, known: Shape | None, where: str) -> None:
         """Refuse batches that nobody can fill.
 
-        Raises
-        ------
-        InputError
-            Pictures of the shape `known`, or of the model's own, would be too much.
+        InputError if pictures of the shape `known`, or of the model's own, would be too
+        much.
         """
         one = max(math.prod(known or ()), math.prod(max(size, 1) for size in self.input_dims))
         if (self.batch or 1) * one > MAX_IMAGE_BYTES:
@@ -92,10 +90,7 @@ class ModelMetadata:
 def model_path(name: str, version: str | None) -> str:
     """Return the path of a model below the endpoint's address.
 
-    Raises
-    ------
-    InputError
-        The name or the version cannot be one.
+    InputError if the name or the version cannot be one.
     """
     for word in (name, version or "1"):
         if not 0 < len(word) <= _LONGEST_NAME or not word.isprintable() or word in (".", ".."):
@@ -153,7 +148,6 @@ def encode_request(metadata: ModelMetadata, inputs: NDArray[Any], number: int) -
 
     Parameters
     ----------
-    metadata : ModelMetadata
     inputs : ndarray of uint8, shape (n, *sizes)
         As the model takes them; of float32 where it takes no raw pixels.
     number : int

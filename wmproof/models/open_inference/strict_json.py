@@ -11,10 +11,8 @@ from wmproof.errors import InputError
 def read_object(data: bytes, where: str) -> dict[str, Any]:
     """Parse a JSON object.
 
-    Raises
-    ------
-    InputError
-        The bytes are no JSON (RFC 8259), no object, nested too deeply, or repeat a name.
+    InputError if the bytes are no JSON (RFC 8259), no object, nested too deeply, or repeat a
+    name.
     """
     try:
         value = parse_json(data)

@@ -63,10 +63,7 @@ def read_announcement(fields: Any, where: str) -> Announcement:
 def with_section(card: str, said: Announcement, where: str = "model card") -> str:
     """Return a card with the section at its end, or in the place of the one that it has.
 
-    Raises
-    ------
-    FormatError
-        It has several.
+    FormatError if it has several.
     """
     begin = _BEGIN.format(json.dumps(said.to_dict(), sort_keys=True))
     section = f"{begin}\n{_words(said)}{_END}\n"
@@ -82,11 +79,8 @@ def with_section(card: str, said: Announcement, where: str = "model card") -> st
 def read_card(card: str, where: str = "model card") -> Announcement:
     """Return what a card says; nothing is verified.
 
-    Raises
-    ------
-    FormatError
-        It has no section of this kind, or several, or one that says something else, or shows its
-        readers another digest.
+    FormatError if it has no section of this kind, or several, or one that says something else,
+    or shows its readers another digest.
     """
     found = _SECTION.findall(card)
     if not found:

@@ -58,10 +58,7 @@ def sign_manifest(
 ) -> bytes:
     """Hash all files of a folder and sign that, with what is said about the watermark.
 
-    Raises
-    ------
-    InputError
-        The folder is empty, has symbolic links, or a file cannot be read.
+    InputError if the folder is empty, has symbolic links, or a file cannot be read.
     """
     skipped = (*_IGNORED, *ignored)
     files = hash_files(folder, skipped)
@@ -106,7 +103,6 @@ def verify_manifest(
     ----------
     data : bytes
         The manifest's file; hostile.
-    folder : Path, optional
     key : EllipticCurvePublicKey
         From a source that you trust.
 
@@ -140,10 +136,7 @@ def read_manifest(data: bytes, where: str = "manifest") -> Manifest:
 def load_private_key(path: Path, passphrase: bytes | None = None) -> ec.EllipticCurvePrivateKey:
     """Read a private key of the curve P-256, P-384 or P-521 from PEM.
 
-    Raises
-    ------
-    FormatError
-        The file holds no such key, or its passphrase is another.
+    FormatError if the file holds no such key, or its passphrase is another.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -179,10 +172,7 @@ def load_key(path: Path) -> ec.EllipticCurvePublicKey:
 def hash_files(folder: Path, ignored: tuple[str, ...]) -> dict[str, str]:
     """Return the SHA-256 of each file below a folder, in the order of their paths.
 
-    Raises
-    ------
-    InputError
-        It is no folder, has symbolic links, or a file cannot be read.
+    InputError if it is no folder, has symbolic links, or a file cannot be read.
     """
     if not folder.is_dir():
         raise InputError("is not a folder", where=str(folder))

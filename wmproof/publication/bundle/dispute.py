@@ -43,13 +43,7 @@ class Precedence:
 
 @dataclass(frozen=True)
 class Dispute(Report):
-    """What two bundles say about one model.
-
-    Parameters
-    ----------
-    a, b : EvidenceReport
-    precedence : Precedence
-    """
+    """What two bundles say about one model."""
 
     a: EvidenceReport
     b: EvidenceReport

@@ -24,9 +24,6 @@ class Logged:
 
     Parameters
     ----------
-    log_key : VerifierKey
-    report : LoggedReport
-    signed : SignedCheckpoint
     moment : Moment or None
         When as many witnesses as are asked for had seen it; None without witnesses, since a log
         does not say the time.

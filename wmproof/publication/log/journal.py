@@ -83,10 +83,8 @@ class Journal:
     def append(self, entries: list[bytes]) -> int:
         """Make entries durable and return the index of the first.
 
-        Raises
-        ------
-        InputError
-            An entry is too long, or the system refuses; then nothing was appended.
+        InputError if an entry is too long, or the system refuses; then nothing was
+        appended.
         """
         payload = encode_bundle(entries)
         if len(payload) > _FRAME_LIMIT:

@@ -81,10 +81,7 @@ def tile_root(hashes: list[bytes]) -> bytes:
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
     """Return entries, each after its length (2 bytes).
 
-    Raises
-    ------
-    InputError
-        An entry is longer than 65535 bytes.
+    InputError if an entry is longer than 65535 bytes.
     """
     parts = []
     for entry in entries:

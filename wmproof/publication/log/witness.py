@@ -19,10 +19,6 @@ from wmproof.publication.log.tlog_proof import parse_consistency_proof
 from wmproof.publication.log.verifier import check_growth
 
 
-def _now() -> int:
-    return int(time.time())
-
-
 class Witness:
     """A witness with its own folder: one checkpoint a log, the last that it cosigned.
 
@@ -43,7 +39,7 @@ class Witness:
         folder: str | os.PathLike[str],
         signer: NoteSigner,
         *,
-        clock: Callable[[], int] = _now,
+        clock: Callable[[], float] = time.time,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         self._folder = Path(folder)
@@ -135,7 +131,7 @@ class Witness:
             raise VerificationError("proof", "a proof from size 0 must be empty")
 
     def _time(self, last: SignedCheckpoint | None) -> int:
-        now = self._clock()
+        now = int(self._clock())
         if last is not None:
             key = self._signer.verifier_key
             before = max(c.timestamp for c in verify_cosignatures(last.note, [key]))

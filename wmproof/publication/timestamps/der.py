@@ -31,7 +31,6 @@ class Element:
 
     Parameters
     ----------
-    tag : int
     content : bytes
         The value.
     encoding : bytes

@@ -36,10 +36,7 @@ def exchange(
 ) -> http.Reply:
     """Send one request and return the reply; parameters as `_base.http.exchange`.
 
-    Raises
-    ------
-    InputError
-        The URL is none, nobody answers, the time is over, or the reply is not taken.
+    InputError if the URL is none, nobody answers, the time is over, or the reply is not taken.
     """
     check_url(url)
     try:

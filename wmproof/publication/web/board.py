@@ -61,10 +61,7 @@ class Board:
     def reader(self) -> LogReader:
         """Return the log at its present checkpoint, whose signature is verified once.
 
-        Raises
-        ------
-        WmproofError
-            The checkpoint is not the log's, or cannot be read.
+        WmproofError if the checkpoint is not the log's, or cannot be read.
         """
         with self._mutex:
             seen = self._identity()

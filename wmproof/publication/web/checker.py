@@ -34,7 +34,6 @@ class ClaimChecker:
 
     Parameters
     ----------
-    settings : Settings
     board : Board
         To say where the key is logged.
     """

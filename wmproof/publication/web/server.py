@@ -17,10 +17,7 @@ _CONNECTIONS = 512
 def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one.
 
-    Raises
-    ------
-    InputError
-        The address cannot be had.
+    InputError if the address cannot be had.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

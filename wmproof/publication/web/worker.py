@@ -54,12 +54,10 @@ class Job:
         Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures.
     weights : list of str
         The names under which those files came.
-    pictures : int
     reading : dict
         How the judge says that the model is to be read, the fields of a `Reading`.
     memory, seconds : int
         Limits.
-    security : int
     strength : float
         Of the policy.
     """

@@ -19,7 +19,6 @@ def verify(channel: VerifierChannel, segment: Segment) -> SegmentClaim[Expressio
 
     Parameters
     ----------
-    channel : VerifierChannel
     segment : Segment
         Committed values that are to be 0 or 1.
 

@@ -170,13 +170,7 @@ def messages_of(opened: OpenedTriggers) -> dict[Kind, tuple[Bytes, Bytes]]:
 
 
 def inner_commitments(key: VerificationKey, opened: OpenedTriggers) -> bytes:
-    """What a claim shows of the hidden commitments.
-
-    Raises
-    ------
-    InputError
-        One of them does not open.
-    """
+    """What a claim shows of the hidden commitments; InputError if one of them does not open."""
     shown = b""
     for kind, (messages, randomness) in messages_of(opened).items():
         places = Places(key.key_id, opened.indices, kind)

@@ -60,7 +60,6 @@ class HitsStatement:
 
     Attributes
     ----------
-    network : NetworkStatement
     triggers : int
         Real slots: those of the first `triggers` positions.
     threshold : int

@@ -77,7 +77,6 @@ def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     ----------
     array : integer array
         The segment's values.
-    term : Term
 
     Returns
     -------

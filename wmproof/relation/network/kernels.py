@@ -46,7 +46,6 @@ def pack(x: Array, begin: int, places: int, channels: int, mask: int, lanes: U32
     ----------
     x : uint8 or uint16 array (N, C, H * W)
         N is at most 16; the other lanes are arbitrary.
-    places : int
     channels : int
         Of a group, which begins with a new word.
     mask : uint32

@@ -71,10 +71,8 @@ class TableUse:
     ----------
     label : str
         Separates its messages from those of other tables.
-    table : NetworkTable
     groups : tuple of (Chunk, int)
         Chunk and node of each group of lookups.
-    lookup : Lookup
     multiplicities : Segment
         How often each row is looked up.
     """
@@ -91,8 +89,6 @@ class NetworkStatement:
 
     Parameters
     ----------
-    circuit : Circuit
-    chunks : sequence of Chunk
     most_blocks : int, optional
         Of an axis, in tensors that no product makes.
 

@@ -108,7 +108,6 @@ def prefix_weight(index: int, coordinates: Sequence[Element]) -> Element:
 
     Parameters
     ----------
-    index : int
     coordinates : sequence of Element
         In K; the first one belongs to the highest bit.
     """

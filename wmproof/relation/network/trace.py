@@ -64,7 +64,6 @@ class Tracer:
 
     Parameters
     ----------
-    circuit : Circuit
     progress : callable
         Called with the share of nodes done.
     keep_sums : bool

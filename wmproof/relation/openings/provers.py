@@ -60,7 +60,6 @@ def prover_of(scheme: Scheme, statement: OpeningsStatement) -> OpeningsProver:
 
     Parameters
     ----------
-    scheme : Scheme
     statement : OpeningsStatement
         Of that scheme.
     """

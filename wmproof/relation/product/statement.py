@@ -45,7 +45,6 @@ class Operand:
 
     Parameters
     ----------
-    node : int
     axes : tuple of int
         Labels of its axes, as in `circuit.product.Product`.
     zero : int
@@ -65,9 +64,6 @@ class ProductStatement:
 
     Parameters
     ----------
-    circuit : Circuit
-    node : Product
-    batch_bits : int
     layout : callable
         Gives that of each committed node; a product's own axes are one block each.
     """

@@ -8,17 +8,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import Dataset
 
 from wmproof.errors import InputError
-from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
-from wmproof.training.embedding import TrainingOptions, train
-from wmproof.training.loop import TrainingResult
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient, train_on
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe
 from wmproof.training.sampling import augment
@@ -88,6 +84,9 @@ def transferable_examples(
 class AdversarialTraining:
     """Half the loss on the batch and half on its adversarial examples, made anew in each step.
 
+    A thief trains on by it until small changes of an image change no answer, and hopes that the
+    triggers are forgotten.
+
     Parameters
     ----------
     normalization : Normalization
@@ -124,49 +123,6 @@ class AdversarialTraining:
     def digest(self) -> str:
         """Name the perturbation."""
         return f"adversarial {self._normalization} {self._epsilon} {self._steps}"
-
-
-def adversarial_finetune(
-    model: nn.Module,
-    dataset: Dataset[Any],
-    *,
-    normalization: Normalization,
-    recipe: Recipe,
-    epsilon: float = 8.0,
-    steps: int = 1,
-    seed: int = 0,
-    **options: Unpack[TrainingOptions],
-) -> TrainingResult:
-    """Fine-tune until small changes of an image change no answer, hoping to forget triggers.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The marked network.
-    dataset : Dataset
-        The thief's clean data.
-    normalization : Normalization
-        That of the network.
-    epsilon, steps
-        As `AdversarialTraining`.
-    recipe, seed, options
-        As `wmproof.training.embedding.train`.
-
-    Raises
-    ------
-    InputError
-        A number is out of range, or as `train`.
-    """
-    return train(
-        model,
-        dataset,
-        start="pretrained",
-        normalization=normalization,
-        recipe=recipe,
-        seed=seed,
-        objective=AdversarialTraining(normalization, epsilon, steps),
-        **options,
-    )
 
 
 def perturb(
@@ -244,13 +200,7 @@ def _check(epsilon: float, steps: int) -> None:
 
 def _try(theft: Theft) -> Iterator[Row]:
     epsilon: float = theft.options["epsilon"]
-    result = adversarial_finetune(
-        theft.model,
-        theft.training,
-        recipe=theft.recipe(),
-        epsilon=epsilon,
-        **theft.training_options(),
-    )
+    result = train_on(theft, AdversarialTraining(theft.normalization, epsilon, steps=1))
     # One pass for the perturbation, one for each of the image and its adversarial example.
     yield theft.trained(f"epsilon {epsilon:g}", result, passes=3)
 

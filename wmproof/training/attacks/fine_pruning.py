@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,8 @@ from torch.utils.data import Dataset
 from wmproof.errors import InputError
 from wmproof.training.attacks.pruning import check_share, finetune_pruned
 from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
-from wmproof.training.embedding import TrainingOptions
 from wmproof.training.evaluate import predict
 from wmproof.training.layers import layers_in_order
-from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe
 from wmproof.training.sources import read_all
@@ -66,40 +64,6 @@ def prune_dormant(
     return pruned
 
 
-def fine_prune(
-    model: nn.Module,
-    share: float,
-    dataset: Dataset[Any],
-    *,
-    normalization: Normalization,
-    recipe: Recipe,
-    seed: int = 0,
-    **options: Unpack[TrainingOptions],
-) -> TrainingResult:
-    """Cut off the dormant features, then fine-tune on the same clean data without them.
-
-    Parameters
-    ----------
-    model, share, dataset, normalization
-        As `prune_dormant`.
-    recipe, seed, options
-        As `wmproof.training.embedding.train`.
-
-    Raises
-    ------
-    InputError
-        As `prune_dormant` and `train`.
-    """
-    return finetune_pruned(
-        prune_dormant(model, share, dataset, normalization=normalization),
-        dataset,
-        normalization=normalization,
-        recipe=recipe,
-        seed=seed,
-        **options,
-    )
-
-
 def _mean_inputs(
     model: nn.Module, layer: nn.Linear, images: Tensor, normalization: Normalization
 ) -> Tensor:
@@ -118,8 +82,9 @@ def _mean_inputs(
 
 def _try(theft: Theft) -> Iterator[Row]:
     share: float = theft.options["share"]
-    result = fine_prune(
-        theft.model, share, theft.training, recipe=theft.recipe(), **theft.training_options()
+    pruned = prune_dormant(theft.model, share, theft.training, normalization=theft.normalization)
+    result = finetune_pruned(
+        pruned, theft.training, recipe=theft.recipe(), **theft.training_options()
     )
     yield theft.trained(f"{share:.0%} of features", result)
 

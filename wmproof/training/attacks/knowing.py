@@ -14,9 +14,8 @@ from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
 from wmproof.core.directions import GROUP, directions, whitening
 from wmproof.core.triggers import TriggerSet
-from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient
-from wmproof.training.embedding import mark, train
-from wmproof.training.loop import TrainingResult
+from wmproof.training.attacks.registry import Attack, Row, Theft, Trial, impatient, train_on
+from wmproof.training.embedding import mark
 from wmproof.training.normalization import Normalization, Normalized
 from wmproof.training.recipe import Recipe, Tilt
 from wmproof.training.reproducible import stream
@@ -103,13 +102,13 @@ def random_directions(
 
 
 def _try_unlearning(theft: Theft) -> Iterator[Row]:
-    yield theft.trained("noise and blends", _trained(theft, Unlearning(theft.normalization)))
+    yield theft.trained("noise and blends", train_on(theft, Unlearning(theft.normalization)))
 
 
 def _try_levelling(theft: Theft) -> Iterator[Row]:
     deviations: float = theft.options["deviations"]
     objective = Levelling(theft.pixels(), theft.normalization, deviations)
-    yield theft.trained(f"by {deviations:g} deviations", _trained(theft, objective))
+    yield theft.trained(f"by {deviations:g} deviations", train_on(theft, objective))
 
 
 def _try_tilts(theft: Theft) -> Iterator[Row]:
@@ -123,17 +122,6 @@ def _try_tilts(theft: Theft) -> Iterator[Row]:
         **theft.training_options(),
     )
     yield theft.trained(f"{count} directions of his own", result)
-
-
-def _trained(theft: Theft, objective: Unlearning | Levelling) -> TrainingResult:
-    return train(
-        theft.model,
-        theft.training,
-        start="pretrained",
-        recipe=theft.recipe(),
-        objective=objective,
-        **theft.training_options(),
-    )
 
 
 def _tilting(count: int, owner: Recipe) -> Trial:

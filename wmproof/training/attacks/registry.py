@@ -19,8 +19,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from wmproof.models.base import Classifier
+from wmproof.training.embedding import train
 from wmproof.training.loop import TrainingResult
 from wmproof.training.normalization import Normalization
+from wmproof.training.objective import Objective
 from wmproof.training.recipe import Recipe
 
 Row = dict[str, Any]
@@ -118,6 +120,18 @@ def attacks() -> tuple[Attack, ...]:
 def everywhere(*strengths: Any) -> dict[str, Sequence[Any]]:
     """Try the same strengths in every preset."""
     return dict.fromkeys(("smoke", "desk", "robust", "paper"), strengths)
+
+
+def train_on(theft: Theft, objective: Objective) -> TrainingResult:
+    """Train the stolen network on by another loss."""
+    return train(
+        theft.model,
+        theft.training,
+        start="pretrained",
+        recipe=theft.recipe(),
+        objective=objective,
+        **theft.training_options(),
+    )
 
 
 def impatient(owner: Recipe) -> Recipe:

@@ -40,13 +40,11 @@ def suspicious(
 
     Parameters
     ----------
-    classifier : Classifier
     images : ndarray of uint8, shape (n, C, H, W)
         The thief's.
     answer : {'refuse', 'randomise'}
     share : float
         Of honest questions that are taken for odd by each of the two measures, in (0, 1).
-    classes : int
     """
     white = whitening(images)
 
@@ -77,7 +75,6 @@ def loud(classifier: ScoredClassifier, *, decades: float = 20.0) -> FunctionClas
 
     Parameters
     ----------
-    classifier : ScoredClassifier
     decades : float
         The factors are 1 to ten to the power of this, evenly by their logarithms.
     """

@@ -28,10 +28,7 @@ def digit_arrays() -> DigitArrays:
     A pixel p of 0 to 16 becomes floor((255 p + 8) / 16), that is 255 p / 16 rounded half up:
     0 to 0, 8 to 128, 16 to 255.
 
-    Raises
-    ------
-    InputError
-        scikit-learn is not installed.
+    InputError if scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits as bundled

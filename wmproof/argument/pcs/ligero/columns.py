@@ -67,7 +67,6 @@ class CommittedMatrix:
 
     Parameters
     ----------
-    columns : Columns
     entropy : callable
         ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
     """

@@ -41,8 +41,6 @@ class Ligero:
 
     Attributes
     ----------
-    shape : Shape
-    parameters : Parameters
     products : sequence of (int, int)
         The pairs of pads whose products are committed.
     """

@@ -45,12 +45,7 @@ class Rows(Protocol):
 
 
 class EncodedColumns:
-    """`columns.Columns` of the code matrix of some rows.
-
-    Parameters
-    ----------
-    source : Rows
-    """
+    """`columns.Columns` of the code matrix of some rows."""
 
     def __init__(self, source: Rows) -> None:
         self.length, self.height = source.code.length, source.rows

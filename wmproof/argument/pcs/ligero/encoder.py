@@ -21,12 +21,7 @@ _KEY = blake3.words_of(LEAF_KEY)
 
 
 class Encoder:
-    """Codewords of one code, and the tables that making them takes.
-
-    Parameters
-    ----------
-    code : Code
-    """
+    """Codewords of one code, and the tables that making them takes."""
 
     def __init__(self, code: Code) -> None:
         self.code = code

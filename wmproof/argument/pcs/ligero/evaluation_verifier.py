@@ -24,7 +24,6 @@ class EvaluationTest:
 
     Parameters
     ----------
-    channel : VerifierChannel
     code : Code
         Of the rows.
     rows : int
@@ -81,7 +80,6 @@ class BoundClaims(NamedTuple):
     ----------
     weights : list of Element
         Of each claim.
-    row_point, column_point : list of Element
     claim : Expression
         What is left to show.
     """

@@ -33,8 +33,6 @@ class PadMatrix:
 
     Parameters
     ----------
-    layout : PadLayout
-    pads : list of Element
     products : sequence of (int, int)
         Pairs of pads whose products are committed too.
     """

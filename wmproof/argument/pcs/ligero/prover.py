@@ -23,12 +23,7 @@ from wmproof.argument.transcript import ProverTranscript
 
 
 class LigeroProver:
-    """`pcs.provers.ProverSide`; secret.
-
-    Parameters
-    ----------
-    commitment : Ligero
-    """
+    """`pcs.provers.ProverSide`; secret."""
 
     def __init__(self, commitment: Ligero) -> None:
         self._commitment = commitment

@@ -122,10 +122,8 @@ def choose_parameters(
 ) -> Parameters:
     """Smallest numbers of queries for which the whole argument reaches `security_bits`.
 
-    Raises
-    ------
-    InputError
-        If no number of queries can reach it, because the field is too small for the sizes.
+    InputError if no number of queries can reach it, because the field is too small for the
+    sizes.
     """
     for margin in (1.5, 2, 3, 5, 8, 16):
         target = security_bits + margin - grinding_bits

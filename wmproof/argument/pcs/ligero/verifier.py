@@ -27,7 +27,6 @@ class LigeroVerifier:
 
     Attributes
     ----------
-    parameters : Parameters
     layout : PadLayout
         Of the pads' matrix.
     rows : int

@@ -43,10 +43,6 @@ def initial_states(places: Places, length: int) -> U32:
     length : int
         Bytes of a message.
 
-    Returns
-    -------
-    uint32 array (n, 8)
-
     References
     ----------
     FIPS 180-4, section 6.2.
@@ -64,10 +60,6 @@ def compressed(states: U32, blocks: U32) -> U32:
     states : uint32 array (n, 8)
     blocks : uint32 array (n, 16)
         Big-endian words.
-
-    Returns
-    -------
-    uint32 array (n, 8)
 
     References
     ----------

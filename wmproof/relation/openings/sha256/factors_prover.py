@@ -39,7 +39,6 @@ class FactorTables:
     Parameters
     ----------
     bits : uint8 (instances, 2^13)
-    halves : BitWeights
     """
 
     def __init__(self, bits: NDArray[np.uint8], halves: BitWeights) -> None:

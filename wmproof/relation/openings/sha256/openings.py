@@ -29,7 +29,6 @@ class Run:
     ----------
     first : int
         A multiple of their number.
-    bits : int
     segment : Segment
         Of their bits.
     """
@@ -45,13 +44,10 @@ class Openings:
 
     Attributes
     ----------
-    label : str
-    slot_bits : int
     initial_states, digests : uint32 (slots, 8)
         State after the block D, and the commitment, as words.
     message_bytes : int
         Length of each message.
-    source : MessageSource
     """
 
     label: str

@@ -33,8 +33,6 @@ def prove(channel: ProverChannel, openings: Openings, arrays: Arrays) -> list[Se
 
     Parameters
     ----------
-    channel : ProverChannel
-    openings : Openings
     arrays : mapping of str to array
         The bits, and the segments of the messages' source.
 
@@ -86,12 +84,7 @@ def _linear(
 
 
 class Sha256Prover:
-    """Witness and proof of all openings of a claim.
-
-    Parameters
-    ----------
-    statement : Sha256Openings
-    """
+    """Witness and proof of all openings of a claim."""
 
     def __init__(self, statement: Sha256Openings) -> None:
         self._statement = statement

@@ -21,7 +21,6 @@ class Sha256Openings:
 
     Parameters
     ----------
-    slots : sequence of CommittedSlots
     inner : mapping
         Empty arrays: this scheme has no inner commitments.
     """

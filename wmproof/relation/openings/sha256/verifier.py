@@ -17,10 +17,7 @@ from wmproof.relation.segments import SegmentClaim
 def verify(channel: VerifierChannel, openings: Openings) -> list[SegmentClaim[Expression]]:
     """Reduce 'every commitment opens to its slot's message' to claims about segments.
 
-    Raises
-    ------
-    ProofError
-        A message is missing.
+    ProofError if a message is missing.
     """
     claims = []
     for run in openings.runs:

@@ -208,12 +208,6 @@ def factors_form(
 
     The order is `CUBES` one after the other, `CHOICE`, f - g.
 
-    Parameters
-    ----------
-    bits : BitWeights
-    round_point, bit_point : sequence of Element
-    gamma : Element
-
     Returns
     -------
     weights : uint32 array

@@ -21,12 +21,7 @@ _ELEMENT = 16
 
 
 class SisProver:
-    """Witness and proof of a statement.
-
-    Parameters
-    ----------
-    statement : SisStatement
-    """
+    """Witness and proof of a statement."""
 
     def __init__(self, statement: SisStatement) -> None:
         self._statement = statement

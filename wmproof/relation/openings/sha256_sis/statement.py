@@ -33,7 +33,6 @@ class SisStatement:
 
     Parameters
     ----------
-    slots : sequence of CommittedSlots
     inner : mapping or None
         v of all hidden triggers for each kind; None where only sizes are asked for.
 
