@@ -190,6 +190,51 @@ def test_what_replaces_no_numbers_does_not_widen() -> None:
         compile_model(build(nodes, constants, 100), IMAGES)
 
 
+def read(*nodes: onnx.NodeProto, opset: int, **constants: np.ndarray) -> bytes:
+    """A classifier that adds the size "i" of a constant, made by an older opset."""
+    number = [node("Size", ["u"], ["i"]), cast("i", TensorProto.FLOAT, "s")]
+    data = build(added(*nodes, *number), {**constants, "line": LINE}, 100)
+    found = onnx.load_from_string(data)
+    found.opset_import[0].version = opset
+    return found.SerializeToString()
+
+
+THREE = np.float32([1, 2, 3])
+BEYOND = {
+    "a slice backwards that starts before its axis": (
+        [node("Slice", ["c", "from", "to", "axis", "step"], ["u"])],
+        19,
+        {"from": np.int64([-9]), "to": np.int64([-20])},
+    ),
+    "a slice backwards that ends behind its axis": (
+        [node("Slice", ["c", "from", "to", "axis", "step"], ["u"])],
+        19,
+        {"from": np.int64([2]), "to": np.int64([2**63 - 1])},
+    ),
+    "the shape up to before the first axis": ([node("Shape", ["c"], ["u"], end=-5)], 19, {}),
+    "axes that are not in order": ([node("Unsqueeze", ["c"], ["u"], axes=[2, 0])], 11, {}),
+    "axes from the end": ([node("Unsqueeze", ["c"], ["u"], axes=[-2, -1])], 11, {}),
+    "a power of another shape": ([node("Pow", ["c", "two"], ["u"])], 19, {}),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_onnx_and_a_runtime_make_of_odd_ends(name: str) -> None:
+    """Of each, NumPy or onnx makes a tensor of another shape than ONNX Runtime."""
+    nodes, opset, constants = BEYOND[name]
+    constants = {"axis": np.int64([0]), "step": np.int64([-1]), "c": THREE} | constants
+    constants["two"] = np.full((1, 1, 1), 2, np.float32)
+    with pytest.raises(InputError, match=r"beyond an axis|widens a constant"):
+        compile_model(read(*nodes, opset=opset, **constants), IMAGES)
+
+
+def test_a_constant_that_is_turned_round() -> None:
+    constants = {"axis": np.int64([0]), "step": np.int64([-1]), "c": THREE}
+    constants |= {"from": np.int64([-1]), "to": np.int64([-(2**31)])}
+    data = read(node("Slice", ["c", "from", "to", "axis", "step"], ["u"]), opset=19, **constants)
+    assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+
+
 NORMALISED = {
     "weight standardisation": [
         node("ReduceMean", ["v", "zero"], ["m"]),

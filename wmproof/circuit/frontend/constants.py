@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from wmproof.circuit.frontend.arguments import Arguments, batch_dependent
 from wmproof.circuit.frontend.rounded_constants import SUMMED, summed
 from wmproof.circuit.frontend.values import Constant
-from wmproof.circuit.ir import TENSOR_LIMIT
+from wmproof.circuit.ir import TENSOR_LIMIT, Shape
 from wmproof.errors import InputError
 
 _EXACT = """
@@ -31,6 +31,7 @@ ScatterElements ScatterND Shape Sign Size Slice SpaceToDepth Split Sqrt Squeeze 
 Trilu Unsqueeze Where Xor
 """
 FOLDABLE = frozenset(_EXACT.split())
+Array = NDArray[Any]
 _SMALL = 64  # elements of a constant that is itself a shape
 
 
@@ -255,6 +256,8 @@ def _check_one_result(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -
         raise InputError(f"computes constants in {arrays[0].dtype}, which rounds")
     if node.op_type in {"ScatterND", "ScatterElements"} and arrays:
         _check_places(node, arrays)
+    if node.op_type in {"Shape", "Slice", "Unsqueeze"}:
+        _check_ends(node, inputs)
     if node.op_type == "Cast" and arrays:
         _check_cast(arrays[0], helper.tensor_dtype_to_np_dtype(_cast_target(node)))
 
@@ -272,6 +275,27 @@ def _check_places(node: onnx.NodeProto, arrays: list[NDArray[Any]]) -> None:
         rows = own.reshape(places.ndim, -1).T
     if len(np.unique(rows, axis=0)) != len(rows):
         raise InputError("writes twice into one place")
+
+
+def _check_ends(node: onnx.NodeProto, inputs: list[NDArray[Any] | None]) -> None:
+    """Refuse ends beyond an axis, and axes out of order, which a runtime reads otherwise."""
+    given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    data, *numbers = (np.zeros(()) if v is None else v for v in inputs)
+    if node.op_type == "Shape":
+        wrong = min(given.get("start", 0), given.get("end", 0)) < -data.ndim
+    elif node.op_type == "Unsqueeze":
+        axes = given.get("axes", [0])
+        wrong = len(axes) > 1 and (axes != sorted(axes) or min(axes) < 0)
+    else:
+        wrong = len(numbers) == 4 and _goes_back_beyond(data.shape, *numbers)
+    if wrong:
+        raise InputError("names ends beyond an axis, or axes out of order")
+
+
+def _goes_back_beyond(shape: Shape, starts: Array, ends: Array, axes: Array, steps: Array) -> bool:
+    """Whether a slice backwards starts before an axis, or ends behind it."""
+    sizes = np.array(shape)[axes if axes.ndim else slice(len(starts))]
+    return bool(((steps < 0) & ((starts < -sizes) | (ends >= sizes))).any())
 
 
 def _is_whole(number: NDArray[Any]) -> bool:

@@ -120,6 +120,8 @@ def summed(node: onnx.NodeProto, inputs: list[Array | None]) -> list[Array]:
             exponent = np.unique(arrays[1])
             if len(exponent) != 1:
                 raise InputError("takes several powers of constants")
+            if np.broadcast_shapes(first.shape, arrays[1].shape) != first.shape:
+                raise InputError(f"widens a constant {first.shape} by its power's shape")
             power = Decimal(float(exponent[0]))
             result = _decimal(lambda x: _power(x, power))(first)
         case "ReduceSum" | "ReduceMean":
