@@ -266,8 +266,7 @@ def _split_inner(
     needed = inner_bytes(key, triggers)
     if len(inner) != needed:
         raise VerificationError(
-            "inner-commitments",
-            f"there are {len(inner)} bytes of inner commitments, not {needed}",
+            "inner-commitments", f"there are {len(inner)} bytes of inner commitments, not {needed}"
         )
     kinds, width = _kinds(key), SCHEMES[key.scheme].inner_bytes
     whole = np.frombuffer(inner, np.uint8).reshape(len(kinds), triggers * key.group, width)
