@@ -274,13 +274,7 @@ def _split_inner(
 
 
 def check_fit(circuit: Circuit, key: VerificationKey) -> None:
-    """Compare a model's images and classes with the key's.
-
-    Raises
-    ------
-    InputError
-        They differ.
-    """
+    """Compare a model's images and classes with the key's; InputError if they differ."""
     shape = as_planes(key.image_shape)
     if circuit.input_shape != shape:
         raise InputError(
