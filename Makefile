@@ -11,7 +11,7 @@ PIP = $(BIN)/pip install --quiet --constraint requirements/constraints.txt --edi
 JOBS ?= 0
 PYTEST = $(BIN)/python -m pytest --durations=15 --durations-min=1 -n $(JOBS)
 
-.PHONY: demo test quick coverage lint types unit docs wheel format system clean
+.PHONY: demo test quick coverage lint types unit kernels docs wheel format system clean
 
 demo: $(DEMO)
 	$(BIN)/wmproof demo
@@ -30,6 +30,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(PYTEST)
+
+# Machine code that many tests need, or each of their processes would compile it at once.
+kernels: $(STAMP)
+	$(BIN)/python -m wmproof.pverify.warm_up
 
 # For between two edits, in two processes.
 quick: JOBS = 2
