@@ -149,6 +149,30 @@ def test_bits_balance_weights_and_activations():
     assert largest(8, 1, bits=12) == 4095
 
 
+def test_a_branch_counts_by_its_share_of_the_sum():
+    """Weights that are rounded to little, where what they add is little, cost a bit, not four."""
+
+    def largest(gain: float | None) -> int:
+        graph = Graph((3, 8, 8), seed=15)
+        graph.conv(16)
+        for _ in range(3):
+            graph.op("Relu")
+            straight = graph.last
+            graph.conv(16, group=16)
+            if gain is not None:
+                deep = graph.last
+                graph.op("Conv", straight, graph.constant(weight * gain), pads=[1, 1, 1, 1])
+                graph.op("Add", deep, graph.last)
+        graph.op("Relu")
+        graph.op("GlobalAveragePool")
+        graph.shape = (16, 1, 1)
+        graph.classify()
+        return max(compile_model(graph.model(), graph.images(8)).circuit.largest)
+
+    weight = np.random.default_rng(16).normal(size=(16, 16, 3, 3))
+    assert largest(1e-3) >= largest(None) // 2
+
+
 def test_a_channel_that_calibration_does_not_excite_has_room():
     """A channel sees what two colours differ by, on pictures that are grey: its weights count."""
     graph = Graph((2, 4, 4), seed=16)

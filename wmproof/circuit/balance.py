@@ -6,7 +6,9 @@ Rounding weights by up to half a unit adds an error of 1 / (12 w^2) of a layer's
 activations 1 / (12 v), where w is the size of the integer weights and v the variance of the
 integer activations that they multiply (their mean is taken off the bias). Layers of large fan-in
 have small weights and want few bits, depthwise and dense ones of small fan-in want many. One
-number serves all layers, so that they share a table; it minimises the sum over layers.
+number serves all layers, so that they share a table; it minimises the sum over layers. Where a
+layer adds up several maps, each counts by its share of the sum's variance: the errors of a branch
+that is small beside what it is added to are small, too.
 """
 
 from __future__ import annotations
@@ -38,14 +40,19 @@ class Balance:
 
     def add_layer(self, linear: ir.Linear, gain: Floats) -> None:
         """A layer that may read such nodes; its weights are to be multiplied by `gain` (O,)."""
+        parts = []
         for term in linear.terms:
             variance = self._variances.get(term.source, 0.0)
             # Added up in one order: the last bit of a float sum must not depend on the machine.
             total = math.fsum((term.sizes * gain).tolist())
-            size = total / (len(gain) * term.weight.shape[1] * math.prod(term.kernel))
+            taps = term.weight.shape[1] * math.prod(term.kernel)
+            size = total / (len(gain) * taps)
             if variance > 0 and size > 0:
-                self._by_weights += 1 / (size * size)
-                self._by_values += 1 / variance
+                parts.append((taps * size * size * variance, size, variance))
+        whole = math.fsum(part for part, _, _ in parts)
+        for part, size, variance in parts:
+            self._by_weights += part / whole / (size * size)
+            self._by_values += part / whole / variance
 
     def bits(self, tried: int) -> int:
         """The best number of bits, `tried` being that of the trial."""
