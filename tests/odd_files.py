@@ -3,7 +3,7 @@
 `python tests/odd_files.py FOLDER LIMIT_S` reads lines of JSON, each a name of an odd file and the
 arguments of a command, runs that in FOLDER, and prints its exit code, its standard error and the
 files that it opened to read, as often as it did, as JSON. A pipe gets a writer, or a reader, which
-ends at once.
+ends at once; into `full` nothing goes before the reader has gone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
@@ -26,22 +27,47 @@ def make_odd_files(folder: Path) -> None:
     """Make one of each kind, under its name."""
     (folder / "folder").mkdir()
     os.mkfifo(folder / "pipe")
+    os.mkfifo(folder / "full")
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(folder / "socket"))
     with (folder / "sparse").open("wb") as file:
         file.truncate(1 << 40)
 
 
-def _other_end(pid: int) -> int:
-    """Open the pipe's other end as soon as the process has opened its own, and close it."""
+def _other_end(pid: int, name: str) -> int:
+    """Open a pipe's other end as soon as the process has opened its own, and close it."""
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         with contextlib.suppress(OSError):
-            os.close(os.open("pipe", os.O_WRONLY | os.O_NONBLOCK))
-        os.close(os.open("pipe", os.O_RDONLY | os.O_NONBLOCK))
+            os.close(os.open(name, os.O_WRONLY | os.O_NONBLOCK))
+        os.close(os.open(name, os.O_RDONLY | os.O_NONBLOCK))
         time.sleep(0.01)
+
+
+def _filled() -> int:
+    """Open the pipe `full` for both, and fill it."""
+    pipe = os.open("full", os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(1 << 16))
+    return pipe
+
+
+def _wait_until_opened(pid: int) -> None:
+    """Wait until the process has opened the pipe `full` to write, or has ended."""
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if any(map(_writes_into_full, Path(f"/proc/{pid}/fd").iterdir())):
+            return
+        time.sleep(0.01)
+
+
+def _writes_into_full(descriptor: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        only = not descriptor.lstat().st_mode & stat.S_IRUSR  # what it got from us is for both
+        return only and descriptor.samefile("full")
+    return False
 
 
 class _Opened:
@@ -91,11 +117,17 @@ def _main() -> None:
             cli.get_command(None, arguments[0])
         sys.stdout.flush()
         Path("opened").write_text("")
+        pipe = _filled() if odd == "full" else None
         pid = os.fork()
         if not pid:
+            if pipe is not None:
+                os.close(pipe)
             _run(arguments, int(sys.argv[2]))
-        if odd == "pipe":
-            code = _other_end(pid)
+        if pipe is not None:
+            _wait_until_opened(pid)
+            os.close(pipe)
+        if odd in ("pipe", "full"):
+            code = _other_end(pid, odd)
         else:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         opened = json.loads(Path("opened").read_text() or "[]")

@@ -192,7 +192,7 @@ class Row:
             for name, images in sets.items():
                 self._known[f"int8_{name}"] = _share(int8.classify(images) == expected[name])
         except Exception as error:  # theirs, of many kinds; the row goes on without it
-            self._known["int8_failed"] = _one_line(error)
+            self._known["int8_failed"] = _one_line(error).replace(f"{self._path.parent}/", "")
         return self._known
 
     def _classifier(self, path: Path) -> OnnxClassifier:

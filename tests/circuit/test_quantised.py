@@ -232,6 +232,29 @@ def test_no_processor_makes_sums_saturate() -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=0.037 / 100)
 
 
+def test_layers_may_share_quantised_weights() -> None:
+    """As normalisations do whose factors are alike; the runtime's exact sums do not know of it."""
+    graph = Graph((2, 8, 8))
+    graph.op("Div", graph.last, graph.constant(np.float32(64)))
+    random = np.random.default_rng(3)
+    whole = random.integers(-127, 128, (2, 2, 1, 1)).astype(np.int8)
+    names = [graph.constant(v) for v in (whole, np.float32(0.01), np.int8(0))]
+    _with(graph, {"scale": np.float32(1 / 64), "zero": np.uint8(0)})
+    value = graph.last
+    weight = graph.op("DequantizeLinear", *names)
+    for _ in range(2):
+        value = graph.op("Conv", value, weight)
+        _with(graph, {"scale": np.float32(0.037), "zero": np.uint8(128)})
+        value = graph.last
+    graph.op("Flatten", axis=1)
+    model, images = graph.model(), graph.images(64, seed=7)
+    expected = OnnxClassifier(model, input_shape=(2, 8, 8)).scores(images)
+    actual = integer_logits(compile_model(model, graph.images()), images)
+    steps = np.abs(actual - expected) / 0.037
+    assert steps.max() < 1.01
+    assert (steps > 0.01).mean() < 0.02, "floats that are halfway are rounded either way"
+
+
 def test_all_evaluators_agree() -> None:
     graph = Graph((2, 8, 8))
     graph.normalise()

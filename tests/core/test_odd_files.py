@@ -112,7 +112,7 @@ def cases():
         for i, word in enumerate(words):
             kinds = {
                 "{": ("folder", "socket", "sparse", "pipe", "/dev/null"),
-                "[": ("folder", "socket", "/dev/full", "pipe", "missing/file"),
+                "[": ("folder", "socket", "/dev/full", "full", "missing/file"),
             }.get(word[0], ())
             for odd in kinds:
                 given = [*words[:i], odd, *words[i + 1 :]]

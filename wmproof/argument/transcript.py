@@ -58,7 +58,6 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> object:
         """Take all of `data`."""
-        ...
 
 
 class Source(Protocol):
@@ -66,7 +65,6 @@ class Source(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes; fewer mean that the peer has no more."""
-        ...
 
 
 class Coins(Protocol):
@@ -74,19 +72,15 @@ class Coins(Protocol):
 
     def absorb(self, label: str, data: bytes) -> None:
         """Bind a message."""
-        ...
 
     def draw(self, label: str, size: int) -> bytes:
         """Return `size` bytes that nobody could have known before the last `absorb`."""
-        ...
 
     def find_nonce(self, bits: int) -> bytes:
         """Prover: do the work that makes each retry of a challenge cost 2^bits times as much."""
-        ...
 
     def check_nonce(self, nonce: bytes, bits: int) -> bool:
         """Verifier: was the work done?"""
-        ...
 
 
 class FiatShamirCoins:

@@ -42,8 +42,6 @@ class Measurement:
 
     Attributes
     ----------
-    linear, factor
-        As given.
     seen : Seen
         Values of each channel, in units of the float map.
     """

@@ -31,17 +31,14 @@ class Room(Protocol):
     @property
     def headroom(self) -> float:
         """How much larger than in calibration numbers may become."""
-        ...
 
     @property
     def table_headroom(self) -> float:
         """How much larger accumulators may become before they leave their table."""
-        ...
 
     @property
     def min_table_bits(self) -> int:
         """Logarithm of the usual table's length."""
-        ...
 
 
 def fitting_factor(

@@ -17,7 +17,7 @@ from wmproof.cli.options import FILE, json_option
 from wmproof.cli.output import console, print_checks, print_fields, print_json, print_verdict
 from wmproof.core.policy import DEFAULT_SECURITY, Policy
 from wmproof.core.triggers import TriggerSet, abstract
-from wmproof.errors import VerificationError, WmproofError
+from wmproof.errors import VerificationError
 from wmproof.keys import (
     KdfCost,
     LabelMode,
@@ -243,11 +243,10 @@ def _accuracy(path: Path, data: DigitArrays) -> float:
 
 
 def _as_json(outcome: _Outcome, out: Path) -> dict[str, Any]:
-    forgery: WmproofError | None = outcome.forgery
     return {
         "holds": outcome.as_promised,
         "key_holds": outcome.key.holds,
-        "forgery_caught_by": None if forgery is None else getattr(forgery, "check", None),
+        "forgery_caught_by": outcome.forgery and outcome.forgery.check,
         "chosen_labels_caught_by": outcome.chosen_labels and outcome.chosen_labels.check,
         "hidden": outcome.marked.triggers,
         "threshold": outcome.marked.threshold,

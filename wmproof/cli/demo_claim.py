@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wmproof._base.files import write_file
 from wmproof.cli.output import console, print_fields, print_verdict
-from wmproof.errors import InputError, VerificationError
+from wmproof.errors import InputError, VerificationError, WmproofError
 from wmproof.keys import MarkingKey, PublicKey
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
@@ -100,32 +101,27 @@ def show_claim(out: Path, key: MarkingKey, public: PublicKey, kernels: Kernels) 
     print_title(
         "10. An unmarked model, a claim with one changed byte, and a file with two meanings"
     )
-    refused = rejected = ambiguous = "nothing"
-    try:
-        prove_claim(out / "independent.onnx", key, public)
-    except VerificationError as error:
-        refused = error.what
-    print_verdict(refused != "nothing", f"refused: {refused}")
     tampered = bytearray(claim)
     tampered[len(claim) // 2] ^= 1
-    try:
-        verify_claim(out / "marked.onnx", public, bytes(tampered))
-    except VerificationError as error:
-        rejected = str(error)
-    print_verdict(rejected != "nothing", f"rejected: {rejected}")
-    try:
-        prove_claim(_two_faced(out / "marked.onnx"), key, public)
-    except InputError as error:
-        ambiguous = str(error)
-    print_verdict(ambiguous != "nothing", f"refused: {ambiguous}")
     return ZeroKnowledge(
         report["holds"],
         report.get("security_bits", 0.0),
         len(claim),
-        refused != "nothing",
-        rejected != "nothing",
-        ambiguous != "nothing",
+        _refused(VerificationError, prove_claim, out / "independent.onnx", key, public),
+        _refused(VerificationError, verify_claim, out / "marked.onnx", public, bytes(tampered)),
+        _refused(InputError, prove_claim, _two_faced(out / "marked.onnx"), key, public),
     )
+
+
+def _refused(kind: type[WmproofError], attempt: Callable[..., object], *arguments: Any) -> bool:
+    """Whether what must not pass is refused by an error of this kind, which is printed."""
+    try:
+        attempt(*arguments)
+    except kind as error:
+        print_verdict(True, f"refused: {error.what}")
+        return True
+    print_verdict(False, "refused: nothing")
+    return False
 
 
 def _two_faced(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _expected(key: PublicKey) -> list[dict[str, Any]] | None:
         from wmproof.pverify.expected import expect
     except ModuleNotFoundError:
         return None
-    return [item.to_dict() for item in expect(key)]
+    return [asdict(item) for item in expect(key)]
 
 
 def _cost_words(expected: list[dict[str, Any]] | None) -> str:

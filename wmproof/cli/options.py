@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 from wmproof._base.files import read_file
 from wmproof._base.locks import LOCK_TIMEOUT
 from wmproof.core.strength import as_tolerance
-from wmproof.core.triggers import Shape, parse_shape
+from wmproof.core.triggers import parse_shape
 from wmproof.errors import InputError, PassphraseError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ SIGNING_VARIABLE = "WMPROOF_SIGNING_PASSPHRASE"
 _PASSPHRASE_LIMIT = 4096
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Value = TypeVar("_Value")
 Option: TypeAlias = Callable[[Any], Any]
 """The decorator that gives a command an option."""
 
@@ -44,62 +45,44 @@ class _File(click.Path):
 FILE = _File(path_type=Path)
 
 
-class _Shape(click.ParamType[Shape]):
-    name = "shape"
+class _Parsed(click.ParamType[_Value]):
+    """What a function reads; its InputError says what is wrong with an option."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Shape:
+    def __init__(self, name: str, parse: Callable[[str], _Value]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         try:
-            return value if isinstance(value, tuple) else parse_shape(str(value))
+            return self._parse(value) if isinstance(value, str) else value
         except InputError as error:
             self.fail(". ".join(filter(None, (error.what, error.remedy))), param, ctx)
 
 
-class _Tolerance(click.ParamType[Fraction]):
-    name = "share"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
-        try:
-            return as_tolerance(value)
-        except InputError as error:
-            self.fail(error.what, param, ctx)
+def _share(text: str) -> Fraction:
+    if not re.fullmatch(r"0?\.\d{1,9}|1(\.0*)?", text) or not Fraction(text):
+        raise InputError(f"{text!r} is not a share above 0 and at most 1, such as 0.9")
+    return Fraction(text)
 
 
-class _Share(click.ParamType[Fraction]):
-    name = "share"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Fraction:
-        written = re.fullmatch(r"0?\.\d{1,9}|1(\.0*)?", str(value))
-        if not written or not Fraction(str(value)):
-            self.fail(f"{value!r} is not a share above 0 and at most 1, such as 0.9", param, ctx)
-        return Fraction(str(value))
+def _triggers(text: str) -> int | str:
+    if text in ("auto", "all"):
+        return text
+    if not re.fullmatch(r"[1-9]\d{0,5}", text):
+        raise InputError(f"{text!r} is not auto, all or a number from 1")
+    return int(text)
 
 
-class _Triggers(click.ParamType[int | str]):
-    name = "triggers"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
-        if value in ("auto", "all"):
-            return str(value)
-        if not re.fullmatch(r"[1-9]\d{0,5}", str(value)):
-            self.fail(f"{value!r} is not auto, all or a number from 1", param, ctx)
-        return int(value)
+def _memory(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)([KMG]?)B?", text.strip().upper())
+    if not found:
+        raise InputError(f"{text!r} is not a size such as 4G or 800M")
+    return int(float(found[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]])
 
 
-class _Memory(click.ParamType[int]):
-    name = "size"
-    _UNITS: ClassVar[dict[str, int]] = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)([KMG]?)B?", str(value).strip().upper())
-        if not found:
-            self.fail(f"{value!r} is not a size such as 4G or 800M", param, ctx)
-        return int(float(found[1]) * self._UNITS[found[2]])
-
-
-SHAPE = _Shape()
-MEMORY = _Memory()
-TOLERANCE = _Tolerance()
-SHARE, TRIGGERS = _Share(), _Triggers()
+SHAPE = _Parsed("shape", parse_shape)
+MEMORY = _Parsed("size", _memory)
+TOLERANCE = _Parsed("share", as_tolerance)
+SHARE, TRIGGERS = _Parsed("share", _share), _Parsed("triggers", _triggers)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -83,19 +83,16 @@ class CommitmentScheme(Protocol):
     @property
     def randomness_bytes(self) -> int:
         """Length of r, which is drawn from the system's generator and used once."""
-        ...
 
     @property
     def inner_bytes(self) -> int:
         """Length of the inner commitment that a claim shows of each hidden one; 0 for none."""
-        ...
 
     def inner(self, messages: Bytes, randomness: Bytes) -> Bytes:
         """Return the inner commitments, uint8 (n, inner_bytes).
 
         They hide the messages as well as the commitments themselves do.
         """
-        ...
 
     def commit(
         self, messages: Bytes, randomness: Bytes, places: Places, inner: Bytes | None = None
@@ -105,7 +102,6 @@ class CommitmentScheme(Protocol):
         Messages of any one length; randomness uint8 (n, randomness_bytes); their inner commitments
         where they are computed already.
         """
-        ...
 
 
 def domain_block(tag: bytes, *, key_id: bytes, index: int, kind: Kind, length: int) -> bytes:

@@ -12,32 +12,21 @@ from wmproof.core.triggers import Shape
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A model that puts images into classes.
-
-    Attributes
-    ----------
-    input_shape : tuple of int
-        The shape of one image, (H, W) or (C, H, W).
-    classes : int or None
-        How many classes it knows; None where it does not say.
-    """
+    """A model that puts images into classes."""
 
     @property
     def input_shape(self) -> Shape:
-        """The shape of one image."""
-        ...
+        """The shape of one image, (H, W) or (C, H, W)."""
 
     @property
     def classes(self) -> int | None:
-        """How many classes there are, where the model says."""
-        ...
+        """How many classes it knows; None where it does not say."""
 
     def classify(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the class of each image: uint8 (n, *input_shape) to int64 (n,).
 
         -1 stands for no answer (a score that is not a number), which is never a hit.
         """
-        ...
 
 
 @runtime_checkable
@@ -49,7 +38,6 @@ class ScoredClassifier(Classifier, Protocol):
 
         None where the model gives classes and no scores.
         """
-        ...
 
 
 @runtime_checkable
@@ -61,4 +49,3 @@ class LogitsClassifier(Classifier, Protocol):
 
         Or int64 (n,) where the model gives classes and no scores.
         """
-        ...

@@ -189,13 +189,7 @@ def format_shape(shape: Shape) -> str:
 
 
 def parse_shape(text: str) -> Shape:
-    """Read a shape such as 28x28, 3x32x32 or 30.
-
-    Raises
-    ------
-    InputError
-        The text is not such a shape.
-    """
+    """Read a shape such as 28x28, 3x32x32 or 30; InputError if it is none."""
     try:
         shape = tuple(int(part) for part in text.lower().split("x"))
     except ValueError:

@@ -5,8 +5,6 @@ network, attack it, ...), each of which leaves a small JSON file and sometimes w
 below are imported when they are first used, so that the list of presets can be read without torch.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from wmproof._base.lazy import lazy_names

@@ -112,13 +112,7 @@ class Bench:
         return network.eval()
 
     def results(self, unit: str) -> dict[str, Any]:
-        """Return what a finished unit found.
-
-        Raises
-        ------
-        InputError
-            It is not finished.
-        """
+        """Return what a finished unit found; InputError if it is not finished."""
         found = self.store.read(unit, self._marks[unit])
         if found is None:
             raise InputError("is not finished", where=unit)
@@ -142,13 +136,7 @@ class Bench:
         return key
 
     def key(self, name: str) -> MarkingKey:
-        """Read a key.
-
-        Raises
-        ------
-        InputError
-            It is of other images or classes than the setting.
-        """
+        """Read a key; InputError if it is of other images or classes than the setting."""
         path = self.store.key_path(name)
         key = load_marking_key(path, PASSPHRASE)
         if key.image_shape != self.data.shape or key.classes != self.data.classes:

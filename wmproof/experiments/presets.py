@@ -167,13 +167,7 @@ _IMAGENET = Setting(
 
 
 def experiment(name: str) -> tuple[Setting, ...]:
-    """Look up the settings of a preset.
-
-    Raises
-    ------
-    InputError
-        There is no such preset.
-    """
+    """Look up the settings of a preset; InputError if there is no such preset."""
     settings = {
         "smoke": (_SMOKE,),
         "desk": (_DESK,),

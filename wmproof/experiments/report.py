@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import make_folder, write_files
+from wmproof._base.files import make_folder, read_file, write_files
 from wmproof.errors import InputError
 from wmproof.experiments import marks, plots, seeds, tables
 from wmproof.experiments.data import classes_of
@@ -38,6 +38,7 @@ _PLOTS = (
     ("pruning", 5, plots.pruning),
     ("bits", 5, plots.bits),
 )
+_RECORD_LIMIT = 1 << 28
 _RECORD = "Give the results-PRESET.json that the experiment wrote"
 
 
@@ -128,9 +129,7 @@ def _joined(plan: Plan, own: dict[str, Any], recorded: dict[str, Any]) -> dict[s
 
 def _read_record(path: Path, settings: Set[str]) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        record = json.loads(read_file(path, limit=_RECORD_LIMIT))
     except ValueError:
         record = None
     if not isinstance(record, dict) or not settings & record.keys():

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wmproof._base.files import hash_file, read_file, write_file
+from wmproof._base.files import hash_file, make_folder, read_file, write_file
 from wmproof._base.locks import locked
 from wmproof.errors import FormatError, InputError
 
@@ -27,15 +27,11 @@ def open_folder(folder: Path, preset: str) -> None:
 
     InputError if it cannot be made, holds something else, or the results of another preset.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+    make_folder(folder)
     manifest = folder / _MANIFEST
     facts = {"format": _FORMAT, "preset": preset}
     if not manifest.exists():
-        if occupied:
+        if any(folder.iterdir()):
             raise InputError(
                 "holds files that are no experiment's",
                 where=str(folder),
@@ -79,10 +75,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         for part in ("units", "weights", "keys"):
-            try:
-                (folder / part).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+            make_folder(folder / part)
 
     def key_path(self, name: str) -> Path:
         """Return where a key lies."""

@@ -15,11 +15,9 @@ class Signed(Protocol):
     @property
     def signature(self) -> Signature | None:
         """The signature, if there is one."""
-        ...
 
     def check_signature(self, signer: bytes | None = None) -> None:
         """Raise VerificationError unless it is good, and of `signer` where one is expected."""
-        ...
 
 
 def signature_check(signed: Signed, signer: bytes | None, what: str) -> Check:

@@ -1,7 +1,5 @@
 """Whatever answers `classify(images)`: ONNX files, torch modules, Python callables."""
 
-from __future__ import annotations
-
 from wmproof.models.base import NO_ANSWER, Classifier, classify_triggers, fit_images
 from wmproof.models.function import FunctionClassifier
 from wmproof.models.onnx_file import OnnxClassifier, open_model

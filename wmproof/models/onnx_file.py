@@ -281,6 +281,28 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
     """
     import onnxruntime
 
+    data = file.content + _further_output(file, asked)
+    try:
+        return _session(data)
+    except Exception:
+        # What makes the runtime's sums exact does not know weights that several layers share.
+        plain = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    try:
+        return _session(data, plain)
+    except Exception as error:  # as above
+        raise FormatError(
+            f"is not a model that ONNX Runtime can load ({_first_line(error)})",
+            where=file.where,
+            remedy="Export the model again as one ONNX file",
+        ) from error
+
+
+def _session(
+    data: bytes, level: onnxruntime.GraphOptimizationLevel | None = None
+) -> onnxruntime.InferenceSession:
+    """Load a model; at the level of basic optimizations int8 numbers are multiplied as floats."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # Threads that wait sleep: other work can have the processor.
@@ -289,22 +311,16 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
     options.add_session_config_entry("session.load_model_format", "ONNX")
     # Else sums of int8 products saturate on processors that add them up in 16 bits.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    if level is not None:
+        options.graph_optimization_level = level
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
-    providers = [name for name in preferred if name in available]
-    try:
-        return onnxruntime.InferenceSession(
-            file.content + _further_output(file, asked),
-            options,
-            providers=providers,
-            disabled_optimizers=["NhwcTransformer"],  # see `check_pools`
-        )
-    except Exception as error:  # as above
-        raise FormatError(
-            f"is not a model that ONNX Runtime can load ({_first_line(error)})",
-            where=file.where,
-            remedy="Export the model again as one ONNX file",
-        ) from error
+    return onnxruntime.InferenceSession(
+        data,
+        options,
+        providers=[name for name in preferred if name in available],
+        disabled_optimizers=["NhwcTransformer"],  # see `check_pools`
+    )
 
 
 def _further_output(file: ModelFile, name: str) -> bytes:

@@ -174,14 +174,12 @@ class Asked(Protocol):
     @property
     def declared(self) -> tuple[int | str | None, ...]:
         """The input's sizes, the batch first; what is no number above 0 is open."""
-        ...
 
     def outputs(self, inputs: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Scores (n, classes) or classes (n,) of n inputs, no more than the batch.
 
         And what is added up over a group in their place, or None where nobody can look.
         """
-        ...
 
 
 class AskedFile:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -63,10 +63,6 @@ class Expected:
     seconds: float
     memory_bytes: int
     claim_bytes: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as `json.dumps` takes it."""
-        return asdict(self)
 
 
 def expect(key: PublicKey) -> Iterator[Expected]:

@@ -61,9 +61,7 @@ def linear_weights(
     on_values: NodeWeights = {}
     for term in linear.terms:
         _accumulate(
-            on_values,
-            term.source,
-            _transposed_conv(term, circuit.shapes[term.source], bands),
+            on_values, term.source, _transposed_conv(term, circuit.shapes[term.source], bands)
         )
     weights, constant = to_committed(circuit, on_values)
     for band in bands:

@@ -140,12 +140,7 @@ class Layout:
         return self._has_rows(segment) and segment.entries < 1 << segment.bits
 
     def _order(self, segment: Segment) -> tuple[bool, bool, int, str]:
-        return (
-            not self._has_rows(segment),
-            self._is_range(segment),
-            -segment.bits,
-            segment.name,
-        )
+        return (not self._has_rows(segment), self._is_range(segment), -segment.bits, segment.name)
 
     def _size(self, segment: Segment) -> int:
         """Entries of W that it takes."""

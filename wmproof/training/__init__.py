@@ -4,8 +4,6 @@ The only part of the package that needs torch. The names below are imported when
 used, so that lists such as the presets can be read without it.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from wmproof._base.lazy import lazy_names

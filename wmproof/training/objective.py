@@ -22,11 +22,9 @@ class Objective(Protocol):
         labels : Tensor
             int64 (N,).
         """
-        ...
 
     def digest(self) -> str:
         """Tell this objective from others, for checkpoints."""
-        ...
 
 
 class CrossEntropy:

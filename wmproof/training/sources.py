@@ -95,11 +95,9 @@ class Source(Protocol):
 
     def batches(self, order: Sequence[Tensor], first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images (n, C, H, W), uint8 or normalised float32, and labels (n,) a batch."""
-        ...
 
     def digest(self) -> str:
         """Tell this training set from others, as far as that is cheap."""
-        ...
 
 
 class MemorySource:

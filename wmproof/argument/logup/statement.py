@@ -20,20 +20,16 @@ class LookupTable(Protocol):
     @property
     def bits(self) -> int:
         """Logarithm of the number of rows."""
-        ...
 
     @property
     def fill(self) -> Sequence[int]:
         """A row of the table, canonical: what stands behind the end of a shorter column."""
-        ...
 
     def columns(self) -> U32:
         """All columns, canonical uint32 (width, 2^bits). Only the prover asks."""
-        ...
 
     def evaluate(self, point: Sequence[Element]) -> list[Element]:
         """Each column's multilinear extension at a point of `bits` elements."""
-        ...
 
 
 class ArrayTable:

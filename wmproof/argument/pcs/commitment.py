@@ -90,7 +90,6 @@ class VerifierSide(Protocol):
 
     def receive_commitments(self, transcript: VerifierTranscript) -> None:
         """Read what binds witness and pads."""
-        ...
 
     def receive_evaluations(self, channel: VerifierChannel, claims: Sequence[PointClaim]) -> None:
         """Read the proof of the claims as far as it is under pads.
@@ -98,15 +97,12 @@ class VerifierSide(Protocol):
         What it demands becomes part of `channel.system`. The sequence of calls must not depend on
         what is received.
         """
-        ...
 
     def receive_constraints(self, transcript: VerifierTranscript, system: ConstraintSystem) -> None:
         """Read the proof that the pads satisfy the system."""
-        ...
 
     def check_openings(self, transcript: VerifierTranscript) -> None:
         """Read the openings, and compare with them all that was received before."""
-        ...
 
 
 class PolynomialCommitment(Protocol):
@@ -118,19 +114,16 @@ class PolynomialCommitment(Protocol):
     @staticmethod
     def message_bits(entries: int) -> int:
         """Logarithm of the length of rows that suits a witness of so many values best."""
-        ...
 
     @staticmethod
     def padded_rows(rows: int) -> int:
         """Rows of W where the statement has `rows` of them: what hides them comes behind."""
-        ...
 
     @staticmethod
     def rehearse(
         channel: VerifierChannel, rows: int, message_bits: int, claims: Sequence[PointClaim]
     ) -> None:
         """Make the calls of `VerifierSide.receive_evaluations` that `channel` counts."""
-        ...
 
     @classmethod
     def choose(
@@ -156,28 +149,22 @@ class PolynomialCommitment(Protocol):
         InputError
             If there are none, because the field is too small for the sizes.
         """
-        ...
 
     @property
     def grinding_bits(self) -> int:
         """Proof of work before challenges whose error is large."""
-        ...
 
     def chosen(self) -> dict[str, Any]:
         """All parameters as `json.dumps` takes them: the transcript binds them."""
-        ...
 
     def errors(self, protocol_errors: Mapping[str, Fraction]) -> dict[str, Fraction]:
         """Soundness error of every part, by name, the protocol's own among them."""
-        ...
 
     def sections(self) -> Sections:
         """How long everything is that it says."""
-        ...
 
     def verifier(self) -> VerifierSide:
         """Begin a verifier's walk."""
-        ...
 
 
 class Memory(NamedTuple):

@@ -25,7 +25,6 @@ class ProverSide(Protocol):
     @property
     def pads(self) -> Sequence[Element]:
         """The committed pads, uniform, each to be used once."""
-        ...
 
     def commit(
         self,
@@ -42,19 +41,15 @@ class ProverSide(Protocol):
         largest : sequence of int, optional
             For each array a public number that none in it is above.
         """
-        ...
 
     def prove_evaluations(self, channel: ProverChannel, places: Sequence[Place]) -> None:
         """Prove the witness's values at places."""
-        ...
 
     def prove_constraints(self, transcript: ProverTranscript, system: ConstraintSystem) -> None:
         """Prove that the pads satisfy what the verifier derived from the transcript."""
-        ...
 
     def open(self, transcript: ProverTranscript) -> None:
         """Open the commitments where the transcript says."""
-        ...
 
 
 Simulator = Callable[[Any, VerifierTranscript, bytes], tuple[bytes, bytes, bytes]]

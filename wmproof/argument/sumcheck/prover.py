@@ -159,11 +159,9 @@ class Unbound(Protocol):
 
     def sums(self, low: U32, high: U32) -> list[U64]:
         """What `kernels.evaluate_round` gives in the first round, in parts."""
-        ...
 
     def bind(self, r: U32) -> U32:
         """Tables of the multilinears with their first variable bound to r, uint32 (4,)."""
-        ...
 
 
 def prove(

@@ -32,17 +32,14 @@ class Statement(Protocol):
     @property
     def digest(self) -> bytes:
         """Hash of everything public: what is proved, of what."""
-        ...
 
     @property
     def rows(self) -> int:
         """Rows of the witness."""
-        ...
 
     @property
     def message_bits(self) -> int:
         """Each row has 2^message_bits values."""
-        ...
 
     def verify(self, channel: VerifierChannel) -> list[PointClaim]:
         """Run the verifier; return what has to hold of the witness, at least one claim.
@@ -50,11 +47,9 @@ class Statement(Protocol):
         Points of all rows have (`row_bits` + message_bits) elements. The sequence of calls must
         not depend on what is received.
         """
-        ...
 
     def errors(self) -> Mapping[str, Fraction]:
         """Soundness error of each part of the protocol."""
-        ...
 
 
 class ProvableStatement(Statement, Protocol):
@@ -62,7 +57,6 @@ class ProvableStatement(Statement, Protocol):
 
     def prove(self, channel: ProverChannel) -> Sequence[Place]:
         """Run the prover; return the places of the verifier's claims, in its order."""
-        ...
 
 
 @dataclass(frozen=True)

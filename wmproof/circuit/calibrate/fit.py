@@ -189,13 +189,7 @@ class Fitter:
                 return self._fit_steps(node.linear, function, real, sizes)
 
     def product(
-        self,
-        index: int,
-        node: FloatProduct,
-        sums: Seen,
-        unit: Floats,
-        most: int,
-        rows: Floats,
+        self, index: int, node: FloatProduct, sums: Seen, unit: Floats, most: int, rows: Floats
     ) -> Fit:
         """Fit a product of numbers.
 

@@ -8,13 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from wmproof.circuit import ir
-from wmproof.circuit.frontend.arguments import (
-    Arguments,
-    floats,
-    normal_axis,
-    not_batch,
-    planar,
-)
+from wmproof.circuit.frontend.arguments import Arguments, floats, normal_axis, not_batch, planar
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.linear_operators import shifted
 from wmproof.circuit.frontend.values import (

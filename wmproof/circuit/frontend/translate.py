@@ -19,20 +19,10 @@ from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.constants import fold, fold_counts, fold_repeated
 from wmproof.circuit.frontend.doubt import doubted
 from wmproof.circuit.frontend.einsum import einsum
-from wmproof.circuit.frontend.endings import (
-    ENDINGS,
-    after_answer,
-    answer,
-    check_ending,
-)
+from wmproof.circuit.frontend.endings import ENDINGS, after_answer, answer, check_ending
 from wmproof.circuit.frontend.entrance import enter, first_scale
 from wmproof.circuit.frontend.folded import fold_out, starts_folding
-from wmproof.circuit.frontend.gathered import (
-    GATHERED_OPERATORS,
-    absorb,
-    gathered,
-    starts_gathering,
-)
+from wmproof.circuit.frontend.gathered import GATHERED_OPERATORS, absorb, gathered, starts_gathering
 from wmproof.circuit.frontend.linear_operators import LINEAR_OPERATORS
 from wmproof.circuit.frontend.load import OnnxGraph, check_finite
 from wmproof.circuit.frontend.normalisations import spelled_normalisations

@@ -119,13 +119,7 @@ class QueryTranscript(SignedFile):
         return b"".join(parts)
 
     def to_bytes(self) -> bytes:
-        """Return the one canonical encoding.
-
-        Raises
-        ------
-        InputError
-            It is not signed.
-        """
+        """Return the one canonical encoding; InputError if it is not signed."""
         if self.signature is None:
             raise InputError("a transcript is signed before it is written")
         return super().to_bytes()

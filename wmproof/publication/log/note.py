@@ -160,13 +160,7 @@ class Note:
 
 
 def parse_note(data: bytes, where: str = "note") -> Note:
-    """Parse exactly one signed note.
-
-    Raises
-    ------
-    FormatError
-        The bytes are no signed note.
-    """
+    """Parse exactly one signed note; FormatError if the bytes are none."""
     text, mark, signatures = _decode(data, where).rpartition("\n\n")
     if not mark or not signatures:
         raise FormatError("is a note without signatures", where=where)

@@ -46,13 +46,7 @@ class NoteSigner:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> Note:
-    """Return a checkpoint signed by its log.
-
-    Raises
-    ------
-    InputError
-        The key is a witness's.
-    """
+    """Return a checkpoint signed by its log; InputError if the key is a witness's."""
     if signer.kind.cosigns:
         raise InputError("a witness's key cannot sign checkpoints")
     return Note(checkpoint.text, (signer.signature(checkpoint.text.encode()),))

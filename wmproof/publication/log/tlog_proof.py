@@ -74,13 +74,7 @@ class ConsistencyProof:
 
 
 def parse_inclusion_proof(data: bytes, where: str = "inclusion proof") -> InclusionProof:
-    """Parse exactly one .tlog-proof file.
-
-    Raises
-    ------
-    FormatError
-        The bytes are none.
-    """
+    """Parse exactly one .tlog-proof file; FormatError if the bytes are none."""
     lines, checkpoint = _split(data, where)
     if lines.pop(0) != HEADER:
         raise FormatError(f"does not begin with {HEADER}", where=where)
@@ -94,13 +88,7 @@ def parse_inclusion_proof(data: bytes, where: str = "inclusion proof") -> Inclus
 
 
 def parse_consistency_proof(data: bytes, where: str = "consistency proof") -> ConsistencyProof:
-    """Parse exactly one consistency proof.
-
-    Raises
-    ------
-    FormatError
-        The bytes are none.
-    """
+    """Parse exactly one consistency proof; FormatError if the bytes are none."""
     lines, checkpoint = _split(data, where)
     old_size = _numbered("old", lines, where)
     return ConsistencyProof(old_size, _hashes(lines, where), checkpoint)

@@ -92,13 +92,7 @@ def read_token(token: bytes, where: str = "token") -> TokenContents:
 
 
 def read_ots(ots: bytes, where: str = "ots") -> OtsContents:
-    """Read an OpenTimestamps file, and verify nothing.
-
-    Raises
-    ------
-    FormatError
-        It does not parse.
-    """
+    """Read an OpenTimestamps file, and verify nothing; FormatError if it does not parse."""
     stamp = parse_ots(ots, where)
     blocks, pending = attestations(stamp)
     return OtsContents(stamp.file_digest, tuple(sorted({height for _, height in blocks})), pending)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
-from collections import OrderedDict
 from pathlib import Path
-from typing import TypeVar
 
 from wmproof.core.checks import Check
 from wmproof.core.policy import Policy
@@ -31,8 +31,6 @@ from wmproof.publication.web.settings import Settings
 from wmproof.report.key_sheet import public_key_sheet
 
 _SHEETS, _DETAILS = 32, 1024
-_Name = TypeVar("_Name")
-_Thing = TypeVar("_Thing")
 
 
 class NotFoundError(InputError):
@@ -48,8 +46,8 @@ class Board:
         self._seen: tuple[int, int] | None = None
         self._leaves = LeafIndex()
         self._log = self.reader()
-        self._sheets: OrderedDict[bytes, bytes] = OrderedDict()
-        self._details: OrderedDict[tuple[bytes, int, int], KeyDetailsModel] = OrderedDict()
+        self._sheets = functools.lru_cache(maxsize=_SHEETS)(self._draw_sheet)
+        self._details = functools.lru_cache(maxsize=_DETAILS)(self._read_details)
         # Keys are large: readers of many at once wait here, and not in memory.
         self._one_key = threading.Lock()
 
@@ -134,12 +132,7 @@ class Board:
         """Return the opened triggers of a key as PNG; NotFoundError as `file`."""
         self.file(digest)
         with self._one_key:
-            if digest not in self._sheets:
-                key = load_published(self.folder, digest)
-                if key is None:
-                    raise NotFoundError("the key is gone")
-                _keep(self._sheets, digest, public_key_sheet(key), _SHEETS)
-            return self._sheets[digest]
+            return self._sheets(digest)
 
     def _examine(self, digest: bytes) -> KeyDetailsModel | None:
         """Return what a published key says; it is read once, and when its file changes."""
@@ -148,14 +141,21 @@ class Board:
                 status = published_path(self.folder, digest).stat()
             except OSError:
                 return None
-            name = digest, status.st_ino, status.st_mtime_ns
-            if name not in self._details:
-                key = load_published(self.folder, digest)
-                if key is None:
-                    return None
-                found = _details(key, self._settings.policy)
-                _keep(self._details, name, found, _DETAILS)
-            return self._details[name]
+            with contextlib.suppress(NotFoundError):
+                return self._details(digest, status.st_ino, status.st_mtime_ns)
+        return None
+
+    def _draw_sheet(self, digest: bytes) -> bytes:
+        return public_key_sheet(self._published(digest))
+
+    def _read_details(self, digest: bytes, _inode: int, _changed: int) -> KeyDetailsModel:
+        return _details(self._published(digest), self._settings.policy)
+
+    def _published(self, digest: bytes) -> PublicKey:
+        key = load_published(self.folder, digest)
+        if key is None:
+            raise NotFoundError("the key is gone")
+        return key
 
     def _identity(self) -> tuple[int, int] | None:
         """Return what changes with every new checkpoint, or None if there is none to be read."""
@@ -169,12 +169,6 @@ class Board:
         digest = entry_digest(entry)
         published = digest is not None and published_path(self.folder, digest).exists()
         return EntryModel(index=index, digest=digest.hex() if digest else None, published=published)
-
-
-def _keep(cache: OrderedDict[_Name, _Thing], name: _Name, thing: _Thing, most: int) -> None:
-    cache[name] = thing
-    while len(cache) > most:
-        cache.popitem(last=False)
 
 
 def _details(key: PublicKey, policy: Policy) -> KeyDetailsModel:

@@ -266,8 +266,7 @@ def _split_inner(
     needed = inner_bytes(key, triggers)
     if len(inner) != needed:
         raise VerificationError(
-            "inner-commitments",
-            f"there are {len(inner)} bytes of inner commitments, not {needed}",
+            "inner-commitments", f"there are {len(inner)} bytes of inner commitments, not {needed}"
         )
     kinds, width = _kinds(key), SCHEMES[key.scheme].inner_bytes
     whole = np.frombuffer(inner, np.uint8).reshape(len(kinds), triggers * key.group, width)
@@ -275,13 +274,7 @@ def _split_inner(
 
 
 def check_fit(circuit: Circuit, key: VerificationKey) -> None:
-    """Compare a model's images and classes with the key's.
-
-    Raises
-    ------
-    InputError
-        They differ.
-    """
+    """Compare a model's images and classes with the key's; InputError if they differ."""
     shape = as_planes(key.image_shape)
     if circuit.input_shape != shape:
         raise InputError(

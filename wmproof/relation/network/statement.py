@@ -26,25 +26,14 @@ from wmproof.argument.algebra.field import U32
 from wmproof.argument.algebra.vectors import scale
 from wmproof.argument.logup.statement import Lookup
 from wmproof.argument.soundness import lookup_errors, sumcheck_error
-from wmproof.circuit.ir import (
-    Activation,
-    Circuit,
-    Linear,
-    Maximum,
-    node_sources,
-    value_type,
-)
+from wmproof.circuit.ir import Activation, Circuit, Linear, Maximum, node_sources, value_type
 from wmproof.circuit.product import Product
 from wmproof.errors import InputError
 from wmproof.relation.chunks import Chunk, slot_bits
 from wmproof.relation.linear_form.statement import Term, Weights
 from wmproof.relation.network.tables import ActivationTable, MaximumTable, prefix_weight
 from wmproof.relation.product.statement import ProductStatement
-from wmproof.relation.pull_back import (
-    committed_sources,
-    linear_weights,
-    maximum_weights,
-)
+from wmproof.relation.pull_back import committed_sources, linear_weights, maximum_weights
 from wmproof.relation.segments import Segment
 from wmproof.relation.tensor_layout import MOST_BLOCKS, Band, TensorLayout
 

@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from wmproof._base.threads import Workspace, over_ranges
 from wmproof.argument.algebra.field import U32, P
 from wmproof.circuit.evaluate import move
-from wmproof.circuit.ir import (
-    Activation,
-    Circuit,
-    Input,
-    Maximum,
-    Node,
-    node_sources,
-    value_type,
-)
+from wmproof.circuit.ir import Activation, Circuit, Input, Maximum, Node, node_sources, value_type
 from wmproof.circuit.limits import check_images
 from wmproof.circuit.plan import Bytes, LinearPlan, Values
 from wmproof.circuit.product import Product, product_blocks

@@ -32,21 +32,17 @@ class OpeningsProver(Protocol):
         arrays : mapping
             The rest of the witness, messages included.
         """
-        ...
 
     def prove(
         self, channel: ProverChannel, arrays: Arrays, progress: Callable[[float], None]
     ) -> list[SegmentPoint]:
         """Prove; the points of the verifier's claims."""
-        ...
 
     def working_bytes(self) -> int:
         """Estimate the memory that `prove` takes at its worst moment."""
-        ...
 
     def claims(self) -> int:
         """How many claims about the witness the proof ends in, at most."""
-        ...
 
 
 PROVERS: dict[Scheme, Callable[[Any], OpeningsProver]] = {

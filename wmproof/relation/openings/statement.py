@@ -27,15 +27,12 @@ class MessageSource(Protocol):
 
         None where the message is a byte string because of what is proved about its segments.
         """
-        ...
 
     def terms(self, slot_point: Sequence[Element]) -> list[Term]:
         """Segments with their batch points."""
-        ...
 
     def weights(self, byte_weights: U32) -> list[U32]:
         """Weights of `terms` for a weighted sum of message bytes, K (4, message bytes)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +84,9 @@ class OpeningsStatement(Protocol):
     @property
     def segments(self) -> list[Segment]:
         """What the witness has for them beside the messages."""
-        ...
 
     def errors(self) -> Mapping[str, Fraction]:
         """Soundness error of each part."""
-        ...
 
     def verify(self, channel: VerifierChannel) -> list[SegmentClaim[Expression]]:
         """Reduce 'every commitment opens to its slot's message' to claims about segments."""
-        ...

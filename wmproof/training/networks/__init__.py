@@ -66,10 +66,4 @@ def _constructor(name: str) -> Callable[[tuple[int, int, int], int, int], nn.Mod
     from wmproof.training.networks.resnet import ResNet18
     from wmproof.training.networks.vgg import VGG11
 
-    constructors: dict[str, Callable[[tuple[int, int, int], int, int], nn.Module]] = {
-        "mlp": MLP,
-        "lenet5": LeNet5,
-        "vgg11": VGG11,
-        "resnet18": ResNet18,
-    }
-    return constructors[name]
+    return {"mlp": MLP, "lenet5": LeNet5, "vgg11": VGG11, "resnet18": ResNet18}[name]

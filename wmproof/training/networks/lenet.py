@@ -17,14 +17,8 @@ class LeNet5(nn.Module):
     convolution is padded for images under 32 pixels, as is usual for 28; the second one is padded
     where the first pooling leaves fewer than 12 pixels, so that images of 4x4 and more work.
 
-    Parameters
-    ----------
-    shape : tuple[int, int, int]
-        Channels, height and width of the images.
-    classes : int
-        Number of logits.
-    width : int
-        Feature maps of the first convolution; 6 gives the original's 6, 16, 120 and 84.
+    `width` is the number of feature maps of the first convolution; 6 gives the original's 6, 16,
+    120 and 84.
 
     Raises
     ------

@@ -8,17 +8,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Two hidden layers of `width` units with batch normalisation and ReLU.
-
-    Parameters
-    ----------
-    shape : tuple[int, int, int]
-        Channels, height and width of the images.
-    classes : int
-        Number of logits.
-    width : int
-        Units of each hidden layer.
-    """
+    """Two hidden layers of `width` units with batch normalisation and ReLU."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:
         super().__init__()

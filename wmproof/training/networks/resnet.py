@@ -8,14 +8,8 @@ from torch import Tensor, nn
 class ResNet18(nn.Module):
     """Eight basic blocks; a 3x3 stem without pooling, so that 32x32 images keep their detail.
 
-    Parameters
-    ----------
-    shape : tuple[int, int, int]
-        Channels, height and width of the images; only the channels matter.
-    classes : int
-        Number of logits.
-    width : int
-        Feature maps of the first stage; 64 gives the original.
+    `width` is the number of feature maps of the first stage; 64 gives the original. Of the images'
+    shape only the channels matter.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:

@@ -12,14 +12,7 @@ class VGG11(nn.Module):
 
     A pooling is left out once a side is a single pixel, so that small images work.
 
-    Parameters
-    ----------
-    shape : tuple[int, int, int]
-        Channels, height and width of the images.
-    classes : int
-        Number of logits.
-    width : int
-        Feature maps of the first convolution; 64 gives the original.
+    `width` is the number of feature maps of the first convolution; 64 gives the original.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, width: int) -> None:

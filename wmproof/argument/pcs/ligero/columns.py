@@ -39,11 +39,9 @@ class Columns(Protocol):
 
     def leaves(self, salts: bytes) -> U32:
         """Return all columns' hashes, each with its salt, as `tree.leaf_words`."""
-        ...
 
     def at(self, positions: Sequence[int]) -> U32:
         """Return the columns at increasing positions, uint32 (k, R)."""
-        ...
 
 
 class KeptColumns:

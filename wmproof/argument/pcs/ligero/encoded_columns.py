@@ -33,15 +33,12 @@ class Rows(Protocol):
 
     def load_messages(self, first: int, last: int, lanes: U32) -> None:
         """Put the messages of rows first .. last - 1, for `Encoder.interpolate_lanes`."""
-        ...
 
     def load_tails(self, first: int, last: int, lanes: U32) -> None:
         """Put their tails."""
-        ...
 
     def weigh_columns(self, messages: U32, tails: U32) -> U32:
         """Sums of all rows' messages and tails with canonical weights (k, any): uint32 (R, k)."""
-        ...
 
 
 class EncodedColumns:

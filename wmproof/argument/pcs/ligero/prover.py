@@ -68,9 +68,7 @@ class LigeroProver:
 
 
 def witness_matrix(
-    commitment: Ligero,
-    witness: Sequence[NDArray[Any]],
-    largest: Sequence[int] | None = None,
+    commitment: Ligero, witness: Sequence[NDArray[Any]], largest: Sequence[int] | None = None
 ) -> MessageMatrix:
     """The witness with its blinding rows and tails."""
     code, rows = commitment.parameters.witness_code, commitment.shape.rows
