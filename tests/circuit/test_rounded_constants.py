@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,7 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 from test_same_meaning import FLAT, IMAGES, build, node
 
 from wmproof.circuit.compile import compile_model
+from wmproof.circuit.frontend.load import open_graph
 from wmproof.circuit.frontend.rounded_constants import SUMMED, room_of_rounding, summed
+from wmproof.circuit.frontend.translate import _Translation
+from wmproof.circuit.frontend.values import Constant
+from wmproof.core.reading import Reading
 from wmproof.errors import InputError
 
 RANDOM = np.random.default_rng(0)
@@ -233,6 +239,117 @@ def test_a_constant_that_is_turned_round() -> None:
     constants |= {"from": np.int64([-1]), "to": np.int64([-(2**31)])}
     data = read(node("Slice", ["c", "from", "to", "axis", "step"], ["u"]), opset=19, **constants)
     assert_close_to_float(compile_model(data, IMAGES), data, IMAGES)
+
+
+def long_sum(*nodes: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """The sum "s" of 2^18 tenths, of which runtimes lose 2^-13; "c" is what it is."""
+    tenth = numpy_helper.from_array(np.float32([0.1]))
+    made = node("ConstantOfShape", ["many"], ["tenths"], value=tenth)
+    return [FLAT, made, node("ReduceSum", ["tenths"], ["s"], keepdims=0), *nodes]
+
+
+LATER = {
+    "added, and taken off": [
+        node("Mul", ["a", "tiny"], ["u"]),
+        node("Add", ["u", "s"], ["v"]),
+        node("Sub", ["v", "c"], ["w"]),
+        node("Div", ["w", "tiny"], ["b"]),
+    ],
+    "added, cut off, and taken off": [
+        node("Mul", ["a", "tiny"], ["u"]),
+        node("Add", ["u", "s"], ["v"]),
+        node("Relu", ["v"], ["r"]),
+        node("Sub", ["r", "c"], ["w"]),
+        node("Div", ["w", "tiny"], ["b"]),
+    ],
+    "a factor": [
+        node("Mul", ["a", "s"], ["u"]),
+        node("Mul", ["a", "c"], ["v"]),
+        node("Sub", ["u", "v"], ["w"]),
+        node("Add", ["w", "a"], ["b"]),
+    ],
+    "a weight": [
+        node("Reshape", ["s", "ones"], ["k"]),
+        node("Conv", ["x", "k"], ["y0"]),
+        node("Mul", ["x", "c"], ["v"]),
+        node("Sub", ["y0", "v"], ["w"]),
+        node("Add", ["w", "x"], ["z"]),
+        node("Flatten", ["z"], ["b"]),
+    ],
+    "a limit": [
+        node("Mul", ["a", "c"], ["u"]),
+        node("Clip", ["u", "", "s"], ["v"]),
+        node("Sub", ["v", "c"], ["b"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_rounding_that_nothing_but_the_image_lays_open(name: str) -> None:
+    """Nearly the same everywhere where it meets the image, and another answer in the end."""
+    sum_ = np.float32(2**18 * np.float64(np.float32(0.1)))
+    constants = {"many": np.int64([2**18]), "c": sum_, "tiny": np.float32(sum_ * 2**-5)}
+    data = build(long_sum(*LATER[name]), constants | {"ones": np.int64([1, 1, 1, 1])}, 100)
+    with pytest.raises(InputError, match=MOSTLY):
+        compile_model(data, IMAGES)
+
+
+@pytest.mark.parametrize("huge", [2.0**13, 1.5 * 2.0**13, 2.0**14])
+def test_what_is_refused_once_is_refused_again(huge: float) -> None:
+    """These are at the margin: of 2^-8 of the sum, rounding may be a half up to all."""
+    sum_ = node("ReduceSum", ["c"], ["s"], keepdims=0)
+    data = build(added(sum_), {"c": np.float32([huge, 1, -huge]), "line": LINE}, 100)
+    for _ in range(10):
+        with pytest.raises(InputError, match=MOSTLY):
+            compile_model(data, IMAGES)
+
+
+BETWEEN = {"Abs", "Add", "Concat", "Div", "Max", "Mul", "Neg", "Reciprocal", "Relu", "Sqrt", "Sub"}
+
+
+def chain(random: np.random.Generator) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """Nodes that make a constant "s" of others by operators that round, and that do not."""
+    constants = {
+        "c": random.normal(size=(3, 4)).astype(np.float32),
+        "d": random.uniform(0.5, 2, (4, 4)).astype(np.float32),
+        "e": np.float32(random.normal()),
+        "first": np.int64([0]),
+    }
+    kinds = sorted(SUMMED - {"Log", "Pow"} | BETWEEN)
+    nodes, last = [], "c"
+    for i in range(int(random.integers(2, 9))):
+        kind = str(random.choice(kinds))
+        more = {"MatMul": ["d"], "ReduceSum": ["first"], "ReduceMean": ["first"]}.get(kind, [])
+        if kind in {"Add", "Sub", "Mul", "Div", "Max"}:
+            more = [str(random.choice([last, "e"]))]
+        if kind == "Concat":
+            more = [last]
+        extra = {"axis": 0} if kind == "Concat" else {}
+        nodes.append(node(kind, [last, *more], [f"t{i}"], **extra))
+        last = f"t{i}"
+    return [*nodes, node("ReduceMax", [last], ["s"], keepdims=0)], constants
+
+
+def test_runtimes_stay_between_the_ends() -> None:
+    """Whatever operators on constants follow each other, in float32 as ONNX Runtime adds up."""
+    seen = 0
+    for seed in range(40):
+        nodes, constants = chain(np.random.default_rng(seed))
+        data = build(added(*nodes), constants | {"line": LINE}, 100)
+        translation = _Translation(open_graph(data, Reading()))
+        with contextlib.suppress(InputError), np.errstate(all="ignore"):
+            translation.run()
+        found = translation._values.get("s")
+        if not isinstance(found, Constant) or found.ends is None:
+            continue  # refused before, as a divisor that might be 0 is
+        entries = [numpy_helper.from_array(v, k) for k, v in constants.items()]
+        result = helper.make_tensor_value_info("s", TensorProto.FLOAT, [])
+        graph = helper.make_graph(nodes, "g", [], [result], entries)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=8)
+        its = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {})[0]
+        assert found.ends[0] <= its <= found.ends[1]
+        seen += 1
+    assert seen > 12
 
 
 NORMALISED = {

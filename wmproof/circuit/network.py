@@ -60,11 +60,18 @@ class Passed:
         The largest constant that is added on the way.
     low, high : float64 array (O,)
         How many times smaller and larger than the result a value on the way is.
+    share : float64 array (O,)
+        How much of the largest weight of a term each of its weights may be off, where a runtime
+        rounds constants otherwise.
+    shift : float64 array (O,)
+        How much a constant that is added may be off.
     """
 
     peak: Floats
     low: Floats
     high: Floats
+    share: Floats
+    shift: Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,9 @@ compared with what calibration sees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +33,8 @@ _SMALLEST_RANGE = {"Sigmoid": 2.0**-10, "Softmax": 2.0**-10, "LogSoftmax": 2.0**
 
 def passed(linear: FloatLinear) -> Passed:
     """What is passed on the way to a map; nothing unless it says so."""
-    ones = np.ones(linear.shape[0])
-    return linear.passed or Passed(np.zeros(linear.shape[0]), ones, ones)
+    ones, zeros = np.ones(linear.shape[0]), np.zeros(linear.shape[0])
+    return linear.passed or Passed(zeros, ones, ones, zeros, zeros)
 
 
 def after_scaling(before: Passed, gain: Floats) -> Passed:
@@ -40,18 +42,19 @@ def after_scaling(before: Passed, gain: Floats) -> Passed:
     size = np.abs(gain)
     shrunk = np.where(size > 0, 1 / np.where(size > 0, size, 1.0), 1.0)
     low, high = np.minimum(1, before.low * shrunk), np.maximum(1, before.high * shrunk)
-    return Passed(before.peak * size, low, high)
+    return Passed(before.peak * size, low, high, before.share, before.shift * size)
 
 
 def after_shift(before: Passed, constant: Floats) -> Passed:
     """As before a sum with `constant` (O, 1, 1) or (O, H, W)."""
     size = np.abs(constant).max(axis=(1, 2))
-    return Passed(np.maximum(before.peak, size), before.low, before.high)
+    return replace(before, peak=np.maximum(before.peak, size))
 
 
 def after_sum(a: Passed, b: Passed) -> Passed:
     """As before a sum of two maps."""
-    return Passed(a.peak + b.peak, np.minimum(a.low, b.low), np.maximum(a.high, b.high))
+    low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
+    return Passed(a.peak + b.peak, low, high, np.maximum(a.share, b.share), a.shift + b.shift)
 
 
 def before_function(before: Passed, peak: float, low: float, high: float) -> Passed:
@@ -62,8 +65,11 @@ def before_function(before: Passed, peak: float, low: float, high: float) -> Pas
     peak, low, high : float
         As in `Passed`.
     """
-    return Passed(
-        np.maximum(before.peak, peak), np.minimum(before.low, low), np.maximum(before.high, high)
+    return replace(
+        before,
+        peak=np.maximum(before.peak, peak),
+        low=np.minimum(before.low, low),
+        high=np.maximum(before.high, high),
     )
 
 
@@ -77,15 +83,69 @@ def after_layer(layer: FloatConv, bias: Floats, inner: Passed) -> Passed:
     """
     weight = layer.weight
     spread = layer.kernel[0] * layer.kernel[1] / (weight.shape[2] * weight.shape[3])
-    peak = np.zeros(len(weight))
-    if inner.peak.any():
-        peak = np.abs(weight * source_channels(layer, inner.peak)).sum(axis=(1, 2, 3)) * spread
+
+    def summed(sizes: Floats) -> Floats:
+        if not sizes.any():
+            return np.zeros(len(weight))
+        moved = np.abs(weight * source_channels(layer, sizes))
+        return np.asarray(moved.sum(axis=(1, 2, 3)) * spread)
+
+    peak = summed(inner.peak)
     # The largest size without a copy of a large matrix.
     gain = np.maximum(weight.max(axis=(1, 2, 3)), -weight.min(axis=(1, 2, 3)))
     rows = np.ones(len(weight))
-    wide = Passed(peak, rows * inner.low.min(), rows * inner.high.max())
+    low, high, share = inner.low.min(), inner.high.max(), inner.share.max()
+    wide = Passed(peak, rows * low, rows * high, rows * share, peak)
     scaled = after_scaling(wide, gain)
-    return Passed(np.maximum(peak, np.abs(bias)), scaled.low, scaled.high)
+    return replace(scaled, peak=np.maximum(peak, np.abs(bias)), shift=summed(inner.shift))
+
+
+def with_doubt(linear: FloatLinear, ends: Sequence[FloatLinear]) -> FloatLinear:
+    """The map, which for a runtime may be anything between these."""
+    before = passed(linear)
+    share, shift = before.share, before.shift
+    for end in ends:
+        shift = shift + np.abs(end.bias - linear.bias).max(axis=(1, 2))
+        for mine, its in zip(linear.terms, end.terms, strict=True):
+            largest = np.abs(mine.weight).max(axis=(1, 2, 3))
+            gap = np.abs(its.weight - mine.weight).max(axis=(1, 2, 3))
+            share = share + np.where(gap > 0, gap / np.where(largest > 0, largest, gap), 0.0)
+            moved = source_channels(mine, np.abs(its.offset - mine.offset))
+            spread = math.prod(mine.kernel) / math.prod(mine.weight.shape[2:])
+            shift = shift + np.abs(mine.weight * moved).sum(axis=(1, 2, 3)) * spread
+    return replace(linear, passed=replace(before, share=share, shift=shift))
+
+
+_MOST_DOUBT = 2.0**-11  # of what numbers reach over: half a step of the finest
+
+
+def check_doubt(
+    linear: FloatLinear, largest: Mapping[int, Floats], spread: Floats, name: str
+) -> None:
+    """Raise `InputError` where a runtime's rounded constants may give other numbers.
+
+    Parameters
+    ----------
+    largest : dict of int to float64 array (I,)
+        Of each node that is read, the largest size of each channel's real numbers.
+    spread : float64 array (O,)
+        What the values of each channel reach over.
+    """
+    way = passed(linear)
+    if not way.share.any() and not way.shift.any():
+        return
+    total = np.zeros(linear.shape[0])
+    for term in linear.terms:
+        sizes = source_channels(term, largest[term.source] + np.abs(term.offset))
+        most = np.abs(term.weight).max(axis=(1, 2, 3)) * math.prod(term.kernel)
+        total += most * sizes.sum(axis=(1, 2, 3))
+    if (way.share * total + way.shift > _MOST_DOUBT * spread).any():
+        raise InputError(
+            "is made with constants that are mostly rounding where they are compared, so every "
+            "runtime has others",
+            where=f"layer {name}",
+            remedy="Export the model with its constants folded",
+        )
 
 
 _MOST_DAMPED = 200.0  # (1 + s)^(-3/4) is a part of 512 steps, and 10 of them here

@@ -43,7 +43,13 @@ from wmproof.circuit.plan import Bytes, LinearPlan, Values
 from wmproof.circuit.product_scales import whole_numbers
 from wmproof.circuit.quantise import Encoding, mean_values, operand_zero, quantise_linear
 from wmproof.circuit.reach import Reaches
-from wmproof.circuit.rounding import check_damping, check_lengths, check_reach, check_rounding
+from wmproof.circuit.rounding import (
+    check_damping,
+    check_doubt,
+    check_lengths,
+    check_reach,
+    check_rounding,
+)
 from wmproof.circuit.ties import Tie
 
 _NOT_ROUNDED = ir.Linear(np.zeros((1, 1, 1), np.int32), ())
@@ -166,6 +172,7 @@ class Walk:
         factor, origin = fit.factor, fit.origin
         reach = fit.table.largest * fit.scale
         check_rounding(node.linear, real, reach, node.name, self._network.digits)
+        self._check_doubt(node.linear, np.maximum(reach, np.ptp(real, axis=1)), node.name)
         if node.function == Smooth("local_response"):
             check_damping(real, node.name)
         self._ranges.append(LayerRange(node.name, fit.table.name, fit.scale, real))
@@ -247,12 +254,21 @@ class Walk:
         plan = LinearPlan(rounded, self._shapes(), self._largest, self._workspace)
         return Measurement(rounded, plan, factor, self._values)
 
+    def _check_doubt(self, linear: FloatLinear, spread: Floats, name: str) -> None:
+        sizes = {}
+        for term in linear.terms:
+            encoding, top = self._encodings[term.source], self._largest[term.source]
+            scale, zero = encoding.scale[:, 0, 0], encoding.zero[:, 0, 0]
+            sizes[term.source] = scale * np.maximum(np.abs(zero), np.abs(top - zero))
+        check_doubt(linear, sizes, spread, name)
+
     def _output(self) -> None:
         linear, name = self._network.output, "logits"
         sizes = channel_sizes(linear, self._encodings)
         measured = self._measure(linear, sizes, name)
         real = measured.seen.ends
         check_rounding(linear, real, np.zeros(len(real)), name, self._network.digits)
+        self._check_doubt(linear, np.full(len(real), np.ptp(real)), name)
         factor = np.full(linear.shape[0], self._fitter.logits(linear, real, sizes))
         zero = np.zeros(linear.shape[0])
         self._ranges.append(LayerRange(name, name, 1 / factor, real))

@@ -4,15 +4,18 @@ NumPy's sums and exponentials differ from machine to machine in their last bits,
 not. Sums are correctly rounded sums of exact products; functions are evaluated in decimals.
 
 A runtime rounds otherwise, and 2^30 + 1 - 2^30 is 0 for it; in float16 it may not round at all
-between two operators. So each rounded constant comes with another one, drawn from where a runtime's
-may be. Both go the same way, and must still be nearly the same where they meet the image. The draw
-is nobody's to try out: it is another one every time.
+between two operators. So each rounded constant has two ends, between which every runtime's is. They
+go the same way, and must still be nearly the same where they meet the image; what they leave open
+there goes on with the linear map (`rounding.Passed`) until numbers are made of it. Nothing is
+drawn: what is refused once is refused by everybody.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
@@ -22,11 +25,13 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from wmproof.circuit import functions
+from wmproof.circuit.frontend.values import Constant
 from wmproof.errors import InputError
 
 _MOST_PRODUCTS = 2**24
 _MOST_VALUES = 2**16  # different ones that a function is asked for
 Array = NDArray[Any]
+Ends = tuple[Array, Array]
 
 
 def _matrix_product(left: Array, right: Array) -> Array:
@@ -83,6 +88,8 @@ _EACH = frozenset({"Add", "Sub", "Mul", "Div", "Sqrt", "Reciprocal"})
 """Of float32 they are exact everywhere, of float16 not."""
 _STEPS = frozenset({"Floor", "Ceil", "Round", "Sign", "Mod"})
 _MOST_DOUBT = 2.0**-8  # of the largest beside it: what a byte cannot show either
+LITTLE_DOUBT = 2.0**-20
+"""What a function's last digits leave open: for whatever does not go on with a linear map."""
 _LONGEST = 2**15  # terms whose roundings might all go one way
 _UNITS = 8  # in the last place, by which runtimes' functions are off
 _WHOLE = 2.0**53  # runtimes add up integers, and raise them to powers, in float64
@@ -164,32 +171,91 @@ def is_rounded(operator: str, result: Array) -> bool:
     return operator in SUMMED or (operator in _EACH and result.dtype == np.float16)
 
 
-def rounded_otherwise(node: onnx.NodeProto, inputs: list[Array | None], result: Array) -> Array:
-    """What a runtime might have computed instead of a node whose result `is_rounded`.
+def widened(node: onnx.NodeProto, inputs: list[Array | None], result: Array, ends: Ends) -> Ends:
+    """The ends of a node's result, wide enough for what its own operator rounds.
 
     Parameters
     ----------
     inputs : list of array or None
     result : array
+        `is_rounded`.
+    ends : pair of array
+        What the ends of its inputs give.
 
     Returns
     -------
-    array
-        Of the result's shape and type, or float32 for float16; equal to it where nothing is
-        rounded.
+    pair of array
+        Of the result's shape and type, or float32 for float16.
     """
     if result.dtype.kind != "f":
-        return result
-    drawn = np.random.default_rng()
-    shift = drawn.uniform(0.5, 1.0, result.shape) * drawn.choice([-1, 1], result.shape)
-    moved = result + shift * room_of_rounding(node, inputs, result)
-    return np.asarray(moved).astype(np.promote_types(result.dtype, np.float32))
+        return ends
+    room, kind = room_of_rounding(node, inputs, result), np.promote_types(result.dtype, np.float32)
+    return (ends[0] - room).astype(kind), (ends[1] + room).astype(kind)
+
+
+def at_ends(node: onnx.NodeProto, inputs: Sequence[Constant | None]) -> list[list[Constant | None]]:
+    """The inputs with one end each in the place of what is doubtful: the result lies between.
+
+    Every operator that is folded goes up or down in each number. Those that read more than two
+    tensors of floats go up in all of them.
+
+    Raises
+    ------
+    InputError
+        A divisor might be 0.
+    """
+    doubtful = [i for i, v in enumerate(inputs) if v is not None and v.ends is not None]
+    divisor = {"Div": 1, "Reciprocal": 0, "Pow": 0}.get(node.op_type)
+    if node.op_type == "Pow" and inputs[1] is not None and (inputs[1].array >= 0).all():
+        divisor = None
+    if divisor in doubtful:
+        low, high = _ends(inputs[divisor])
+        if not ((low > 0) | (high < 0)).all():
+            raise _mostly_rounding()
+    together = [[side] * len(doubtful) for side in (0, 1)]
+    sides = itertools.product((0, 1), repeat=len(doubtful)) if len(doubtful) < 3 else together
+    return [
+        [None if v is None else _end(v, chosen.get(i, 0)) for i, v in enumerate(inputs)]
+        for chosen in (dict(zip(doubtful, picked, strict=True)) for picked in sides)
+    ]
+
+
+def _ends(value: Constant | None) -> Ends:
+    if value is None or value.ends is None:
+        raise ValueError("a constant without doubt")
+    return value.ends
+
+
+def _end(value: Constant, side: int) -> Constant:
+    """One end; of what is certain the constant, which a runtime may keep in float32."""
+    array = value.array if value.ends is None else value.ends[side]
+    wide = array.astype(np.float32) if array.dtype == np.float16 else array
+    return replace(value, array=wide, ends=None)
+
+
+def ends_of_product(inputs: Sequence[Constant | None], result: Array) -> Ends:
+    """The ends of a product of two matrices, whose numbers may have any sign."""
+    (a, d), (b, e) = (_middle_and_gap(v) for v in inputs if v is not None)
+    gap = a @ e + d @ b + d @ e
+    return result - gap, result + gap
+
+
+def _middle_and_gap(value: Constant) -> tuple[Array, Array]:
+    size = np.abs(value.array.astype(np.float64))
+    return size, np.zeros_like(size) if value.ends is None else gap_of(value)
+
+
+def gap_of(value: Constant) -> NDArray[np.float64]:
+    """How far a constant with ends may be from what it is, at most."""
+    low, high = (end.astype(np.float64) for end in _ends(value))
+    middle = value.array.astype(np.float64)
+    return np.asarray(np.maximum(high - middle, middle - low))
 
 
 def room_of_rounding(
     node: onnx.NodeProto, inputs: list[Array | None], result: Array
 ) -> NDArray[np.float64]:
-    """How far from a float result a runtime's may be; parameters as `rounded_otherwise`.
+    """How far from a float result a runtime's may be; parameters as `widened`.
 
     Returns
     -------
@@ -208,8 +274,8 @@ def room_of_rounding(
             if node.op_type == "ReduceMean":
                 total = total / count
         case operator if operator in _EACH:
-            # Half a step or more at the least draw, so that no cast rounds it away.
-            return 2.4 * unit * np.abs(result.astype(np.float64))
+            # More than half a step, so that no cast rounds it away.
+            return 1.2 * unit * np.abs(result.astype(np.float64))
         case operator:
             floor = 1.0 if operator in {"Sigmoid", "Tanh", "Erf"} else 0.0
             size = np.maximum(np.abs(result.astype(np.float64)), floor)
@@ -220,28 +286,32 @@ def room_of_rounding(
     return np.asarray((unit + min(count, _LONGEST) * fine) * total)
 
 
-def check_certain(operator: str, array: Array, other: Array) -> None:
+def check_certain(operator: str, array: Array, others: Sequence[Array]) -> None:
     """Refuse steps and integers of rounded constants: either side of a step may be another's.
 
-    InputError if there are such, or the two are not both numbers.
+    InputError if there are such, or an end gives something else than numbers of the same shape.
     """
     whole = array.dtype.kind not in "fV" and operator not in {"Shape", "Size"}
-    if whole or operator in _STEPS or array.shape != other.shape:
+    if whole or operator in _STEPS or any(other.shape != array.shape for other in others):
         raise InputError("asks on which side of a step a rounded constant lies")
 
 
-def check_alike(array: Array, other: Array) -> None:
-    """Compare a constant with another's: in each row and column they must be nearly the same.
+def check_alike(value: Constant, most: float = _MOST_DOUBT) -> None:
+    """Compare a constant with its ends: in each row and column they must be nearly the same.
 
-    InputError if they are not.
+    InputError if they are further off than this part of the largest in it.
     """
-    size = np.abs(np.squeeze(array).astype(np.float64))
-    gap = np.abs(np.squeeze(other).astype(np.float64) - np.squeeze(array).astype(np.float64))
+    size = np.abs(np.squeeze(value.array).astype(np.float64))
+    gap = np.squeeze(gap_of(value))
     kept = range(size.ndim) if size.ndim > 1 else [None]
     for axis in kept:
         rest = tuple(a for a in range(size.ndim) if a != axis)
-        if not (gap.max(rest, initial=0.0) <= _MOST_DOUBT * size.max(rest, initial=0.0)).all():
-            raise InputError(
-                "reads a constant that is mostly rounding, so every runtime has another one",
-                remedy="Export the model with its constants folded",
-            )
+        if not (gap.max(rest, initial=0.0) <= most * size.max(rest, initial=0.0)).all():
+            raise _mostly_rounding()
+
+
+def _mostly_rounding() -> InputError:
+    return InputError(
+        "reads a constant that is mostly rounding, so every runtime has another one",
+        remedy="Export the model with its constants folded",
+    )

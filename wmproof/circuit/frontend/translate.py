@@ -17,6 +17,7 @@ from wmproof.circuit.frontend.activation_operators import ACTIVATION_OPERATORS
 from wmproof.circuit.frontend.arguments import Arguments
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.constants import fold, fold_counts, fold_repeated
+from wmproof.circuit.frontend.doubt import doubted
 from wmproof.circuit.frontend.einsum import einsum
 from wmproof.circuit.frontend.endings import ENDINGS, after_answer, answer, check_ending
 from wmproof.circuit.frontend.entrance import enter, first_scale
@@ -39,11 +40,14 @@ from wmproof.circuit.frontend.quantised_operators import (
 )
 from wmproof.circuit.frontend.resize import resize
 from wmproof.circuit.frontend.rounded_constants import (
+    Ends,
+    at_ends,
     check_alike,
     check_certain,
+    ends_of_product,
     is_rounded,
-    rounded_otherwise,
     values_asked,
+    widened,
 )
 from wmproof.circuit.frontend.shape_operators import FLOATING, SHAPE_OPERATORS, split
 from wmproof.circuit.frontend.unread import without_unread
@@ -149,9 +153,17 @@ class _Translation:
             return [
                 *self._constants(node, [v if isinstance(v, Constant) else None for v in inputs])
             ]
-        for value in inputs:
-            if isinstance(value, Constant) and value.other is not None:
-                check_alike(value.array, value.other)
+        made = self._made(node, inputs)
+        for place, value in enumerate(inputs):
+            if isinstance(value, Constant) and value.ends is not None:
+                check_alike(value)
+                others = [replace(value, array=end, ends=None) for end in value.ends]
+                low, high = (self._made(node, _with(inputs, place, other)) for other in others)
+                made = [doubted(m, a, b, value) for m, a, b in zip(made, low, high, strict=True)]
+        return made
+
+    def _made(self, node: onnx.NodeProto, inputs: list[Value | None]) -> list[Value]:
+        """What a node makes of tensors and constants."""
         domain = "" if node.domain in MAIN_DOMAINS else node.domain
         if is_quantised(domain, node.op_type, inputs) and node.op_type not in {"ArgMax", "Shape"}:
             return self._quantised(node, domain, inputs)
@@ -228,22 +240,33 @@ class _Translation:
         if node.domain not in MAIN_DOMAINS:
             raise InputError("this operator has no integer form here")
         folded = self._fold(node, inputs)
-        doubtful = any(v is not None and v.other is not None for v in inputs)
+        doubtful = any(v is not None and v.ends is not None for v in inputs)
         rounded = is_rounded(node.op_type, folded[0].array)
         if not doubtful and not rounded:
             return folded
-        others, found = inputs, folded
+        ends = [(v.array, v.array) for v in folded]
         if doubtful:
-            others = [None if v is None else _other(v) for v in inputs]
-            with np.errstate(all="ignore"):  # the other one may be what no number is
-                found = self._fold(node, others)
-            for mine, its in zip(folded, found, strict=True):
-                check_certain(node.op_type, mine.array, its.array)
-        arrays = [None if v is None else v.array for v in others]
-        return [
-            replace(v, other=rounded_otherwise(node, arrays, w.array) if rounded else w.array)
-            for v, w in zip(folded, found, strict=True)
-        ]
+            ends = self._between(node, inputs, folded)
+        if rounded:
+            arrays = [None if v is None else v.array for v in inputs]
+            ends = [widened(node, arrays, v.array, e) for v, e in zip(folded, ends, strict=True)]
+        return [replace(v, ends=e) for v, e in zip(folded, ends, strict=True)]
+
+    def _between(
+        self, node: onnx.NodeProto, inputs: list[Constant | None], folded: list[Constant]
+    ) -> list[Ends]:
+        """Between which the results of doubtful constants are."""
+        if node.op_type == "MatMul":
+            return [ends_of_product(inputs, folded[0].array)]
+        with np.errstate(all="ignore"):  # an end may be what no number is
+            found = [self._fold(node, chosen) for chosen in at_ends(node, inputs)]
+        ends = []
+        for mine, *others in zip(folded, *found, strict=True):
+            arrays = [other.array for other in others]
+            check_certain(node.op_type, mine.array, arrays)
+            wide = [mine.array.astype(arrays[0].dtype), *arrays]
+            ends.append((np.minimum.reduce(wide), np.maximum.reduce(wide)))
+        return ends
 
     def _fold(self, node: onnx.NodeProto, inputs: list[Constant | None]) -> list[Constant]:
         if node.op_type in {"QuantizeLinear", "DequantizeLinear"}:
@@ -361,7 +384,11 @@ def _against_zero(score: FloatLinear) -> FloatLinear:
     bias = np.concatenate([np.zeros_like(score.bias), score.bias])
     before = passed(score)
     way = Passed(
-        np.append(0.0, before.peak), np.append(1.0, before.low), np.append(1.0, before.high)
+        np.append(0.0, before.peak),
+        np.append(1.0, before.low),
+        np.append(1.0, before.high),
+        np.append(0.0, before.share),
+        np.append(0.0, before.shift),
     )
     return FloatLinear(bias, terms, (2, 1, 1), way)
 
@@ -381,11 +408,8 @@ def _describe(node: onnx.NodeProto, inputs: list[Value | None]) -> str:
     return f"node {_label(node)} ({operator}, inputs {shapes})"
 
 
-def _other(value: Constant) -> Constant:
-    """What another runtime has, which may keep float32 where the file says float16."""
-    array = value.array if value.other is None else value.other
-    wide = array.astype(np.float32) if array.dtype == np.float16 else array
-    return replace(value, array=wide, other=None)
+def _with(inputs: list[Value | None], place: int, value: Value) -> list[Value | None]:
+    return [*inputs[:place], value, *inputs[place + 1 :]]
 
 
 def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:

@@ -31,15 +31,15 @@ class Constant:
     batch : int, optional
         The axis that holds one copy of the array after the other, for each image n, plus `ramp` *
         n.
-    other : array, optional
-        What a runtime that rounds otherwise might have, see `rounded_constants.rounded_otherwise`.
+    ends : pair of array, optional
+        Between which it is for every runtime, see `rounded_constants`.
     """
 
     array: NDArray[Any]
     counts: NDArray[np.int64] | None = None
     batch: int | None = None
     ramp: int = 0
-    other: NDArray[Any] | None = None
+    ends: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     @property
     def shape(self) -> Shape:
