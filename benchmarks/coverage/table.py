@@ -23,6 +23,7 @@ def markdown(results: Sequence[Result]) -> str:
         text,
         *_counts(ordered),
         *_commits(ordered),
+        *_beside_int8(ordered),
         "",
         _line(_HEADS),
         _line(["---"] * len(_HEADS)),
@@ -56,6 +57,16 @@ def _commits(results: Sequence[Result]) -> list[str]:
     found = Counter(r.get("commit", "none recorded") for r in results if "not_run" not in r)
     named = (f"{commit} ({count})" for commit, count in found.most_common())
     return ["", f"Commits of the code that made the rows: {', '.join(named)}."] if found else []
+
+
+def _beside_int8(results: Sequence[Result]) -> list[str]:
+    """How often circuits answer as the float model where int8 was compared, too."""
+    lead = [r["agree_pictures"] - r["int8_pictures"] for r in results if "int8_pictures" in r]
+    if not lead:
+        return []
+    ahead, worst = sum(points >= 0 for points in lead), 100 * max(0.0, -min(lead))
+    text = f"On pictures circuits agree at least as often as int8 in {ahead} of {len(lead)} rows"
+    return ["", f"{text}, and where they do not, {worst:.0f} points less often at most."]
 
 
 def _not_run(results: Sequence[Result]) -> list[str]:
