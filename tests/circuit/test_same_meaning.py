@@ -313,3 +313,25 @@ def test_work_on_constants_is_bounded(
     }
     with pytest.raises(InputError, match=words):
         compile_model(build(nodes, constants, 100), IMAGES)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_float_weights_between_integers_are_rounded_by_a_runtime(moved: bool) -> None:
+    """To int8 of one scale: an output of large weights takes those of all others away."""
+    step = ["step", "zero"]
+    nodes = [
+        node("QuantizeLinear", ["x", *step], ["q"]),
+        node("DequantizeLinear", ["q", *step], ["d"]),
+        *([node("Transpose", ["d"], ["t"], perm=[0, 1, 3, 2])] if moved else []),
+        node("Conv", ["t" if moved else "d", "k"], ["c"]),
+        node("Relu", ["c"], ["r"]),
+        node("QuantizeLinear", ["r", *step], ["q2"]),
+        node("DequantizeLinear", ["q2", *step], ["d2"]),
+        node("Flatten", ["d2"], ["b"]),
+    ]
+    kernel = np.full((1, 1, 2, 2), 0.2, np.float32)
+    constants = {"step": np.float32(1 / 255), "zero": np.uint8(0), "k": kernel}
+    compile_model(build(nodes, constants, 81), IMAGES)
+    large = {**constants, "k": np.concatenate([np.full_like(kernel, 100), kernel])}
+    with pytest.raises(InputError, match="float weights between integers"):
+        compile_model(build(nodes, large, 162), IMAGES)

@@ -8,10 +8,12 @@ says; DequantizeLinear does nothing to what was quantised with the same scale.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import onnx
+from numpy.typing import NDArray
 
 from wmproof.circuit.frontend.activation_operators import leaky_relu, sigmoid
 from wmproof.circuit.frontend.arguments import Arguments
@@ -315,3 +317,53 @@ def unwrapped(operator: str, arguments: Arguments) -> tuple[Arguments, Quantisat
         fill = np.array(scale.step * (whole - scale.zero))
         inputs = [*inputs[:2], Constant(fill), *inputs[3:]]
     return replace(arguments, inputs=tuple(inputs)), scale
+
+
+_ROUNDED_BY_RUNTIMES = frozenset({"Conv", "ConvTranspose", "Gemm"})
+_NAMES = """
+Clip Flatten Identity LeakyRelu MaxPool Pad Relu Reshape Slice Squeeze Transpose Unsqueeze
+"""
+_PASSED_BY = frozenset(_NAMES.split())
+"""Operators that runtimes move quantisation past, or merge with the layer before them."""
+_MOST_LOST = 2.0**-4  # of an output's weights
+
+
+def check_weights(
+    nodes: Sequence[onnx.NodeProto], constants: Mapping[str, NDArray[np.generic]]
+) -> None:
+    """Refuse float weights between integers, which ONNX Runtime rounds to int8 of one scale.
+
+    InputError if an output loses much of its weights by that, or they are computed.
+    """
+    makers = {name: node for node in nodes for name in node.output}
+    after: set[str] = set()  # tensors of integers that are floats again
+    before: set[str] = set()  # tensors that are about to be integers
+    for node in nodes:
+        passes = node.op_type in _PASSED_BY and node.input[0] in after
+        if node.op_type == "DequantizeLinear" or passes:
+            after.update(node.output)
+    for node in reversed(nodes):
+        passes = node.op_type in _PASSED_BY and not before.isdisjoint(node.output)
+        if node.op_type == "QuantizeLinear" or passes:
+            before.add(node.input[0])
+    for node in nodes:
+        between = node.input[:1] and node.input[0] in after and before.intersection(node.output)
+        if node.op_type in _ROUNDED_BY_RUNTIMES and between:
+            weights = makers.get(node.input[1])
+            known = constants.get(node.input[1])
+            kept = known is not None and _survive_int8(known)
+            if not kept and (weights is None or weights.op_type != "DequantizeLinear"):
+                raise InputError(
+                    "has float weights between integers, which ONNX Runtime rounds to int8",
+                    where=f"node {node.name or node.output[0]} ({node.op_type})",
+                    remedy="Quantise its weights too, or none of its numbers",
+                )
+
+
+def _survive_int8(weight: NDArray[np.generic]) -> bool:
+    """Whether no row or column of a weight loses more than a part of it in int8 of one scale."""
+    exact = weight.astype(np.float64)
+    step = max(float(np.abs(exact).max(initial=0.0)) / 127, 1e-300)
+    lost, size = np.abs(np.rint(exact / step) * step - exact), np.abs(exact)
+    rest = [tuple(b for b in range(exact.ndim) if b != a) for a in range(min(exact.ndim, 2))]
+    return all((lost.sum(r) <= _MOST_LOST * size.sum(r)).all() for r in rest)

@@ -32,6 +32,7 @@ from wmproof.circuit.frontend.product_operators import PRODUCT_OPERATORS
 from wmproof.circuit.frontend.quantisation import PIXELS
 from wmproof.circuit.frontend.quantised_operators import (
     QUANTISED_OPERATORS,
+    check_weights,
     find_operator,
     fold_linear,
     is_quantised,
@@ -100,6 +101,7 @@ def translate(graph: OnnxGraph) -> Network:
     InputError if an operator, or its use, has no integer form; it names the node and its
     shapes.
     """
+    check_weights(graph.nodes, graph.constants)
     return _Translation(graph).run()
 
 
