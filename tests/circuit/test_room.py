@@ -12,6 +12,7 @@ from wmproof.circuit.frontend.load import open_graph
 from wmproof.circuit.frontend.translate import translate
 from wmproof.circuit.linear import ACCUMULATOR_LIMIT
 from wmproof.core.reading import Reading
+from wmproof.relation.hits.statement import SCORE_LIMIT
 
 
 def _pooled(activation: str = "Relu") -> Graph:
@@ -51,7 +52,7 @@ def test_no_image_brings_a_group_of_logits_beyond_its_bound():
     graph = _pooled()
     for group in (1, 16, 2**12):
         circuit = _compiled(graph, group=group).circuit
-        assert group * circuit.output.bound(circuit.largest) < 2**28 <= ACCUMULATOR_LIMIT
+        assert group * circuit.output.bound(circuit.largest) < SCORE_LIMIT <= ACCUMULATOR_LIMIT
 
 
 @pytest.mark.parametrize("activation", ["Relu", "HardSwish"])
