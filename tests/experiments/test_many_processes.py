@@ -1,12 +1,17 @@
 """Units in processes beside each other, or over a real Ray, give what one process gives."""
 
+import contextlib
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 from unit_files import units_in
 
@@ -41,8 +46,10 @@ def test_an_error_of_a_unit_is_the_error_of_the_run(tmp_path, wmproof, many):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("training", [True, False], ids=["in the training", "before it"])
 def test_an_interrupted_run_goes_on_where_each_of_its_processes_was(
-    tmp_path, wmproof, command, environment
+    tmp_path, wmproof, command, environment, training
 ):
     out = tmp_path / "out"
     options = ("--unit", "No-WM", "--unit", "FromScratch", "--device", "cpu")
@@ -54,16 +61,28 @@ def test_an_interrupted_run_goes_on_where_each_of_its_processes_was(
         text=True,
         start_new_session=True,
     )
-    checkpoints = [out / "digits" / "checkpoints" / name for name in ("No-WM", "FromScratch")]
-    while not all(path.exists() for path in checkpoints) and run.poll() is None:
-        time.sleep(0.05)
+    saved = [out / "digits" / "checkpoints" / name for name in ("No-WM", "FromScratch")]
+    while run.poll() is None:
+        if listening(run.pid) == 2 if training else all(path.exists() for path in saved):
+            break
+        time.sleep(0.01)
     os.killpg(run.pid, signal.SIGINT)
     _, errors = run.communicate(timeout=600)
     assert run.returncode == 130, errors
     assert "Traceback" not in errors
     assert "trainings that ran are saved" in errors
     assert set(units_in(out)) == {"TS-Orig"}
-    assert all(any(path.iterdir()) for path in checkpoints)
+    assert not training or all(any(path.iterdir()) for path in saved)
+
+
+def listening(pid):
+    """How many of a process's own are training: they take SIGTERM for a wish to stop."""
+    found = 0
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{child.pid}/status").read_text())[1]
+            found += int(caught, 16) >> (signal.SIGTERM - 1) & 1
+    return found
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def run_side_by_side(
     Raises
     ------
     InputError, TrainingInterruptedError
-        As `run`. What was running then is finished or leaves its checkpoint.
+        As `run`. What was running then ends, and a training leaves its checkpoint.
     """
     threads = max(1, thread_count() // jobs)
     with begun(plans, folder, preset, watcher):
@@ -72,7 +72,7 @@ def _finished(
         ready = sorted((one for one in waiting if not waiting[one]), key=lambda one: -height[one])
         for number, name in ready[: jobs - len(running)]:
             del waiting[number, name]
-            work = pool.submit(finish_named, plans[number], name, folder.absolute(), means)
+            work = pool.submit(_finish, plans[number], name, folder.absolute(), means)
             running[work] = number, name
         done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
@@ -96,9 +96,29 @@ def _graph(plans: Sequence[Plan]) -> tuple[dict[Named, set[Named]], dict[Named, 
     return waiting, height
 
 
+class _Asked:
+    """Whether Ctrl-C, which reaches all processes, found this one between two units."""
+
+    by_now = False
+
+    @classmethod
+    def remember(cls, number: int, frame: object) -> None:
+        cls.by_now = True
+
+
 def _begin(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    # Ctrl-C reaches all processes; a training that can leave a checkpoint listens to it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _Asked.remember)
+
+
+def _finish(plan: Plan, name: str, folder: Path, means: Means) -> float:
+    """Do one unit, which Ctrl-C ends as it does in a process of its own."""
+    between = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if _Asked.by_now:
+            raise KeyboardInterrupt
+        return finish_named(plan, name, folder, means)
+    finally:
+        signal.signal(signal.SIGINT, between)
