@@ -88,8 +88,8 @@ def bits(plan: Plan, results: Results) -> Figure | None:
     found = list(attacked(plan, results)) if owner else []
     if owner is None or not found:
         return None
-    figure, axes = _figure(7.8, 4.6)
     names = list(dict.fromkeys(name for name, _, _ in found))
+    figure, axes = _figure(7.8, max(4.6, 0.2 * len(names)))  # else their list leaves no room
     for number, name in enumerate(names):
         rows = [row for other, _, row in found if other == name]
         points = [_test(row) - _test(owner) for row in rows]
