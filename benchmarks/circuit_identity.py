@@ -3,8 +3,9 @@
 For each model: the NumPy int64 reference, the fast evaluator, and the exported graph in ONNX
 Runtime. Weights are random (seeded); half of the images are noise and half are smooth, so that
 deep layers see different inputs. Prints one JSON object a model and stops with an error at the
-first difference; `--device cuda` runs the exported graph there. The reference is slow on purpose: minutes for the larger models, so name the
-models to run on the command line. Needs the extra `train` and onnxscript, to build and export.
+first difference; `--device cuda` runs the exported graph there. The reference is slow on purpose:
+minutes for the larger models, so name the models to run on the command line. Needs the extra
+`train` and onnxscript, to build and export.
 """
 
 from __future__ import annotations

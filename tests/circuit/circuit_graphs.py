@@ -179,11 +179,12 @@ def assert_same_bits(compilation: Compilation, images: NDArray[np.uint8]) -> NDA
 
 
 def assert_same_circuit_bits(circuit: Circuit, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """All three evaluators agree on every logit and every committed number; returns the logits."""
+    """All evaluators agree on every logit and every committed number; returns the logits."""
     logits, committed = evaluate_reference(circuit, images)
     fast = Evaluator(circuit, batch=7)(images)
     exported = RuntimeEvaluator(circuit, threads=1, batch=10)(images)
-    for other in (fast, exported):
+    in_doubles = RuntimeEvaluator(circuit, threads=1, batch=10, precision="float64")(images)
+    for other in (fast, exported, in_doubles):
         np.testing.assert_array_equal(logits, other.logits)
         assert set(committed) == set(other.committed) == set(circuit.committed())
         for index, values in committed.items():

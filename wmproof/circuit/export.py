@@ -2,8 +2,9 @@
 
 float32: every sum is cut so that it stays below 2^24, parts meet as int32; exact wherever
 convolutions are sums of products (ONNX Runtime's CPU provider; CUDA without TF32 and without
-Winograd). float64: sums stay below 2^30 of 2^53, so that even a transform's rounding error is
-removed by the Round after each linear map; ONNX Runtime has float64 convolutions on CUDA only.
+Winograd). float64: sums stay below 2^30 of 2^53, in any order. ONNX Runtime has no float64
+convolution on the CPU and a wrong one on CUDA, so there they are matrix products, one for each
+position of the kernel.
 """
 
 from __future__ import annotations
@@ -258,7 +259,7 @@ class _Exporter:
             matrix = self._floats(weight.reshape(len(weight), -1).T)
             product = self._op("MatMul", self._op("Flatten", source, axis=1), matrix)
             z = self._op("Reshape", product, self._ints(0, len(weight), 1, 1))
-        else:
+        elif self._single:
             z = self._op(
                 "Conv",
                 source,
@@ -269,7 +270,32 @@ class _Exporter:
                 dilations=list(term.dilations),
                 group=groups,
             )
+        else:
+            return self._products(term, source, weight)
         return self._op("Round", z)
+
+    def _products(self, term: ir.Conv, source: str, weight: NDArray[np.int32]) -> str:
+        """A convolution as matrices times what each position of its kernel sees."""
+        outputs, height, width = term.output_shape(self._circuit.shapes[term.source])
+        top, left, bottom, right = term.pads
+        if any(term.pads):
+            widths = self._ints(0, 0, top, left, 0, 0, bottom, right)
+            source = self._op("Pad", source, widths, self._scalar(0))
+        columns = (term.groups, weight.shape[1], height * width)
+        axes, steps = self._ints(2, 3), self._ints(*term.strides)
+        parts = []
+        for i, j in np.ndindex(term.kernel):
+            first = (i * term.dilations[0], j * term.dilations[1])
+            last = (
+                first[0] + (height - 1) * term.strides[0],
+                first[1] + (width - 1) * term.strides[1],
+            )
+            stops = self._ints(last[0] + 1, last[1] + 1)
+            seen = self._op("Slice", source, self._ints(*first), stops, axes, steps)
+            seen = self._op("Reshape", seen, self._ints(0, *columns))
+            matrix = weight[:, :, i, j].reshape(term.groups, -1, weight.shape[1])
+            parts.append(self._op("MatMul", self._floats(matrix), seen))
+        return self._op("Reshape", self._sum(parts), self._ints(0, outputs, height, width))
 
 
 def _short_slices(term: ir.Conv, largest: int) -> list[slice]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmproof.circuit.evaluate import Evaluation
-from wmproof.circuit.export import export_onnx
+from wmproof.circuit.export import Precision, export_onnx
 from wmproof.circuit.ir import Circuit
 from wmproof.circuit.limits import check_images
 from wmproof.errors import InputError
@@ -23,13 +23,14 @@ class RuntimeEvaluator:
     ----------
     circuit : Circuit
     device : {'cpu', 'cuda'}
-        'cuda' evaluates in float64, where any convolution algorithm is exact after rounding.
     threads : int
         Threads on the CPU; 0 lets ONNX Runtime decide. It does not change a bit.
     keep : bool
         Whether `__call__` returns the committed bytes.
     batch : int
         Images at a time.
+    precision : {'float32', 'float64'}, optional
+        In which floats integers are held; float32 on the CPU and float64 on CUDA if absent.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class RuntimeEvaluator:
         threads: int = 0,
         keep: bool = True,
         batch: int = 32,
+        precision: Precision | None = None,
     ) -> None:
         import onnxruntime
 
@@ -52,7 +54,7 @@ class RuntimeEvaluator:
                 f"this ONNX Runtime has no {provider}",
                 remedy="Install wmproof's extra 'gpu', or use the CPU: the bits are the same",
             )
-        precision: Literal["float32", "float64"] = "float64" if device == "cuda" else "float32"
+        precision = precision or ("float64" if device == "cuda" else "float32")
         model = export_onnx(circuit, precision=precision, activations=keep)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
