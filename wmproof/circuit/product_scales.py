@@ -17,10 +17,11 @@ from wmproof.circuit.functions import POLES
 from wmproof.circuit.ir import ACCUMULATOR_LIMIT
 from wmproof.circuit.network import Floats
 from wmproof.circuit.reach import Seen, finer_bits
-from wmproof.circuit.tables import MAX_TABLE_BITS, Table, pole_table
+from wmproof.circuit.tables import Table, pole_table
 from wmproof.errors import InputError
 
 _POLE_LARGEST = 1023  # of a divisor: one number scales a whole row
+_POLE_BITS = 17  # of its table: as many divisors as tell such numbers apart
 _BOUND = ACCUMULATOR_LIMIT // 2  # of factors times sums; the rest is for the bias
 _FINE_FACTOR = 8  # below it, whole factors miss the scale that is asked for by more than 1/8
 
@@ -39,6 +40,10 @@ class Room(Protocol):
     @property
     def min_table_bits(self) -> int:
         """Logarithm of the usual table's length."""
+
+    @property
+    def max_table_bits(self) -> int:
+        """Logarithm of the longest table's length."""
 
 
 def fitting_factor(
@@ -77,7 +82,7 @@ def fitting_factor(
     factor = np.floor(2.0**shift * steps)
     while factor.min() < _FINE_FACTOR:
         finer = np.floor(2.0 ** (shift + 1) * steps)
-        bits = settings.min_table_bits if factor.min() > 1 else MAX_TABLE_BITS
+        bits = settings.min_table_bits if factor.min() > 1 else settings.max_table_bits
         room = 2.0 ** (bits - 1) - 2.0 ** (shift + 1) * np.abs(zero).max()
         if (reach * finer).max() >= room or finer.max() * most >= _BOUND:
             break
@@ -105,7 +110,7 @@ def largest_factor(reach: float, most: int, settings: Room) -> Floats:
     float64 array (1,)
         A whole number.
     """
-    room = 2.0 ** (settings.min_table_bits - 1) / settings.table_headroom
+    room = 2.0 ** (_POLE_BITS - 1) / settings.table_headroom
     return np.array([max(1.0, min(room // max(1, int(reach)), _BOUND // most))])
 
 
@@ -128,8 +133,8 @@ def fit_pole(
     if low <= 0:
         raise InputError(f"divides by {low:.3g}, and can divide by positive numbers only")
     exponent = float(POLES[kind])
-    room = 2.0 ** (settings.min_table_bits - 1) / settings.table_headroom
-    density = density or room / high
+    density = density or 2.0 ** (_POLE_BITS - 1) / settings.table_headroom / high
+    bits = (math.ceil(high * density * settings.table_headroom) - 1).bit_length() + 1
     # The smallest number that calibration sees, with headroom, has the largest value.
     least = low * density / settings.headroom
     room = math.sqrt(settings.headroom) if exponent < 1 else settings.headroom
@@ -140,7 +145,8 @@ def fit_pole(
     most = _POLE_LARGEST * 2**finer
     numerator = _rounded_down(most * (math.sqrt(least) if exponent < 1 else least))
     step = math.sqrt(density) if exponent < 1 else density
-    table = pole_table(kind, MAX_TABLE_BITS, numerator, _POLE_LARGEST)
+    bits = min(max(bits, _POLE_BITS), settings.max_table_bits)
+    table = pole_table(kind, bits, numerator, _POLE_LARGEST)
     return table, density, np.full(len(seen.ends), step / numerator)
 
 

@@ -43,7 +43,6 @@ from wmproof.circuit.quantise import Encoding, channel_encoding
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
 from wmproof.circuit.tables import (
-    MAX_TABLE_BITS,
     Grid,
     Table,
     clamp_table,
@@ -164,7 +163,7 @@ class Fitter:
                         scale = whole
                 most = clamp_width(shift, quarters) / scale
                 shift = max(1, shift - self._too_fine(node.linear, sizes, most))
-                table = clamp_table(MAX_TABLE_BITS, shift, largest, quarters)
+                table = clamp_table(settings.max_table_bits, shift, largest, quarters)
                 width = float(clamp_width(shift, quarters))
                 return Fit(table, scale, zero, width / scale, zero * width)
             case Leaky() as function:
@@ -172,7 +171,7 @@ class Fitter:
                 scale, zero, finer = leaky_scale(function, seen, share, settings, bits)
                 shift -= coarser_by(finer, settings)
                 shift = max(1, shift - self._too_fine(node.linear, sizes, 2.0**shift / scale))
-                table = leaky_table(MAX_TABLE_BITS, shift, Decimal(function.slope), largest)
+                table = leaky_table(settings.max_table_bits, shift, Decimal(function.slope), largest)
                 return Fit(table, scale, zero, 2.0**shift / scale, 0 * ones)
             case Smooth(kind):
                 table, grid = self._smooth_table(kind, index, seen)
@@ -218,7 +217,7 @@ class Fitter:
                 )
                 shift, factor = fitting_factor(unit / scale, raw, most, shift, settings, zero)
                 scale = 2.0**shift * unit / factor
-                table = clamp_table(MAX_TABLE_BITS, shift, largest)
+                table = clamp_table(settings.max_table_bits, shift, largest)
                 bias = np.rint((zero + node.offset / scale) * 2.0**shift)
                 return Fit(table, scale, zero, factor, bias)
             case Pole():

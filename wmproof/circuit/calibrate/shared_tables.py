@@ -8,7 +8,7 @@ import numpy as np
 
 from wmproof.circuit.calibrate.settings import ROUNDING_MARGIN, Settings
 from wmproof.circuit.network import Floats
-from wmproof.circuit.tables import MAX_TABLE_BITS, Table
+from wmproof.circuit.tables import Table
 from wmproof.errors import InputError
 
 _MOST_TABLES = 48
@@ -61,6 +61,6 @@ class SharedTables:
 
     def _table_bits(self, worst: float) -> int:
         bits = self._settings.min_table_bits
-        while bits < MAX_TABLE_BITS and 2 ** (bits - 1) < self._settings.table_headroom * worst:
+        while bits < self._settings.max_table_bits and 2 ** (bits - 1) < self._settings.table_headroom * worst:
             bits += 1
         return bits
