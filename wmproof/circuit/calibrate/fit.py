@@ -171,7 +171,9 @@ class Fitter:
                 scale, zero, finer = leaky_scale(function, seen, share, settings, bits)
                 shift -= coarser_by(finer, settings)
                 shift = max(1, shift - self._too_fine(node.linear, sizes, 2.0**shift / scale))
-                table = leaky_table(settings.max_table_bits, shift, Decimal(function.slope), largest)
+                table = leaky_table(
+                    settings.max_table_bits, shift, Decimal(function.slope), largest
+                )
                 return Fit(table, scale, zero, 2.0**shift / scale, 0 * ones)
             case Smooth(kind):
                 table, grid = self._smooth_table(kind, index, seen)

@@ -201,7 +201,11 @@ def _reaching(
     room = (settings.headroom - 1) * (high - low) / (2 if np.isinf(function.low) else 1)
     low, high = np.maximum(low - room, function.low), np.minimum(high + room, function.high)
     table_bits = max(settings.min_table_bits, USUAL_TABLE_BITS) + min(finer, settings.longer)
-    room = 2.0 ** (min(table_bits, settings.max_table_bits) - 1) / settings.table_headroom / ROUNDING_MARGIN
+    room = (
+        2.0 ** (min(table_bits, settings.max_table_bits) - 1)
+        / settings.table_headroom
+        / ROUNDING_MARGIN
+    )
     least = (
         np.abs(real).max(axis=1) * 2.0 ** (settings.shift + 9 - coarser_by(finer, settings)) / room
     )

@@ -61,6 +61,9 @@ class SharedTables:
 
     def _table_bits(self, worst: float) -> int:
         bits = self._settings.min_table_bits
-        while bits < self._settings.max_table_bits and 2 ** (bits - 1) < self._settings.table_headroom * worst:
+        while (
+            bits < self._settings.max_table_bits
+            and 2 ** (bits - 1) < self._settings.table_headroom * worst
+        ):
             bits += 1
         return bits
