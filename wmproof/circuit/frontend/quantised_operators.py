@@ -70,7 +70,7 @@ def _quantize_linear(builder: Builder, arguments: Arguments) -> list[Value]:
     value, wanted = arguments.inputs[0], _quantisation(arguments, 1)
     if not isinstance(value, Folded):
         return [_quantised(builder, arguments.tensor(), wanted)]
-    inner = builder.bytes(_quantised(builder, value.inner, wanted).inner)
+    inner = _rounded(builder, value.inner, wanted.function)
     return [Quantised(replace(value, inner=inner), wanted)]
 
 
@@ -134,15 +134,18 @@ def _real(
 
 
 def _quantised(builder: Builder, value: Tensor, wanted: Quantisation) -> Quantised:
+    return Quantised(_rounded(builder, value, wanted.function), wanted)
+
+
+def _rounded(builder: Builder, value: Tensor, function: Rounded) -> Bytes:
     """Commit the integers of a value, unless they are what is committed already."""
-    function = wanted.function
     if isinstance(value, Bytes) and _on_grid(builder, value.node, function):
-        return Quantised(value, wanted)
+        return value
     inner, clamp = builder.unclamped(value)
     low, high = (_whole(end, function) for end in (clamp.low, clamp.high))
     if low <= 0 <= high and low < high:  # rounding keeps the order, so a clip is a narrower range
         value, function = inner, replace(function, least=low, most=high)
-    return Quantised(builder.activation(value, function), wanted)
+    return builder.activation(value, function)
 
 
 def _whole(value: float, function: Rounded) -> int:

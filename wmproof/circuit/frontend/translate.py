@@ -344,10 +344,10 @@ class _Translation:
             raise doubtful_score()
         if isinstance(value, Answer):
             value = value.inner
-        if isinstance(value, Folded):
-            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised) and not one:
             value = value.inner
+        if isinstance(value, Folded):
+            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised | Dynamic):
             raise InputError("ends in integers of no scale, or in one score that is an integer")
         if isinstance(value, Constant | Gathered):
