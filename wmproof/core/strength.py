@@ -22,8 +22,9 @@ from wmproof.errors import InputError
 DEFAULT_TOLERANCE = Fraction(1, 10)
 _LN2 = math.log(2)
 _LONGEST_TOLERANCE = 400
-# Sums in floating point are this close to the true number of bits.
-_ROUNDING = 1e-9
+# Sums in floating point are right to so many digits of a bit, and differ behind them by machine:
+# kept, they would make 128 bits 127.9999 and refuse a claim that is worth what was asked.
+_DIGITS = 9
 
 
 def as_tolerance(value: str | float | Fraction) -> Fraction:
@@ -101,9 +102,13 @@ def strength_bits(triggers: int, hits: int, classes: int) -> float:
     """Return -log2 Pr[Bin(triggers, 1/classes) >= hits]: the strength of a claim.
 
     With hits the threshold k this is what a claim at that threshold is worth; with hits the
-    observed number it is the p-value of the observation.
+    observed number it is the p-value of the observation. Rounded to 9 digits behind the point.
     """
-    return -log2_tail(triggers, hits, 1 / classes)
+    return _bits(log2_tail(triggers, hits, 1 / classes))
+
+
+def _bits(log2: float) -> float:
+    return round(0.0 - log2, _DIGITS)
 
 
 def hoeffding_bits(triggers: int, hits: int, classes: int) -> float:
@@ -119,7 +124,7 @@ def passing_bits(bad: int, bad_opened: int = 0) -> float:
 
     Each is opened with probability 1/2, independently. With none forgiven this is just `bad`.
     """
-    return -log2_tail(bad, bad - bad_opened, 0.5)
+    return _bits(log2_tail(bad, bad - bad_opened, 0.5))
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def cut_and_choose(triggers: int, hidden: int, *, bits: int, bad_opened: int = 0
     """
     allowed = range(bad_opened + 1, triggers + 1)
     count = bisect.bisect_left(
-        allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits - _ROUNDING
+        allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits
     )
     return CutAndChoose(triggers, hidden, bits, bad_opened, bad_opened + count)
 
