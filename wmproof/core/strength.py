@@ -171,9 +171,7 @@ def cut_and_choose(triggers: int, hidden: int, *, bits: int, bad_opened: int = 0
     all above it.
     """
     allowed = range(bad_opened + 1, triggers + 1)
-    count = bisect.bisect_left(
-        allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits
-    )
+    count = bisect.bisect_left(allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits)
     return CutAndChoose(triggers, hidden, bits, bad_opened, bad_opened + count)
 
 
