@@ -129,28 +129,19 @@ def passing_bits(bad: int, bad_opened: int = 0) -> float:
 
 @dataclass(frozen=True)
 class CutAndChoose:
-    """What the opened half of a public key says about the hidden half.
-
-    Parameters
-    ----------
-    triggers : int
-        l.
-    hidden : int
-        |T'|, as the challenge fell.
-    bits : int
-        The statements below fail with probability at most 2**-bits for each key that an attacker
-        makes and tries.
-    bad_opened : int
-        Elements of the opened half that were found to be no backdoor elements.
-    bad_at_most : int
-        Bad elements in the whole key.
-    """
+    """What the opened half of a public key says about the hidden half."""
 
     triggers: int
+    """l."""
     hidden: int
+    """|T'|, as the challenge fell."""
     bits: int
+    """The statements below fail with probability at most 2**-bits for each key that an attacker
+    makes and tries."""
     bad_opened: int
+    """Elements of the opened half that were found to be no backdoor elements."""
     bad_at_most: int
+    """Bad elements in the whole key."""
 
     @property
     def hidden_bad_at_most(self) -> int:

@@ -46,29 +46,19 @@ def claim_bits(key: VerificationKey, triggers: int, hits: int, grinding: int = 0
 
 @dataclass(frozen=True)
 class Demand:
-    """The hits that a policy asks for.
-
-    Parameters
-    ----------
-    triggers : int
-    threshold : int
-        At most `triggers`.
-    bits : float
-        What a claim of that many hits is worth.
-    wanted : float
-        What it must be worth; where that is more, no number of hits is enough.
-    tolerance : Fraction or None
-        The paper's rule, where it was asked for.
-    grinding : int
-        Bits that are taken off, for a sample.
-    """
+    """The hits that a policy asks for."""
 
     triggers: int
     threshold: int
+    """At most `triggers`."""
     bits: float
+    """What a claim of that many hits is worth."""
     wanted: float
+    """What it must be worth; where that is more, no number of hits is enough."""
     tolerance: Fraction | None
+    """The paper's rule, where it was asked for."""
     grinding: int = 0
+    """Bits that are taken off, for a sample."""
 
     @property
     def reachable(self) -> bool:

@@ -33,19 +33,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class PreparedClaim:
-    """All that is left is to prove; secret.
-
-    Attributes
-    ----------
-    public : PublicModel
-    header : ClaimHeader
-        What the claim says.
-    public_key : PublicKey
-    proof : ClaimProof
-    """
+    """All that is left is to prove; secret."""
 
     public: PublicModel
     header: ClaimHeader
+    """What the claim says."""
     public_key: PublicKey
     proof: ClaimProof
 

@@ -32,18 +32,12 @@ class Party(StrEnum):
 
 @dataclass(frozen=True)
 class Precedence:
-    """Whose key was published first.
-
-    Parameters
-    ----------
-    first : Party or None
-        None where the evidence does not tell.
-    why : str
-        In one sentence, without a final full stop.
-    """
+    """Whose key was published first."""
 
     first: Party | None
+    """None where the evidence does not tell."""
     why: str
+    """In one sentence, without a final full stop."""
 
 
 @dataclass(frozen=True)

@@ -20,25 +20,18 @@ from wmproof.publication.log.verifier import LoggedReport, check_growth, verify_
 
 @dataclass(frozen=True)
 class Logged:
-    """The key is in a log that the verifier knows.
-
-    Parameters
-    ----------
-    quorum : int
-        How many witnesses the verifier asked for.
-    moment : Moment or None
-        When as many witnesses as are asked for had seen it; None without witnesses, since a log
-        does not say the time.
-    grown : bool
-        Whether a fresh checkpoint shows that the log still has it.
-    """
+    """The key is in a log that the verifier knows."""
 
     log_key: VerifierKey
     report: LoggedReport
     signed: SignedCheckpoint
     quorum: int
+    """How many witnesses the verifier asked for."""
     moment: Moment | None
+    """When as many witnesses as are asked for had seen it; None without witnesses, since a log does
+    not say the time."""
     grown: bool
+    """Whether a fresh checkpoint shows that the log still has it."""
 
     @property
     def log(self) -> str:

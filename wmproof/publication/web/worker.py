@@ -46,30 +46,21 @@ def die_with_the_server() -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told, as one JSON object on its command line.
-
-    Parameters
-    ----------
-    files : list of int
-        Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures.
-    weights : list of str
-        The names under which those files came.
-    reading : dict
-        How the judge says that the model is to be read, the fields of a `Reading`.
-    memory, seconds : int
-        Limits.
-    strength : float
-        Of the policy.
-    """
+    """What a worker is told, as one JSON object on its command line."""
 
     files: list[int]
+    """Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures."""
     weights: list[str]
+    """The names under which those files came."""
     pictures: int
     reading: dict[str, Any]
+    """How the judge says that the model is to be read, the fields of a `Reading`."""
     memory: int
     seconds: int
+    """memory and seconds: limits."""
     security: int
     strength: float
+    """Of the policy."""
 
 
 def check(files: Sequence[BinaryIO], job: Job) -> dict[str, Any]:
