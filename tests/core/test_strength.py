@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from wmproof.cli.options import AGREEMENT
 from wmproof.core.policy import Policy
 from wmproof.core.strength import (
+    as_share,
     as_tolerance,
     chosen_label_bits,
     cut_and_choose,
@@ -205,3 +207,12 @@ def test_no_number_of_bits_is_said_to_be_more_than_it_is():
         near += worth >= 127.5
         assert f"{hits} hits are worth {math.floor(worth)} bits" in asked.missed_by(key, hits)
     assert near
+
+
+def test_a_judge_may_ask_for_full_agreement():
+    assert (
+        AGREEMENT.convert("1", None, None) == as_share("1.0") == Policy(agreement=1).agreement == 1
+    )
+    for value in ("nan", "inf", "1.1", "-0.1", "1e9999", "x", None, True):
+        with pytest.raises(InputError):
+            Policy(agreement=value)

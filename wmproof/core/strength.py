@@ -21,33 +21,41 @@ from wmproof.errors import InputError
 
 DEFAULT_TOLERANCE = Fraction(1, 10)
 _LN2 = math.log(2)
-_LONGEST_TOLERANCE = 400
+_LONGEST_SHARE = 400
 # Sums in floating point are right to so many digits of a bit, and differ behind them by machine:
 # kept, they would make 128 bits 127.9999 and refuse a claim that is worth what was asked.
 _DIGITS = 9
 
 
 def as_tolerance(value: str | float | Fraction) -> Fraction:
-    """Read eps, the share of misses that is forgiven, as the decimal that was written.
+    """Read eps, the share of misses that is forgiven; InputError unless 0 <= eps < 1."""
+    tolerance = as_share(value, "tolerance")
+    if tolerance == 1:
+        raise InputError(f"the tolerance {value} is not at least 0 and below 1")
+    return tolerance
+
+
+def as_share(value: str | float | Fraction, name: str = "share") -> Fraction:
+    """Read a share as the decimal that was written.
 
     0.29 is 29/100 here and not the nearest binary fraction, which would forgive one miss less.
 
     Raises
     ------
     InputError
-        It is no number in 0 <= eps < 1.
+        It is no number from 0 to 1.
     """
     try:
         text = str(value)
         # Fraction would write out any exponent.
-        if len(text) > _LONGEST_TOLERANCE or re.search(r"[eE][+-]?\d{4}", text):
+        if len(text) > _LONGEST_SHARE or re.search(r"[eE][+-]?\d{4}", text):
             raise ValueError
-        tolerance = Fraction(text)
+        share = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise InputError(f"{value!r} is not a tolerance", remedy="Give a number like 0.1") from None
-    if not 0 <= tolerance < 1:
-        raise InputError(f"the tolerance {value} is not at least 0 and below 1")
-    return tolerance
+        raise InputError(f"{value!r} is not a {name}", remedy="Give a number like 0.1") from None
+    if not 0 <= share <= 1:
+        raise InputError(f"the {name} {value} is not from 0 to 1")
+    return share
 
 
 def required_hits(triggers: int, tolerance: Fraction = DEFAULT_TOLERANCE) -> int:
