@@ -13,6 +13,8 @@ from wmproof.circuit.compile import Compilation, compile_model
 from wmproof.circuit.frontend.load import open_graph
 from wmproof.circuit.frontend.translate import translate
 from wmproof.circuit.linear import ACCUMULATOR_LIMIT
+from wmproof.circuit.product import Product
+from wmproof.circuit.reference import evaluate_reference
 from wmproof.core.reading import Reading
 from wmproof.relation.hits.statement import SCORE_LIMIT
 
@@ -145,3 +147,23 @@ def test_a_divisors_table_is_short(monkeypatch):
     assert_same_bits(compilation, graph.images(4))
     monkeypatch.setattr(product_scales, "_POLE_BITS", 22)
     assert _error(graph, compilation) < 1.05 * _error(graph, _compiled(graph))
+
+
+@pytest.mark.parametrize("count", [13, 17, 29, 120])
+def test_shares_of_many_add_up_to_one(count):
+    """The weight of a number in their sum was 1.9 for 17 of them, and was rounded to 2."""
+    graph = Graph((1, count, 4), seed=3)
+    graph.op("Mul", graph.last, graph.constant(np.float32(0.004)))
+    graph.op("Softmax", axis=2)
+    graph.op("Flatten")
+    graph.shape = (4 * count,)
+    graph.gemm(10)
+    compilation = _compiled(graph)
+    nodes = compilation.circuit.nodes
+    shares = max(index for index, node in enumerate(nodes) if isinstance(node, Product))
+    scale = [r.scale for r in compilation.layers if r.name == nodes[shares].name][-1]
+    _, committed = evaluate_reference(compilation.circuit, graph.images(8, seed=7))
+    numbers = committed[shares]
+    totals = numbers.sum(axis=numbers.shape.index(count, 1)) * scale[0]
+    np.testing.assert_allclose(totals, 1, atol=0.025)
+    assert abs(totals.mean() - 1) < 0.005

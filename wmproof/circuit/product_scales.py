@@ -114,10 +114,24 @@ def largest_factor(reach: float, most: int, settings: Room) -> Floats:
     return np.array([max(1.0, min(room // max(1, int(reach)), _BOUND // most))])
 
 
-def fit_pole(
-    kind: str, seen: Seen, settings: Room, density: float | None = None
-) -> tuple[Table, float, Floats]:
-    """Table, accumulator units of 1, and scales (O,) of a function with a pole at 0.
+def pole_density(high: float, step: float | None, settings: Room) -> float:
+    """Accumulator units of 1 for divisors that are sums of numbers.
+
+    Parameters
+    ----------
+    high : float
+        Largest divisor that calibration sees.
+    step : float, optional
+        What a step of any of the numbers adds, if it is the same for all: its weight is whole then,
+        since rounding would change all sums alike, and by much where it is small.
+    """
+    bits = settings.min_table_bits if step is None else _POLE_BITS
+    density = 2.0 ** (bits - 1) / settings.table_headroom / high
+    return density if step is None else max(1.0, density * step // 1) / step
+
+
+def fit_pole(kind: str, seen: Seen, settings: Room, density: float) -> tuple[Table, Floats]:
+    """Table and scales (O,) of a function with a pole at 0.
 
     Rows whose divisor is far smaller than most, such as those of flat pictures, get the largest
     value: see `reach`.
@@ -126,14 +140,13 @@ def fit_pole(
     ----------
     seen : Seen
         The divisors that calibration sees; all positive.
-    density : float, optional
-        Accumulator units of 1, if they are given.
+    density : float
+        Accumulator units of 1.
     """
     low, high = float(seen.ends[:, 0].min()), float(seen.ends[:, 1].max())
     if low <= 0:
         raise InputError(f"divides by {low:.3g}, and can divide by positive numbers only")
     exponent = float(POLES[kind])
-    density = density or 2.0 ** (_POLE_BITS - 1) / settings.table_headroom / high
     bits = (math.ceil(high * density * settings.table_headroom) - 1).bit_length() + 1
     # The smallest number that calibration sees, with headroom, has the largest value.
     least = low * density / settings.headroom
@@ -147,7 +160,7 @@ def fit_pole(
     step = math.sqrt(density) if exponent < 1 else density
     bits = min(max(bits, _POLE_BITS), settings.max_table_bits)
     table = pole_table(kind, bits, numerator, _POLE_LARGEST)
-    return table, density, np.full(len(seen.ends), step / numerator)
+    return table, np.full(len(seen.ends), step / numerator)
 
 
 def whole_numbers(values: Floats) -> NDArray[np.int32]:
