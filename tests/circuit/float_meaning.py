@@ -41,6 +41,7 @@ from wmproof.circuit.product import Product
 from wmproof.circuit.quantise import Encoding, product_unit, source_channels
 from wmproof.circuit.reference import _node
 from wmproof.core.reading import Reading
+from wmproof.models.onnx_file import OnnxClassifier
 
 Floats = NDArray[np.float64]
 
@@ -275,14 +276,14 @@ def difference(
     images: NDArray[np.uint8],
     calibration: NDArray[np.uint8],
     *,
-    ending: bool = False,
+    ending: bool | str = False,
     share: float = 1.0,
 ) -> Difference:
     """Compile a model of raw pixels and compare; raises `InputError` where it is refused.
 
-    Behind an `ending` that leaves the answer as it is, answers are compared and not scores. The
-    `share` of images that are nearest counts: where numbers are rounded, float32 may round a
-    number in the middle to the other side.
+    Behind an `ending` that leaves the answer as it is, or its operator's name, answers are compared
+    and not scores. The `share` of images that are nearest counts: where numbers are rounded,
+    float32 may round a number in the middle to the other side.
     """
     with mock.patch.object(calibrating, "Walk", _Recorded):
         circuit = compile_model(model, calibration, reading=_READING).circuit
@@ -300,6 +301,9 @@ def difference(
         return Difference(float(np.quantile(errors, share, method="lower")), layer, noise)
     ordered = np.sort(understood, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] > TOLERANCE * spread
-    answers = scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0]
+    answers = OnnxClassifier(model, reading=_READING).classify(images)
+    if scores.shape[1] > 1:
+        read = scores[:, 0] if ending == "TopK" else scores.argmax(axis=1)
+        assert np.array_equal(answers, read), f"of {ending} verify reads {answers}, not {read}"
     wrong = bool(((answers != understood.argmax(axis=1)) & clear).any())
     return Difference(float(wrong), layer, noise)
