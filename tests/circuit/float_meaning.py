@@ -36,6 +36,7 @@ from wmproof.circuit.network import (
     Pole,
     Ranged,
     Rounded,
+    Smooth,
 )
 from wmproof.circuit.product import Product
 from wmproof.circuit.quantise import Encoding, product_unit, source_channels
@@ -100,6 +101,8 @@ def _apply(function: Function, x: Floats) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore"):
                 fallen = np.maximum(x, 0) ** -float(POLES[function.kind])
             return np.asarray(fallen)
+        case Smooth(kind="root"):  # steep at 0, where no line lies near it
+            return np.asarray(np.sqrt(np.maximum(x, 0)))
         case _:
             smooth = FUNCTIONS[function.kind]
             points, where = np.unique(x, return_inverse=True)
@@ -213,7 +216,9 @@ def _layer_error(
             else:
                 exact = _product(_in_rows(meant, network, encodings), reals)
                 slack = _product_slack(meant, node, encodings)
-            ends = [_apply(meant.function, exact + d) for d in (-slack, 0 * slack, slack)]
+            nearest_to_0 = np.clip(-exact, -slack, slack)  # where some functions turn
+            moved = (-slack, 0 * slack, slack, nearest_to_0)
+            ends = [_apply(meant.function, exact + d) for d in moved]
             top = int(circuit.tables[node.table].values.max())
             low, high = (
                 np.clip(e / scale + zero, 0, top) for e in (np.min(ends, 0), np.max(ends, 0))

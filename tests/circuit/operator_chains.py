@@ -314,7 +314,7 @@ def batch_norm(draw: Draw, graph: Chain) -> None:
 _PLAIN = [
     "Relu", "Sigmoid", "Tanh", "Softplus", "HardSwish", "Gelu", "Elu", "Selu", "Celu", "LeakyRelu",
     "HardSigmoid", "ThresholdedRelu", "Softsign", "Abs", "Mish", "Erf", "Neg", "Exp", "Sqrt",
-    "Floor", "Round", "Sign", "Shrink", "Swish", "Reciprocal",
+    "Floor", "Round", "Sign", "Shrink", "Swish", "Reciprocal", "Log",
 ]  # fmt: skip
 _ALPHAS = {"Elu", "Selu", "Celu", "LeakyRelu", "HardSigmoid", "ThresholdedRelu", "Swish"}
 
@@ -328,6 +328,15 @@ def activation(draw: Draw, graph: Chain) -> None:
         attributes["beta"] = _pick(draw, 0.0, 0.3, 1.5, -0.5)
     if kind == "Gelu":
         attributes["approximate"] = _pick(draw, "none", "tanh")
+    if kind == "Shrink":
+        attributes["lambd"] = _pick(draw, 0.5, 0.1, 2.0)
+        attributes["bias"] = _pick(draw, attributes["lambd"], attributes["lambd"], 0.0)
+    if kind in {"Sqrt", "Reciprocal"} and draw(st.booleans()):  # of what is not negative
+        graph.op(_pick(draw, "Relu", "Abs", "Sigmoid"))
+        if draw(st.booleans()):
+            graph.op("Add", graph.last, graph.constant(np.float32(_pick(draw, 1e-3, 0.5))))
+    if kind == "Log":
+        graph.op("Sigmoid")
     graph.op(kind, **attributes)
 
 
