@@ -115,6 +115,7 @@ def compile(
     settings = Settings(shift=shift, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     calibration = np.concatenate([one.images for one in public])
     compilation = compile_network(network, calibration, settings)
+    del network  # twice as large as the file
     measured = [*public, *_read_all(test, shape, reading)]
     if settings.probes:
         measured.append(ImageSet("probe pictures", draw_probes(settings.probes, shape)))
