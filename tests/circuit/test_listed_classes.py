@@ -55,6 +55,7 @@ def test_the_first_index_is_the_class(count):
         reading = Reading(output=None if len(outputs) == 1 else "classes")
         found = OnnxClassifier(data, reading=reading)
         assert np.array_equal(found.classify(images), expected)
+        assert np.array_equal(found.logits(images), expected)
         assert found.classes is None
         compilation = compile_model(data, images, reading=reading)
         assert compilation.digest == compile_model(plain, images).digest
