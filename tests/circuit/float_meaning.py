@@ -107,7 +107,7 @@ def _apply(function: Function, x: Floats) -> Floats:
             smooth = FUNCTIONS[function.kind]
             points, where = np.unique(x, return_inverse=True)
             if len(points) > 2**11:  # between exact values the functions are nearly straight
-                points = np.linspace(points[0], points[-1], 2**11)
+                points = np.union1d(np.linspace(points[0], points[-1], 2**11), 0.0)  # a kink
                 return np.interp(x, points, _exact(smooth, points))
             exact = _exact(smooth, points)
             return exact[where].reshape(x.shape)
