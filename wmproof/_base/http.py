@@ -20,19 +20,13 @@ NO_ADDRESS = (httpx.InvalidURL, UnicodeError)
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered.
-
-    Parameters
-    ----------
-    headers : mapping
-        By name, in any case.
-    body : bytes
-        As it was sent.
-    """
+    """What a server answered."""
 
     status: int
     headers: Mapping[str, str]
+    """By name, in any case."""
     body: bytes
+    """As it was sent."""
 
     @property
     def content_type(self) -> str:

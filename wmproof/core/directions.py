@@ -30,20 +30,15 @@ _MEASURED = 4096  # images from which the components are computed
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """The leading principal components of a set of images, each scaled to unit variance.
-
-    Parameters
-    ----------
-    mean : ndarray of float64, shape (pixels,)
-    axes : ndarray of float64, shape (components, pixels)
-        Orthonormal rows.
-    deviations : ndarray of float64, shape (components,)
-        Standard deviation along each axis, in pixel units of 0 to 255, above 0.
-    """
+    """The leading principal components of a set of images, each scaled to unit variance."""
 
     mean: NDArray[np.float64]
+    """ndarray of float64, shape (pixels,)."""
     axes: NDArray[np.float64]
+    """float64, shape (components, pixels): orthonormal rows."""
     deviations: NDArray[np.float64]
+    """float64, shape (components,): standard deviation along each axis, in pixel units of 0 to 255,
+    above 0."""
 
     def points(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return whitened coordinates, (n, components), of images (n, ...)."""

@@ -30,19 +30,13 @@ _REHEARSAL_IMAGES = 8
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task to learn.
-
-    Parameters
-    ----------
-    training, test : Dataset
-        As `wmproof.training.mark` takes them.
-    shape : tuple[int, int, int]
-        Channels, height and width.
-    """
+    """A task to learn."""
 
     training: Dataset[Any]
     test: Dataset[Any]
+    """training and test: as `wmproof.training.mark` takes them."""
     shape: tuple[int, int, int]
+    """Channels, height and width."""
     classes: int
 
     def __post_init__(self) -> None:

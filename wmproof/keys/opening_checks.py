@@ -110,16 +110,12 @@ def check_diversity(key: VerificationKey, opened: OpenedTriggers) -> tuple[Check
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Step 1 of Verify, as far as a reference model can stand in for f.
-
-    Parameters
-    ----------
-    coincide : ndarray of bool, one for each group, or None
-        Where the label is the reference model's answer; None without a reference.
-    """
+    """Step 1 of Verify, as far as a reference model can stand in for f."""
 
     check: Check
     coincide: NDArray[np.bool_] | None
+    """bool, one for each group, or None: where the label is the reference model's answer; None
+    without a reference."""
 
     @property
     def count(self) -> int:

@@ -54,22 +54,15 @@ def is_move(node: onnx.NodeProto) -> bool:
 
 @dataclass(frozen=True)
 class Ending:
-    """The last operator of a file that does more than move numbers.
-
-    Attributes
-    ----------
-    operator : str
-        Its name in ONNX's own domain, or nothing.
-    logits : str
-        Name of the tensor that is added up over a group: before the operator, where that is one of
-        `SQUASHING`, and the output otherwise.
-    doubtful : bool
-        Whether one score might be a probability or not.
-    """
+    """The last operator of a file that does more than move numbers."""
 
     operator: str = ""
+    """Its name in ONNX's own domain, or nothing."""
     logits: str = ""
+    """Name of the tensor that is added up over a group: before the operator, where that is one of
+    `SQUASHING`, and the output otherwise."""
     doubtful: bool = False
+    """Whether one score might be a probability or not."""
 
     @property
     def is_class(self) -> bool:

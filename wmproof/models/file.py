@@ -56,15 +56,6 @@ _MOST_FILES = 2**16
 class ModelFile:
     """An ONNX file and the files of weights that it names.
 
-    Parameters
-    ----------
-    data : bytes
-        The ONNX file.
-    weights : mapping of str to bytes
-        The content of each file that it names.
-    where : str
-        Names the model in errors.
-
     Raises
     ------
     FormatError
@@ -76,8 +67,11 @@ class ModelFile:
     """
 
     data: bytes
+    """The ONNX file."""
     weights: Mapping[str, bytes]
+    """The content of each file that it names."""
     where: str = "model"
+    """Names the model in errors."""
 
     def __post_init__(self) -> None:
         named = _named(self.model, self.where)

@@ -19,21 +19,14 @@ _COLOURS = (1, 3)  # channels by which the layout of a picture shows
 
 @dataclass(frozen=True)
 class Interface:
-    """What one input takes.
-
-    Attributes
-    ----------
-    layout : str
-        As in `Reading`.
-    shape : tuple of int
-        (C, H, W) of one picture.
-    batch : int or None
-        Pictures in a call, None if any number.
-    """
+    """What one input takes."""
 
     layout: str
+    """As in `Reading`."""
     shape: Shape
+    """(C, H, W) of one picture."""
     batch: int | None
+    """Pictures in a call, None if any number."""
 
     @property
     def picture_shape(self) -> Shape:

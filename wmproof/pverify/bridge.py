@@ -29,16 +29,10 @@ SHOWN = 64
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often circuit and model give one answer.
-
-    Attributes
-    ----------
-    name : str
-        Whose pictures.
-    pictures, agreeing : int
-    """
+    """How often circuit and model give one answer."""
 
     name: str
+    """Whose pictures."""
     pictures: int
     agreeing: int
 

@@ -41,28 +41,19 @@ _LARGE = ((64, 1), (64, 1), (64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256
 
 @dataclass(frozen=True)
 class Expected:
-    """What a claim about all hidden triggers takes for one network.
-
-    Attributes
-    ----------
-    network : str
-        In words.
-    lookups : int
-        Activations of the network for one picture: most costs grow with them.
-    seconds : float
-        Estimate for proving on this machine with all its threads, kernels compiled.
-    memory_bytes : int
-        Of the whole process, by the fastest plan for which this machine has the memory; if it has
-        it for none, by the fastest.
-    claim_bytes : int
-        Of the claim file, at most.
-    """
+    """What a claim about all hidden triggers takes for one network."""
 
     network: str
+    """In words."""
     lookups: int
+    """Activations of the network for one picture: most costs grow with them."""
     seconds: float
+    """Estimate for proving on this machine with all its threads, kernels compiled."""
     memory_bytes: int
+    """Of the whole process, by the fastest plan for which this machine has the memory; if it has it
+    for none, by the fastest."""
     claim_bytes: int
+    """Of the claim file, at most."""
 
 
 def expect(key: PublicKey) -> Iterator[Expected]:

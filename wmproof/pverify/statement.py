@@ -36,26 +36,18 @@ _TAG = b"wmproof/pverify/v1"
 
 @dataclass(frozen=True, eq=False)
 class PublicModel:
-    """A model file with the circuit that stands for it under one public key.
-
-    Attributes
-    ----------
-    digest : bytes
-        Of the file, and of the files of weights that it names, as `ModelFile.digest`.
-    circuit : Circuit
-        Compiled with the key's first opened triggers and the compiler's probes as the only
-        calibration images, for the key's groups, and else with default settings: nobody has a
-        choice.
-    context : bytes
-        What the argument binds beside circuit, key and threshold.
-    agreements : tuple of Agreement
-        How often circuit and model give one answer.
-    """
+    """A model file with the circuit that stands for it under one public key."""
 
     digest: bytes
+    """Of the file, and of the files of weights that it names, as `ModelFile.digest`."""
     circuit: Circuit
+    """Compiled with the key's first opened triggers and the compiler's probes as the only
+    calibration images, for the key's groups, and else with default settings: nobody has a
+    choice."""
     context: bytes
+    """What the argument binds beside circuit, key and threshold."""
     agreements: tuple[Agreement, ...]
+    """How often circuit and model give one answer."""
 
     @property
     def circuit_digest(self) -> bytes:

@@ -14,21 +14,14 @@ from wmproof.pverify.report import ClaimReport
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """How the check of a claim came out.
-
-    Attributes
-    ----------
-    given_digest : bytes
-        Of all files of the model that the judge gave, `ModelFile.digest`.
-    report : ClaimReport or None
-        Of a claim that holds.
-    error : VerificationError or None
-        The check that did not pass, else.
-    """
+    """How the check of a claim came out."""
 
     given_digest: bytes
+    """Of all files of the model that the judge gave, `ModelFile.digest`."""
     report: ClaimReport | None
+    """Of a claim that holds."""
     error: VerificationError | None
+    """The check that did not pass, else."""
 
     @property
     def verdict(self) -> Verdict:

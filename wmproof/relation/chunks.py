@@ -15,21 +15,14 @@ _CHUNK_COST = 8
 
 @dataclass(frozen=True)
 class Chunk:
-    """2^bits slots in a row.
-
-    Parameters
-    ----------
-    index : int
-        Number of the chunk, from 0.
-    first : int
-        First slot, a multiple of 2^bits.
-    bits : int
-        Binary logarithm of the number of slots.
-    """
+    """2^bits slots in a row."""
 
     index: int
+    """Number of the chunk, from 0."""
     first: int
+    """First slot, a multiple of 2^bits."""
     bits: int
+    """Binary logarithm of the number of slots."""
 
     @property
     def slots(self) -> int:

@@ -73,18 +73,12 @@ def cut(size: int, most_blocks: int) -> Axis:
 
 @dataclass(frozen=True)
 class TensorLayout:
-    """Where the numbers of a tensor are in its segment.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Without the batch.
-    most_blocks : int
-        Of each axis but the first.
-    """
+    """Where the numbers of a tensor are in its segment."""
 
     shape: Shape
+    """Without the batch."""
     most_blocks: int = 1
+    """Of each axis but the first."""
 
     @cached_property
     def axes(self) -> list[Axis]:

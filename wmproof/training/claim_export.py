@@ -27,25 +27,18 @@ _PROBES = 64
 
 @dataclass(frozen=True)
 class ClaimCheck(Report):
-    """What was found about an exported file.
-
-    Parameters
-    ----------
-    exporter : str
-        'dynamo' or 'torchscript': the one whose file was written.
-    images, agreeing : int
-        Images on which torch and ONNX Runtime were compared, and gave the same class.
-    provable : bool
-        Whether it compiles, and so can stand in a zero-knowledge claim.
-    why_not : str or None
-        What the compiler says otherwise.
-    """
+    """What was found about an exported file."""
 
     exporter: str
+    """'dynamo' or 'torchscript': the one whose file was written."""
     images: int
     agreeing: int
+    """images and agreeing: images on which torch and ONNX Runtime were compared, and gave the same
+    class."""
     provable: bool
+    """Whether it compiles, and so can stand in a zero-knowledge claim."""
     why_not: str | None
+    """What the compiler says otherwise."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""

@@ -13,21 +13,14 @@ from wmproof.errors import InputError
 
 @dataclass(frozen=True)
 class Parts:
-    """A body and a head whose composition is the network.
-
-    Parameters
-    ----------
-    body : nn.Module
-        Maps inputs (N, C, H, W) to features (N, F).
-    head : nn.Linear
-        Maps features to logits.
-    place : str
-        Name of the head within the network, as in `named_modules`.
-    """
+    """A body and a head whose composition is the network."""
 
     body: nn.Module
+    """Maps inputs (N, C, H, W) to features (N, F)."""
     head: nn.Linear
+    """Maps features to logits."""
     place: str
+    """Name of the head within the network, as in `named_modules`."""
 
     def with_head(self, head: nn.Linear) -> nn.Module:
         """Return a copy of the network with another output layer."""

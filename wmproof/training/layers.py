@@ -15,20 +15,14 @@ _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or fully connected layer and the batch normalisation that reads it.
-
-    Parameters
-    ----------
-    name : str
-        As in `named_modules`.
-    normalisation : nn.BatchNorm1d, nn.BatchNorm2d or None
-        None where the output goes elsewhere.
-    """
+    """A convolution or fully connected layer and the batch normalisation that reads it."""
 
     name: str
+    """As in `named_modules`."""
     module: nn.Conv2d | nn.Linear
     normalisation_name: str | None = None
     normalisation: nn.BatchNorm1d | nn.BatchNorm2d | None = None
+    """nn.BatchNorm1d, nn.BatchNorm2d or None: None where the output goes elsewhere."""
 
 
 def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:

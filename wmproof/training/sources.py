@@ -22,18 +22,12 @@ _SAMPLE_FOR_STATISTICS = 4096
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to a training image without changing its class.
-
-    Parameters
-    ----------
-    shift : int
-        Largest move in each direction, in pixels.
-    flip : bool
-        Mirroring left and right is allowed.
-    """
+    """What may be done to a training image without changing its class."""
 
     shift: int = 0
+    """Largest move in each direction, in pixels."""
     flip: bool = False
+    """Mirroring left and right is allowed."""
 
 
 class PixelDataset(Dataset[tuple[Tensor, int]]):

@@ -194,22 +194,16 @@ def root_of(level: U32) -> tuple[Element, Element]:
 
 @dataclass(frozen=True)
 class UnitLeaves:
-    """Witness leaves 1 / (a - compressed row).
-
-    Attributes
-    ----------
-    columns : uint32 (width, N), canonical
-    cube : Cube
-        The leaves are filled up to it.
-    a, beta_powers, fill : Element, list of Element, Element
-        ``fill`` is the compressed row behind the end.
-    """
+    """Witness leaves 1 / (a - compressed row)."""
 
     columns: U32
+    """uint32 (width, N), canonical."""
     cube: Cube
+    """The leaves are filled up to it."""
     a: Element
     beta_powers: list[Element]
     fill: Element
+    """a, beta_powers and fill: ``fill`` is the compressed row behind the end."""
 
     @property
     def half(self) -> int:

@@ -42,28 +42,19 @@ _ANSWER_TYPES = {
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What an endpoint says of a model: one tensor of pixels in, answers out.
-
-    Parameters
-    ----------
-    input_name, datatype : str
-        Of the pixels; the datatype is UINT8 or FP32.
-    input_dims : tuple of int
-        Without the batch; -1 where the model leaves a dimension open.
-    batch : int or None
-        Images in a request, where the model fixes it.
-    output_name : str
-        The first output: scores or classes.
-    classes : int or None
-        Where the model says.
-    """
+    """What an endpoint says of a model: one tensor of pixels in, answers out."""
 
     input_name: str
     datatype: str
+    """input_name and datatype: of the pixels; the datatype is UINT8 or FP32."""
     input_dims: tuple[int, ...]
+    """Without the batch; -1 where the model leaves a dimension open."""
     batch: int | None
+    """Images in a request, where the model fixes it."""
     output_name: str
+    """The first output: scores or classes."""
     classes: int | None
+    """Where the model says."""
 
     def check_batch(self, known: Shape | None, where: str) -> None:
         """Refuse batches that nobody can fill.

@@ -18,17 +18,11 @@ _SUBTREE_LABEL = b"subtree/v1\n\0"
 
 @dataclass(frozen=True)
 class Cosignature:
-    """What a verified cosignature says.
-
-    Parameters
-    ----------
-    witness : VerifierKey
-    timestamp : int
-        POSIX seconds: when the witness had seen no larger tree of this log.
-    """
+    """What a verified cosignature says."""
 
     witness: VerifierKey
     timestamp: int
+    """POSIX seconds: when the witness had seen no larger tree of this log."""
 
     @property
     def time(self) -> str:

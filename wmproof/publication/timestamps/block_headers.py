@@ -24,24 +24,15 @@ _LINE = re.compile(rb"(0|[1-9][0-9]{0,8}) ([0-9a-f]{160})")
 
 @dataclass(frozen=True)
 class BlockHeader:
-    """One header.
-
-    Parameters
-    ----------
-    height : int
-    merkle_root : bytes, 32
-        As it stands in the header.
-    time : datetime
-        By the miner's clock, UTC.
-    block_hash : str
-        As block explorers print it.
-    difficulty : float
-    """
+    """One header."""
 
     height: int
     merkle_root: bytes
+    """bytes, 32: as it stands in the header."""
     time: datetime
+    """By the miner's clock, UTC."""
     block_hash: str
+    """As block explorers print it."""
     difficulty: float
 
 

@@ -27,19 +27,13 @@ _HASHES = {
 
 @dataclass(frozen=True)
 class Element:
-    """One tag, length and value of a DER encoding.
-
-    Parameters
-    ----------
-    content : bytes
-        The value.
-    encoding : bytes
-        All of it.
-    """
+    """One tag, length and value of a DER encoding."""
 
     tag: int
     content: bytes
+    """The value."""
     encoding: bytes
+    """All of it."""
 
     def members(self) -> list[Element]:
         """Read the value as a run of elements; `ValueError` if it is none."""

@@ -58,17 +58,6 @@ _SLACK_BITS = 1
 class HitsStatement:
     """The claim about hits of all coins.
 
-    Attributes
-    ----------
-    triggers : int
-        Real slots: those of the first `triggers` positions.
-    threshold : int
-        k.
-    labels : int64 (triggers,) or None
-        Derived labels, those of a group all equal; None if they are secret.
-    group : int
-        g: how many triggers in a row are one coin. More than 1 with derived labels only.
-
     Raises
     ------
     InputError
@@ -78,9 +67,14 @@ class HitsStatement:
 
     network: NetworkStatement
     triggers: int
+    """Real slots: those of the first `triggers` positions."""
     threshold: int
+    """k."""
     labels: NDArray[np.int64] | None
+    """int64 (triggers,) or None: derived labels, those of a group all equal; None if they are
+    secret."""
     group: int = 1
+    """g: how many triggers in a row are one coin. More than 1 with derived labels only."""
 
     def __post_init__(self) -> None:
         self._check_groups()

@@ -26,17 +26,11 @@ from wmproof.relation.segments import Segment, SegmentClaim
 
 @dataclass(frozen=True)
 class Term:
-    """One segment with its weights.
-
-    Attributes
-    ----------
-    segment : Segment
-    batch_point : sequence of Element
-        The segment's coordinates behind those of its blocks; the form is about what is left.
-    """
+    """One segment with its weights."""
 
     segment: Segment
     batch_point: Sequence[Element]
+    """The segment's coordinates behind those of its blocks; the form is about what is left."""
 
     @property
     def inner_bits(self) -> int:

@@ -54,23 +54,16 @@ def _maximum_label(table: MaximumTable) -> str:
 
 @dataclass(frozen=True)
 class TableUse:
-    """One table and what is looked up in it.
-
-    Parameters
-    ----------
-    label : str
-        Separates its messages from those of other tables.
-    groups : tuple of (Chunk, int)
-        Chunk and node of each group of lookups.
-    multiplicities : Segment
-        How often each row is looked up.
-    """
+    """One table and what is looked up in it."""
 
     label: str
+    """Separates its messages from those of other tables."""
     table: NetworkTable
     groups: tuple[tuple[Chunk, int], ...]
+    """tuple of (Chunk, int): chunk and node of each group of lookups."""
     lookup: Lookup
     multiplicities: Segment
+    """How often each row is looked up."""
 
 
 class NetworkStatement:

@@ -32,23 +32,18 @@ def _nothing(index: int) -> Values:
 
 @dataclass
 class Trace:
-    """What the circuit did with a chunk's images.
-
-    Attributes
-    ----------
-    committed : dict of int to uint8 or uint16 (blocks, slots, 2^n)
-        Numbers of each committing node, in its segment's layout.
-    looked_up : mapping of int to uint32 (blocks * slots * 2^n,)
-        z, canonical mod p, of each `Activation`, `Product` and `Maximum`, in the same places.
-    value : callable
-        A node's numbers, unsigned (slots, *shape), from what is committed.
-    logits : int64 (slots, classes)
-    """
+    """What the circuit did with a chunk's images."""
 
     committed: dict[int, Values] = field(default_factory=dict)
+    """dict of int to uint8 or uint16 (blocks, slots, 2^n): numbers of each committing node, in its
+    segment's layout."""
     looked_up: Mapping[int, U32] = field(default_factory=dict)
+    """mapping of int to uint32 (blocks * slots * 2^n,): z, canonical mod p, of each `Activation`,
+    `Product` and `Maximum`, in the same places."""
     logits: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
+    """int64 (slots, classes)."""
     value: Callable[[int], Values] = field(default=_nothing)
+    """A node's numbers, unsigned (slots, *shape), from what is committed."""
 
 
 class Tracer:

@@ -41,22 +41,16 @@ Point = Sequence[Element]
 
 @dataclass(frozen=True)
 class Operand:
-    """One of the two tensors that are multiplied.
-
-    Parameters
-    ----------
-    axes : tuple of int
-        Labels of its axes, as in `circuit.product.Product`.
-    zero : int
-        The number that stands for 0.
-    factor : int32 array or None
-        By which it multiplies each channel of the result, if it is the one that carries factors.
-    """
+    """One of the two tensors that are multiplied."""
 
     node: int
     axes: tuple[int, ...]
+    """Labels of its axes, as in `circuit.product.Product`."""
     zero: int
+    """The number that stands for 0."""
     factor: Ints | None
+    """int32 array or None: by which it multiplies each channel of the result, if it is the one that
+    carries factors."""
 
 
 class ProductStatement:

@@ -14,21 +14,14 @@ Entropy = Callable[[int], bytes]
 
 
 class ColumnOpening(NamedTuple):
-    """What a verifier is sent to check some columns.
-
-    Attributes
-    ----------
-    columns : ndarray
-        uint32 (k, R), canonical, one opened column in each row.
-    salts : bytes
-        k * SALT_BYTES.
-    siblings : list of bytes
-        As `merkle.verify_opening` takes them.
-    """
+    """What a verifier is sent to check some columns."""
 
     columns: U32
+    """uint32 (k, R), canonical, one opened column in each row."""
     salts: bytes
+    """k * SALT_BYTES."""
     siblings: list[bytes]
+    """As `merkle.verify_opening` takes them."""
 
 
 class Columns(Protocol):

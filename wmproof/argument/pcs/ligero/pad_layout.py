@@ -27,19 +27,13 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PadLayout:
-    """Shape of the pads' matrix.
-
-    Attributes
-    ----------
-    code : Code
-        Code of the rows; each row over K is four rows over F_p.
-    pads, products : int
-        How many of each.
-    """
+    """Shape of the pads' matrix."""
 
     code: Code
+    """Code of the rows; each row over K is four rows over F_p."""
     pads: int
     products: int
+    """pads and products: how many of each."""
 
     @property
     def pad_rows(self) -> int:

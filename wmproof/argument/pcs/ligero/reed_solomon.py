@@ -33,15 +33,6 @@ from wmproof.errors import InputError
 class Code:
     """The code of rows with 2^message_bits message values and `tail` random coefficients.
 
-    Parameters
-    ----------
-    message_bits : int
-        m, at least 2.
-    tail : int
-        Q, at least 0; any Q positions of a codeword are uniformly distributed.
-    rate_bits : int
-        The codeword has 2^(message_bits + rate_bits) <= 2^24 positions.
-
     Raises
     ------
     InputError
@@ -49,8 +40,11 @@ class Code:
     """
 
     message_bits: int
+    """m, at least 2."""
     tail: int
+    """Q, at least 0; any Q positions of a codeword are uniformly distributed."""
     rate_bits: int = 2
+    """The codeword has 2^(message_bits + rate_bits) <= 2^24 positions."""
 
     def __post_init__(self) -> None:
         if self.message_bits < 2 or self.rate_bits < 1 or self.tail < 0:

@@ -23,38 +23,27 @@ _MOST_INSTANCE_BITS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """2^bits blocks in a row.
-
-    Parameters
-    ----------
-    first : int
-        A multiple of their number.
-    segment : Segment
-        Of their bits.
-    """
+    """2^bits blocks in a row."""
 
     first: int
+    """A multiple of their number."""
     bits: int
     segment: Segment
+    """Of their bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Openings:
-    """One commitment a slot.
-
-    Attributes
-    ----------
-    initial_states, digests : uint32 (slots, 8)
-        State after the block D, and the commitment, as words.
-    message_bytes : int
-        Length of each message.
-    """
+    """One commitment a slot."""
 
     label: str
     slot_bits: int
     initial_states: U32
     digests: U32
+    """initial_states and digests: uint32 (slots, 8): state after the block D, and the commitment,
+    as words."""
     message_bytes: int
+    """Length of each message."""
     source: MessageSource
 
     @property
