@@ -169,8 +169,9 @@ def _rows(
         reasons = dict.fromkeys(exporters, "not installed")
     elif weights > 1e6 * arguments.largest:
         reasons = dict.fromkeys(exporters, f"above {arguments.largest:g} M weights")
-    elif 4 * weights > MODEL_LIMIT and "legacy" in exporters:
-        reasons = {"legacy": "above 2 GiB, which no ONNX model in one piece can have"}
+    elif 4 * weights > MODEL_LIMIT:
+        whole = [e for e in exporters if e != "dynamo"]
+        reasons = dict.fromkeys(whole, "above 2 GiB, which no ONNX model in one piece can have")
     for exporter, why in reasons.items():
         yield {"network": str(network), "exporter": exporter, "not_run": why}
     yield from run_rows(network, [e for e in exporters if e not in reasons], arguments)
