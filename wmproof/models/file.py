@@ -40,7 +40,7 @@ _BYTES = {
     **dict.fromkeys(("DOUBLE", "INT64", "UINT64"), 8),
 }
 # Types of large initializers that stay outside of the model.
-_OUTSIDE = {
+_OUTSIDE: dict[str, np.dtype[Any]] = {
     "FLOAT": np.dtype("<f4"),
     "FLOAT16": np.dtype("<f2"),
     "DOUBLE": np.dtype("<f8"),
@@ -325,7 +325,7 @@ def _stays_outside(tensor: onnx.TensorProto) -> bool:
 
 def is_large(tensor: onnx.TensorProto) -> bool:
     """Whether a tensor is larger than shapes and axes, into which checks look."""
-    return math.prod(tensor.dims) > _LARGE
+    return bool(math.prod(tensor.dims) > _LARGE)
 
 
 def _kind(tensor: onnx.TensorProto) -> str:

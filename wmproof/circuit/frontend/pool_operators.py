@@ -276,7 +276,7 @@ def _global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
 def _extreme(builder: Builder, arguments: Arguments, *, most: bool) -> Tensor:
     """Max and Min of tensors and constants: b + relu(a - b), and a - relu(a - b)."""
     first, *others = sorted(arguments.inputs, key=lambda value: isinstance(value, Constant))
-    result = builder.bytes(replace(arguments, inputs=(first,)).tensor())
+    result: Tensor = builder.bytes(replace(arguments, inputs=(first,)).tensor())
     for other in others:
         if not isinstance(other, Constant):
             other = builder.bytes(replace(arguments, inputs=(other,)).tensor())
