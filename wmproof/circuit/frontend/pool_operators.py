@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import reduce
 
 import numpy as np
 
@@ -294,6 +294,6 @@ POOL_OPERATORS = {
     "ReduceSum": _reduce_sum,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _global_max_pool,
-    "Max": partial(_extreme, most=True),
-    "Min": partial(_extreme, most=False),
+    "Max": lambda builder, arguments: _extreme(builder, arguments, most=True),
+    "Min": lambda builder, arguments: _extreme(builder, arguments, most=False),
 }
