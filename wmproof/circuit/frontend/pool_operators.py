@@ -24,6 +24,7 @@ from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Rearrange, 
 from wmproof.circuit.network import Clamp, FloatConv
 from wmproof.errors import InputError
 
+_MOST_COMPARED = 2**6  # tensors, by one operator
 _FEW = 4  # parts that are stacked along an axis of their own
 
 
@@ -275,6 +276,8 @@ def _global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
 
 def _extreme(builder: Builder, arguments: Arguments, *, most: bool) -> Tensor:
     """Max and Min of tensors and constants: b + relu(a - b), and a - relu(a - b)."""
+    if len(arguments.inputs) > _MOST_COMPARED:
+        raise InputError(f"compares {len(arguments.inputs)} tensors, more than {_MOST_COMPARED}")
     first, *others = sorted(arguments.inputs, key=lambda value: isinstance(value, Constant))
     result: Tensor = builder.bytes(replace(arguments, inputs=(first,)).tensor())
     for other in others:
@@ -282,8 +285,8 @@ def _extreme(builder: Builder, arguments: Arguments, *, most: bool) -> Tensor:
             other = builder.bytes(replace(arguments, inputs=(other,)).tensor())
         above = subtract(builder, replace(arguments, inputs=(result, other)))
         bent = builder.activation(above, Clamp(0.0))
-        pair, join = ((bent, other), add) if most else ((result, bent), subtract)
-        result = join(builder, replace(arguments, inputs=pair))
+        sides, join = ((bent, other), add) if most else ((result, bent), subtract)
+        result = join(builder, replace(arguments, inputs=sides))
     return result
 
 
