@@ -373,3 +373,15 @@ def test_answers_of_changing_or_foreign_shapes_are_one_clear_error(shapes):
         Suspect(Moody(*shapes), SHAPE).trials(triggers)
     steady = Suspect(Moody(lambda n: (n, 10)), SHAPE).trials(triggers)
     assert steady.trials[0].hits in (0, 100)
+
+
+def test_a_key_whose_challenge_opens_all_of_it_is_named(tmp_path):
+    """One of sixteen of the smallest keys."""
+    while True:
+        key, _ = pkeygen(noise(4, (1, 4, 4)), 2, security=1)
+        if not len(key.embedded()):
+            break
+    save_marking_key(tmp_path / "none.mk", key, PASSPHRASE, cost=KdfCost.INTERACTIVE)
+    done = wmproof("examine", "suspect.onnx", "--key", tmp_path / "none.mk")
+    assert done.returncode == 2
+    assert "hides no trigger" in done.stderr
