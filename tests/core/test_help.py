@@ -113,3 +113,19 @@ def test_a_misspelt_command_gets_a_suggestion(typed, meant):
 
 def test_what_is_like_no_command_gets_none():
     assert b"Did you mean" not in run("xyzzy").stderr
+
+
+def test_no_option_takes_what_is_no_number():
+    """NaN is below no limit and above none: a least difficulty of it would be none."""
+    options = {(*path, o.name): o for path, command in COMMANDS for o in command.params}
+    numbers = {n: o for n, o in options.items() if isinstance(o.type, click.types.FloatParamType)}
+    assert len(numbers) > 8
+    assert {name for name, option in numbers.items() if takes(option, "nan")} == set()
+
+
+def takes(option, value):
+    try:
+        option.type.convert(value, option, None)
+    except click.BadParameter:
+        return False
+    return True

@@ -37,6 +37,9 @@ class Recorder:
     def read(self, size):
         return self._stream.read(size)
 
+    def begin_turn(self):
+        self._stream.begin_turn()
+
     @property
     def sent(self):
         return self._stream.sent

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmproof.cli.options import FILE, json_option
+from wmproof.cli.options import FILE, Number, json_option
 from wmproof.cli.output import console, print_json
 from wmproof.errors import InputError
 from wmproof.experiments.presets import EXPERIMENTS
@@ -85,7 +85,7 @@ class _Options:
 @click.option("--ray", is_flag=True, help="Fan out over Ray.")
 @click.option("--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else this machine.")
 @click.option("--ray-cpus", type=click.IntRange(1), default=1, help="Processors for each unit.")
-@click.option("--ray-gpus", type=click.FloatRange(0), default=0, help="GPUs for each unit.")
+@click.option("--ray-gpus", type=Number(0), default=0, help="GPUs for each unit.")
 @json_option
 def experiment(**given: Any) -> int:
     """Run the paper's experiments and the attacks known since, and write tables and plots.

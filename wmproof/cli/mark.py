@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmproof._base.files import check_target
-from wmproof.cli.options import FILE, ask_passphrase, force_option, json_option, passphrase_option
+from wmproof.cli.options import (
+    FILE,
+    Number,
+    ask_passphrase,
+    force_option,
+    json_option,
+    passphrase_option,
+)
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.core.strength import required_hits, strength_bits
 from wmproof.core.triggers import TriggerSet, as_planes, format_shape, name_coins
@@ -103,9 +110,7 @@ class _Options:
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's.")
 @click.option("--k", "triggers_per_batch", type=click.IntRange(1), help="Triggers a batch.")
 @click.option("--batch-size", type=click.IntRange(1), help="Training images a batch.")
-@click.option(
-    "--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Learning rate."
-)
+@click.option("--lr", "learning_rate", type=Number(0, min_open=True), help="Learning rate.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all coins.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option(

@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 
 import click
 
-from wmproof.cli.options import AGREEMENT, FILE, TOLERANCE, Option, gathered, reference_option
+from wmproof.cli.options import (
+    AGREEMENT,
+    FILE,
+    TOLERANCE,
+    Number,
+    Option,
+    gathered,
+    reference_option,
+)
 from wmproof.cli.reading_options import READING, make_reading
 from wmproof.core.policy import DEFAULT_AGREEMENT, DEFAULT_SECURITY, DEFAULT_STRENGTH, Policy
 from wmproof.core.triggers import Shape, as_planes
@@ -23,7 +31,7 @@ _OPTIONS: dict[str, Option] = {
     "strength": click.option(
         "--minimum-strength",
         "strength",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=DEFAULT_STRENGTH,
         show_default=True,
         metavar="BITS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -75,6 +76,7 @@ def test_bitcoins_first_block():
     assert shown.block_time == datetime(2009, 1, 3, 18, 15, 5, tzinfo=UTC)
     assert shown.difficulty == 1
     refused("block-difficulty", ots, stamp.msg, {0: GENESIS})
+    refused("block-difficulty", ots, stamp.msg, {0: GENESIS}, minimum_difficulty=math.nan)
 
 
 def test_a_promise_proves_nothing(mined):
