@@ -1,7 +1,5 @@
 """What the argument's benchmarks share: timing, memory, and yardsticks measured in the same run."""
 
-from __future__ import annotations
-
 import json
 import resource
 import time

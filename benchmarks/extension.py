@@ -1,7 +1,5 @@
 """Products in the quartic extension inside a kernel, on one core; prints JSON."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmarks._harness import numpy_product_seconds, random_field, report, seconds

@@ -1,7 +1,5 @@
 """How long everything on keys takes, for 512 triggers of 3x32x32; prints JSON."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Programs in processes of their own, with the package of this checkout."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Multilinear algebra by plain Python loops over elements, for comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The encrypted transcript: expressions in the pads have the values of what was said."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

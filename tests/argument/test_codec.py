@@ -1,7 +1,5 @@
 """Field elements have one encoding, and nothing else is read as one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

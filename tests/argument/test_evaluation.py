@@ -1,7 +1,5 @@
 """Values of a committed matrix of any number of rows, at any points; false values are rejected."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Lookups of any shape are proved, and their claims are about the columns; false ones fail."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

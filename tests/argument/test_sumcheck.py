@@ -1,7 +1,5 @@
 """Sumcheck: true sums are proved, false ones are not; against sums over all corners."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 

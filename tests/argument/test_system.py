@@ -1,7 +1,5 @@
 """The whole argument: complete at all sizes, with a verifier far away, and never replayed."""
 
-from __future__ import annotations
-
 import io
 import os
 import socket

@@ -1,7 +1,5 @@
 """Real parts that several test modules use: small ONNX files, a trained network, a subprocess."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

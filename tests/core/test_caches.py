@@ -1,7 +1,5 @@
 """Caches of machine code that are missing, read-only, shared or damaged cost time, nothing else."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

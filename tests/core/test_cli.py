@@ -1,7 +1,5 @@
 """The real command line, each time in a process of its own."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

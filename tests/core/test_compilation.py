@@ -1,7 +1,5 @@
 """Compilation is seen, announced once and counted; what is on disk already is not."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`wmproof doctor` says what works, with the prover's compiler and without."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """`wmproof examine`: a suspect of unknown preparation, asked privately."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import shlex

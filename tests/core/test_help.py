@@ -1,7 +1,5 @@
 """Help fits 80 columns, shells complete, `-` is standard input, misspelt commands are known."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Names that come from outside must not look like an answer of ours, wherever they are shown."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re

@@ -1,7 +1,5 @@
 """Attacks on whoever judges; docs/judges.md has a row for each, and this reads it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """--json of every command is what the published schema says, and every report is JSON."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import json

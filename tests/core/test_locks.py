@@ -1,7 +1,5 @@
 """Locks that others hold, and systems that lack what Linux has."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import hashlib

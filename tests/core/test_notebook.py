@@ -1,7 +1,5 @@
 """In a notebook: the example runs, objects show themselves, and Ctrl-C leaves the kernel usable."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

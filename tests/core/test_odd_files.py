@@ -1,7 +1,5 @@
 """What is no file where a command reads or writes one: one sentence, and nothing changed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

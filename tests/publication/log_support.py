@@ -1,7 +1,5 @@
 """Logs and keys for the tests of the log, and an independent Merkle tree hash."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

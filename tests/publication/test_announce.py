@@ -1,7 +1,5 @@
 """A model card and a signed manifest name a key; the programs that they are for read them."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Signature lines of strangers, and witnesses with ML-DSA-44."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Everything that a lying log, host, witness or prover can hand over, and the name of each lie."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The tree, the tiles and the proofs of a log that is written to, at every size and step."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal

@@ -1,7 +1,5 @@
 """The server's pages, its API and its guards, over a real log with a real claim."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import re

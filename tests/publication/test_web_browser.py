@@ -1,7 +1,5 @@
 """The server as people meet it: a real process of the command line, a real Chromium."""
 
-from __future__ import annotations
-
 import contextlib
 import http.server
 import os

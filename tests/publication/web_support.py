@@ -1,7 +1,5 @@
 """A really marked network on the digits with its key and a claim; a log that shows the key."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

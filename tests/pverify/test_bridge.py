@@ -1,7 +1,5 @@
 """The circuit must answer as the model does, on pictures that the claimant did not choose."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 

@@ -4,8 +4,6 @@ A changed proof meets other coins, and passes with probability below 2^-84: 100 
 work that was done for other coins.
 """
 
-from __future__ import annotations
-
 import functools
 import random
 import re

@@ -1,7 +1,5 @@
 """Claims as files: a marked model's is accepted, and nothing else is."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

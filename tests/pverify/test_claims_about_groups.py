@@ -1,7 +1,5 @@
 """Claims about groups from the files to the verdict; what they are worth is counted by group."""
 
-from __future__ import annotations
-
 import io
 import sys
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """A vision transformer as torch's default exporter writes it is compiled, claimed and verified."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Claims in processes that differ from a developer's: no caches, no home, forked, odd settings."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The memory that a proof takes is what was asked for, measured on the real command."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Claims about a sample as files: who says how many, what they are worth, what grinding gains."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 from hashlib import sha256

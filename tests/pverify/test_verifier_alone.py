@@ -1,7 +1,5 @@
 """Whoever says yes or no imports no prover, no kernel and no compiler, and needs none of them."""
 
-from __future__ import annotations
-
 import ast
 import os
 import subprocess

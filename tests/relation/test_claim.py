@@ -1,7 +1,5 @@
 """Claims that hold, claims that do not, and everything that a prover may try between."""
 
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 from itertools import pairwise

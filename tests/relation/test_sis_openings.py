@@ -1,7 +1,5 @@
 """Cheats on the two-layer commitment: all that is left to catch each is named in its docstring."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Models behind MLServer, a real server of the protocol."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """The transcript's file: its vector, its one encoding, and everything that is refused."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reading with a limit, and writing so that nothing half-written is ever left under its name."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import hashlib

@@ -4,8 +4,6 @@ Proxies, cookies and passwords of the environment are not used. Needs httpx and 
 with the extras `remote` and `timestamps`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

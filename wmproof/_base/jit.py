@@ -10,8 +10,6 @@ which are called, too, and the constants: machine code contains both. The digest
 malice: who may write there could as well replace Python's own files.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Locks on files that are replaced: one process at a time reads one, and writes it anew."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

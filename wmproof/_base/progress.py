@@ -1,7 +1,5 @@
 """Bars for work that takes a while: on a terminal's standard error, or in a notebook."""
 
-from __future__ import annotations
-
 import html
 import sys
 import time

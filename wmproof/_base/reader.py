@@ -1,7 +1,5 @@
 """Strict parsing: exact lengths, known values, nothing trailing; no copy before it is checked."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import TypeVar
 

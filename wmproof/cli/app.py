@@ -1,7 +1,5 @@
 """The command group."""
 
-from __future__ import annotations
-
 import click
 
 from wmproof._base.version import __version__

@@ -1,7 +1,5 @@
 """`wmproof demo`: keygen, check, mark, export, verify and prove, on the digits."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import time

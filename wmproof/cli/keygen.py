@@ -1,7 +1,5 @@
 """`wmproof keygen`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Options that say what a judge demands: one `Policy` for whatever command."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from fractions import Fraction

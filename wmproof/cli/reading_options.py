@@ -1,7 +1,5 @@
 """The options that say how a model takes a picture: pixels, layout, shape and output."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click

@@ -10,8 +10,6 @@ leading principal components of the owner's images, moved along the group's dire
 the owner is in a key. What a key shows all the same is said in docs/robustness.md.
 """
 
-from __future__ import annotations
-
 import math
 import secrets
 from dataclasses import dataclass

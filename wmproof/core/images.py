@@ -1,7 +1,5 @@
 """Pictures as they come, arrays, tensors or lists of PIL images, as one kind of array."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

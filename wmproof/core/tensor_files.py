@@ -1,7 +1,5 @@
 """Triggers and pictures from `.npz` files: bytes, or floats of a stated range."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Sequence

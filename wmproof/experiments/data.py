@@ -1,7 +1,5 @@
 """The images of an experiment: sampled, resized, or drawn for a rehearsal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What counted hits are worth: in bits, by the exact tail, and by the paper's rule beside them."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Mapping
 from typing import Any

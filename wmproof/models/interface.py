@@ -1,7 +1,5 @@
 """How pictures enter a model: layout, shape and batch of its input."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

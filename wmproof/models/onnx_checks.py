@@ -1,7 +1,5 @@
 """What an ONNX model must not do before anything is made of it: it may be hostile."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

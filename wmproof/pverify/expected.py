@@ -4,8 +4,6 @@ Two networks of the key's shape stand for what people train: they are compiled l
 the prover's own planner and rehearsal say memory and size. For the time see `seconds_for`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

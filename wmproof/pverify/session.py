@@ -12,8 +12,6 @@ no memory; every wait is bounded, and so is the whole session. Coins are fresh, 
 an earlier session is of no use.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 import socket

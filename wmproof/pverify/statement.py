@@ -1,7 +1,5 @@
 """What prover and verifier derive from public data alone: circuit, context, statement."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

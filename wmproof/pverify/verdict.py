@@ -1,7 +1,5 @@
 """A claim's verdict: what holds, what is only incomplete, what is refuted, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Numba keeps what it compiled on disk, so this may run in a process of its own:
 ``python -m wmproof.pverify.warm_up``.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

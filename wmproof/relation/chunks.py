@@ -5,8 +5,6 @@ two of them, so they are covered by chunks of falling size: 260 triggers by 256 
 behind the last trigger repeat the first one of their chunk and cannot count as hits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 # What another chunk costs in the transcript, in slots.

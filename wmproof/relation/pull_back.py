@@ -13,8 +13,6 @@ times the kernel's, never the number of multiply-accumulates.
 Prover and verifier both run this code. Arrays over K are uint32 (4, *shape), Montgomery form.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

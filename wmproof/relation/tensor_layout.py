@@ -14,8 +14,6 @@ blocks, where need be the last of them not full. The first axis, the channels, i
 padded to a power of two, and so is whatever is used axis by axis.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

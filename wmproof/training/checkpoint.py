@@ -1,7 +1,5 @@
 """Where an interrupted run goes on: one file, replaced as a whole."""
 
-from __future__ import annotations
-
 import io
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Export one's own network as a file that claims can be about, checked at once."""
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """How often a network is right, always in evaluation mode."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """The weighted layers of a network in the order of their use, found by running it once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

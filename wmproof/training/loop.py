@@ -1,7 +1,5 @@
 """The training loop: one for marking, for unmarked models, and for whatever trains further."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math

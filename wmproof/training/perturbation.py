@@ -7,8 +7,6 @@ Vulnerability*, ICCV 2023; the size relative to each tensor's norm is that of Wu
 NeurIPS 2020).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

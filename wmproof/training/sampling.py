@@ -1,7 +1,5 @@
 """Which training images and which triggers go into which batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Training data as a stream of batches: from memory, or from any torch data set."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

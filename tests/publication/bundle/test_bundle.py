@@ -1,7 +1,5 @@
 """Bundles of real parts: what they show, what they do not, and every lie by name."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from datetime import timedelta

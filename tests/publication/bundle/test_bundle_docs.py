@@ -1,7 +1,5 @@
 """The bundle's vector, and the tutorial from the log to the dispute, as it is written."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What `inspect` shows of timestamps: what they say, and that nobody has checked it."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """A real calendar, a really mined (easy) block, and Bitcoin's first."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Tokens of a real authority, and every way in which one is refused."""
 
-from __future__ import annotations
-
 import re
 import ssl
 import threading

@@ -11,8 +11,6 @@ p - 1 = 2^24 * 127, so radix-2 transforms exist up to size 2^24. The square of p
 four products fit in 64 bits before one reduction.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import TypeAlias

@@ -5,8 +5,6 @@ so 2^11 of them add up to no more than 2^53, which a double holds exactly whatev
 the sum: any BLAS gives the same integers, at its full speed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

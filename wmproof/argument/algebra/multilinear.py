@@ -8,8 +8,6 @@ For a point r in K^n, eq(r, x) = prod_i (r_i x_i + (1 - r_i)(1 - x_i)), and
 f(r) = sum_x eq(r, x) f(x).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -15,8 +15,6 @@ Montgomery form; data may be canonical or Montgomery and stay what they are.
 Source: Bernstein, *Fast multiplication and its applications* (the "FFT trick").
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Vectors over K, whole arrays at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

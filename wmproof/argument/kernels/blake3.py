@@ -5,8 +5,6 @@ one word of `LANES` messages. Words are little-endian. Proofs are checked with t
 hashes. Source: O'Connor et al., *BLAKE3*, sections 2.1 to 2.6.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof._base.jit import njit

@@ -6,8 +6,6 @@ be inputs at the same indices. Kernels that do several steps do them on tiles of
 that what one step writes is still in the cache when the next one reads it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof._base.jit import njit

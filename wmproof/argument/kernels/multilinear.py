@@ -1,7 +1,5 @@
 """Tables of eq for provers, who need long ones; `algebra.multilinear` defines them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

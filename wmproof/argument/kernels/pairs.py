@@ -7,8 +7,6 @@ they may be decides, and not what they are. Sixteen rows are the lanes of a vect
 neighbours share a lane.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

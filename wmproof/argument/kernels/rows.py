@@ -5,8 +5,6 @@ a kernel. A number of 16 bits times one below p is below 2^47, so that 2^17 prod
 bits: nothing is reduced before the end. Numbers of 32 bits are taken apart into two of 16.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ numerators, left denominators, right denominators, each over K, which is how the
 them. The leaves of a witness are made from its columns whenever they are needed, never stored.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """`wmproof log serve`."""
 
-from __future__ import annotations
-
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any

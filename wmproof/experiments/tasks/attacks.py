@@ -1,7 +1,5 @@
 """The units of item 5: any attack of the registry, against what another unit left."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

@@ -5,8 +5,6 @@ beside them. Requests are written in one canonical form, so that a transcript ca
 by byte.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Writing tiles: what is written depends on the entries alone, so it may be written again."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

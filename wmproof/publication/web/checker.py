@@ -1,7 +1,5 @@
 """Checking uploaded claims, each in a worker process with limits of time and memory."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

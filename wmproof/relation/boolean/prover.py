@@ -1,7 +1,5 @@
 """The prover that a segment holds bits; `boolean` states the protocol."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

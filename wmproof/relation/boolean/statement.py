@@ -6,8 +6,6 @@ for a random tau: one sumcheck, which ends in the square of one message.
 *Soundness*: n / |K| for tau, n variables, and 3 n / |K| for the sumcheck.
 """
 
-from __future__ import annotations
-
 from wmproof.argument.algebra.element import HALF, ONE
 from wmproof.argument.channel import Expression, VerifierChannel, constant
 from wmproof.argument.sumcheck import verifier as sumcheck_verifier

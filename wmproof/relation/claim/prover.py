@@ -1,7 +1,5 @@
 """The witness and the proof of a claim; `claim` has the statement."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

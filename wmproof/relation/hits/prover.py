@@ -1,7 +1,5 @@
 """Witness and prover of the claim about hits; `hits` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -28,8 +28,6 @@ Derived labels are public, and so is delta. Secret ones are committed as delta, 
 one a row, and bound to the label commitments by their SHA-256 openings; they have no groups.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction

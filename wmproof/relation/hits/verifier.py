@@ -1,7 +1,5 @@
 """The verifier of the claim about hits; `hits` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element

@@ -1,7 +1,5 @@
 """The prover of linear forms; `linear_form` states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -12,8 +12,6 @@ a lookup counts the row (0, T(0)) there, and has no other if y is zero as a poly
 All chunks together are indexed by one batch of slots, in which each is an aligned block.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The tables of the lookups: a circuit's activations, the maximum, and a range."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Running the circuit on the slots of a chunk: every committed number, and every z looked up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,7 +1,5 @@
 """The verifier of the network's part; `network` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """All schemes' provers by the byte that names them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 

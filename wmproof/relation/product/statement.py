@@ -17,8 +17,6 @@ axis's end z counts as 0, as do A and B.
 two linear forms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property

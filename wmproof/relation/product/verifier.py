@@ -1,7 +1,5 @@
 """The verifier of a product's accumulators; `statement` has the equations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

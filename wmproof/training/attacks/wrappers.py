@@ -5,8 +5,6 @@ was, and a verifier who can only ask the service sees what it lets him see. Or s
 louder for some pictures than for others, which can be part of the file.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from typing import Literal

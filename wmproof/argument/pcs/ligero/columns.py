@@ -1,7 +1,5 @@
 """The prover's Merkle commitment to the columns of a code matrix."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol

@@ -1,7 +1,5 @@
 """The prover's encoder of `reed_solomon` codes: whole codewords, sixteen rows at a time."""
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np

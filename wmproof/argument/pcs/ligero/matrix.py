@@ -1,7 +1,5 @@
 """The prover's matrix: rows of small integers or field elements, encoded, hashed and opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from itertools import accumulate

@@ -15,8 +15,6 @@ Source: RFC 6962, section 2.1, for the separation of leaves and nodes; salted co
 without derivable nodes after draft-google-cfrg-libzk.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Sequence
 from itertools import pairwise

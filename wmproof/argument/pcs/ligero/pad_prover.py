@@ -1,7 +1,5 @@
 """The prover of the constraints on the pads; `pad_verifier` states them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -18,8 +18,6 @@ Source: Ames, Hazay, Ishai, Venkitasubramaniam, *Ligero*, section 4; tails as mu
 the usual form of its random evaluation points.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The prover's Merkle tree; `merkle` says what is hashed, and checks openings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

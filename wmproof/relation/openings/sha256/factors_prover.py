@@ -1,7 +1,5 @@
 """Every factor of the products, as multilinears in (instance, round, bit), made from bits."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """What the openings of one chunk of slots are about; the package states the protocol."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """The prover of SHA-256 openings; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

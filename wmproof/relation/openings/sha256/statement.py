@@ -1,7 +1,5 @@
 """All openings of a claim whose commitments are plain SHA-256; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """The committed bits of openings; secret."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The rows of A, combined by weights: what the verifier computes of it, in one pass."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

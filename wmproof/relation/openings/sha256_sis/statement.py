@@ -1,7 +1,5 @@
 """All openings of a claim under the two-layer commitment; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 
