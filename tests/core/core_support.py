@@ -1,21 +1,18 @@
 """Real parts that several test modules use: small ONNX files, a trained network, a subprocess."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 from json_output import parse_output
 from onnx import TensorProto, helper, numpy_helper
+from own_process import run
 
 from wmproof.core.triggers import TriggerSet
 from wmproof.keys import KdfCost
 
 PASSPHRASE = "correct horse battery staple"
 CHEAP = KdfCost.INTERACTIVE
-ROOT = Path(__file__).parents[2]
 
 
 def mlp_onnx(
@@ -94,20 +91,11 @@ def trained_layers(extra: TriggerSet | None = None, seed: int = 1):
     return list(zip(network.coefs_, network.intercepts_, strict=True))
 
 
-def wmproof(*arguments, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
-    """Run the real command line in a process of its own."""
-    environment = os.environ | {"WMPROOF_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(ROOT)}
-    environment |= env or {}
-    return subprocess.run(
-        [sys.executable, "-c", "from wmproof.cli import main; main()", *map(str, arguments)],
-        cwd=cwd,
-        env={name: value for name, value in environment.items() if value is not None},
-        stdin=stdin,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+def wmproof(*arguments, cwd, env=None, stdin=subprocess.DEVNULL, **options):
+    """Run the real command line in a process of its own, as the installed program does."""
+    environment = {"WMPROOF_PASSPHRASE": PASSPHRASE} | (env or {})
+    code = "from wmproof.cli import main; main()"
+    return run("-c", code, *arguments, cwd=cwd, env=environment, stdin=stdin, **options)
 
 
 def as_json(result):

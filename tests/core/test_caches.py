@@ -7,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from core_support import ROOT
 from elsewhere import UNPRIVILEGED, environment
+from own_process import ROOT
 
 from wmproof._base.jit import _is_private
 

@@ -3,13 +3,11 @@
 import itertools
 import math
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import onnx
+import own_process
 import pytest
-from core_support import ROOT
 from json_output import parse_output
 from onnx import TensorProto, helper, numpy_helper
 from same_keys import same_keys
@@ -29,14 +27,8 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def wmproof(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "wmproof", *map(str, arguments)],
-        env={"PYTHONPATH": str(ROOT), "WMPROOF_PASSPHRASE": PASSPHRASE, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
+    environment = {"WMPROOF_PASSPHRASE": PASSPHRASE, "COLUMNS": "200"}
+    return own_process.wmproof(*arguments, env=environment, cwd=cwd)
 
 
 @pytest.fixture(scope="module")

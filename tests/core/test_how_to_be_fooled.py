@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core_support import ROOT, wmproof
+from core_support import wmproof
+from own_process import ROOT
 
 from wmproof.core.checks import Outcome, Verdict, check, judge
 from wmproof.core.diversity import NEAR, closest_copies, crowding_bits

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from core_support import CHEAP, PASSPHRASE, ROOT, complains, wmproof
+from core_support import CHEAP, PASSPHRASE, complains, wmproof
+from own_process import ROOT
 
 from wmproof._base.files import read_text, write_file
 from wmproof._base.locks import lock_name, locked

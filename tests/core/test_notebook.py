@@ -8,7 +8,7 @@ import queue
 
 import numpy as np
 import pytest
-from core_support import ROOT
+from own_process import ROOT
 
 from wmproof import abstract, check_public_key, contact_sheet, keygen, pkeygen, progress_bars
 from wmproof.core.shown import as_table

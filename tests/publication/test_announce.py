@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from json_output import parse_output
-from log_support import ROOT
+from own_process import wmproof
 
 from wmproof.cli import specimen
 from wmproof.errors import FormatError, InputError, VerificationError
@@ -36,14 +34,7 @@ CARD = "---\nlicense: apache-2.0\ntags:\n- vision\n---\n\n# Digits\n\nA model.\n
 
 
 def run(*arguments, code=0, **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "wmproof", *map(str, arguments)],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    done = wmproof(*arguments, **options)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

@@ -1,14 +1,13 @@
 """Whoever says yes or no imports no prover, no kernel and no compiler, and needs none of them."""
 
 import ast
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from own_process import python
 
 import wmproof
 
@@ -118,13 +117,7 @@ def test_only_provers_modules_import_numba() -> None:
 
 
 def alone(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", BLOCKED, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
-        check=False,
-    )
+    return python(BLOCKED, *arguments, check=False)
 
 
 @pytest.mark.parametrize("kind", ["case", "secret_case"])
