@@ -75,7 +75,6 @@ class _Options:
     "--data",
     type=click.Choice(DATASETS),
     default="digits",
-    show_default=True,
     help="What the model is trained on.",
 )
 @click.option("--data-folder", type=FILE, metavar="DIR", help="Where the data set's files are.")
@@ -84,7 +83,6 @@ class _Options:
     "--network",
     type=click.Choice(NETWORKS),
     default="resnet18",
-    show_default=True,
     help="What is trained.",
 )
 @click.option("--width", type=click.IntRange(1), help="Units of the network's first layer.")
@@ -96,7 +94,6 @@ class _Options:
     "--preset",
     type=click.Choice(list(PRESETS)),
     default="quick",
-    show_default=True,
     help="paper: 60 epochs. fast: 20. quick: 40 of small batches, for hundreds of images. "
     "robust: 20, guarded against changed weights. directions: 20, for keys of directions.",
 )
@@ -106,8 +103,8 @@ class _Options:
 @click.option(
     "--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Learning rate."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all coins.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of all coins.")
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
 @click.option(
     "--checkpoint",
     type=FILE,

@@ -91,7 +91,6 @@ lock_timeout_option = click.option(
     "--lock-timeout",
     type=click.FloatRange(0),
     default=LOCK_TIMEOUT,
-    show_default=True,
     metavar="SECONDS",
     help="Give up when another process holds the file's lock for longer.",
 )

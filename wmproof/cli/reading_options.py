@@ -22,7 +22,6 @@ READING: dict[str, Option] = {
         "--pixels",
         type=click.Choice(PIXELS),
         default="raw",
-        show_default=True,
         help="What a float model takes: 0..255, or 0..1.",
     ),
     "mean": click.option(
