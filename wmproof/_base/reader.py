@@ -69,10 +69,7 @@ class Reader:
     def magic(self, expected: bytes, version: int, what: str, *, oldest: int | None = None) -> int:
         """Read the first bytes of a file and its version (2 bytes), `oldest` to `version`.
 
-        Returns
-        -------
-        int
-            The version that was found.
+        Returns the version that was found.
         """
         start = self._position
         if self._data[start : start + len(expected)] != expected:

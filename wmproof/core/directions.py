@@ -86,7 +86,8 @@ def directions(
     """Draw groups of pictures, each moved along a secret direction of its own.
 
     Every group has its own 256-bit seed from the system's generator, so that the groups that a
-    public key opens say nothing about the directions of those that it hides.
+    public key opens say nothing about the directions of those that it hides. Returns uint8 (count *
+    group, H, W) or (count * group, C, H, W).
 
     Parameters
     ----------
@@ -98,10 +99,6 @@ def directions(
         Pictures in each.
     shift : float
         How far they are moved, in standard deviations of the images along the direction.
-
-    Returns
-    -------
-    ndarray of uint8, shape (count * group, H, W) or (count * group, C, H, W)
 
     Raises
     ------

@@ -12,18 +12,13 @@ _MOST_COLOURS = 4
 
 
 def as_images(images: Any) -> NDArray[np.uint8]:
-    """Return pictures as an array of pixels.
+    """Return pictures as an array of pixels, uint8; the given one where it is an array already.
 
     Parameters
     ----------
     images : ndarray or torch.Tensor of uint8, or sequence of those or of PIL images
         Shape (n, H, W) or (n, C, H, W). Of a sequence all items have one shape; a PIL image is grey
         (mode L), RGB or RGBA.
-
-    Returns
-    -------
-    ndarray of uint8
-        The given one where it is an array already.
 
     Raises
     ------

@@ -134,6 +134,8 @@ def from_npz(
 ) -> NDArray[np.uint8]:
     """Take `count` of the items of an `.npz` file, chosen at random, as triggers.
 
+    Returns uint8 (count, ...).
+
     Parameters
     ----------
     path : path
@@ -144,10 +146,6 @@ def from_npz(
         That the items must have.
     low_high : pair of sequences of float, optional
         The range of floats, as in `as_bytes`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (count, ...)
 
     Raises
     ------

@@ -35,15 +35,12 @@ class Chunk:
 def cover(count: int, most_bits: int) -> list[int]:
     """Logarithms of falling powers of two, at most `most_bits`, whose sum is at least `count`.
 
+    Returns them from the largest to the smallest.
+
     Parameters
     ----------
     count : int
         At least 0.
-
-    Returns
-    -------
-    list of int
-        From the largest to the smallest.
     """
     if count <= 0:
         return []
@@ -58,7 +55,7 @@ def cover(count: int, most_bits: int) -> list[int]:
 
 
 def chunks_of(count: int, most_bits: int) -> list[Chunk]:
-    """The chunks that cover `count` triggers.
+    """The chunks that cover `count` triggers, in the order of their slots, without gaps.
 
     Parameters
     ----------
@@ -66,11 +63,6 @@ def chunks_of(count: int, most_bits: int) -> list[Chunk]:
         Triggers, at least 1.
     most_bits : int
         Logarithm of the largest chunk.
-
-    Returns
-    -------
-    list of Chunk
-        In the order of their slots, without gaps.
     """
     chunks, first = [], 0
     for index, bits in enumerate(cover(count, most_bits)):

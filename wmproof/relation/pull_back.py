@@ -143,15 +143,12 @@ def to_committed(circuit: Circuit, on_values: NodeWeights) -> tuple[NodeWeights,
 def committed_sources(circuit: Circuit, sources: Sequence[int]) -> list[int]:
     """Which committing nodes `to_committed` reaches from some nodes' values, in order.
 
+    Returns them ascending.
+
     Parameters
     ----------
     sources : sequence of int
         Nodes of the circuit.
-
-    Returns
-    -------
-    list of int
-        Ascending.
     """
     pending, reached = set(sources), set()
     for index in range(len(circuit.nodes) - 1, -1, -1):

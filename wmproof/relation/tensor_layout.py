@@ -149,10 +149,7 @@ class TensorLayout:
     def placed_weights(self, weights: U32) -> U32:
         """Weights on a tensor, K (4, *shape), on its segment's places for one slot.
 
-        Returns
-        -------
-        uint32 array (4, blocks * 2^inner_bits)
-            Zero where the padding is.
+        Returns uint32 (4, blocks * 2^inner_bits), zero where the padding is.
         """
         moved = [TensorLayout.place(self, part[None]) for part in weights]
         return np.stack(moved).reshape(4, -1)

@@ -56,6 +56,9 @@ def export_for_claims(
 ) -> ClaimCheck:
     """Write a trained network as one ONNX file that takes raw pixels.
 
+    Look at `provable` of what is returned: private verification runs more networks than claims can
+    be about.
+
     Parameters
     ----------
     model : nn.Module
@@ -75,11 +78,6 @@ def export_for_claims(
         zero-knowledge claim.
     overwrite : bool
         Replace a file that exists.
-
-    Returns
-    -------
-    ClaimCheck
-        Look at `provable`: private verification runs more networks than claims can be about.
 
     Raises
     ------

@@ -26,17 +26,14 @@ class Layer:
 def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
     """Run one black image through the network and write down its layers as they are called.
 
+    The last one is the output layer, if the network ends in a weighted layer.
+
     Parameters
     ----------
     model : nn.Module
         Maps float32 images (N, C, H, W) to logits; it is left as it was.
     shape : tuple[int, int, int]
         Channels, height and width of an image.
-
-    Returns
-    -------
-    list of Layer
-        The last one is the output layer, if the network ends in a weighted layer.
 
     Raises
     ------

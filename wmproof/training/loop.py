@@ -130,10 +130,7 @@ def fit(
 ) -> tuple[EpochRecord, ...]:
     """Train `run.model` in place, from the checkpoint if there is one.
 
-    Returns
-    -------
-    tuple[EpochRecord, ...]
-        One record an epoch, those before an interruption included.
+    Returns one record an epoch, those before an interruption included.
 
     Raises
     ------

@@ -101,16 +101,11 @@ def _evaluate(rows: Unsigned, point: Sequence[Element]) -> list[Element]:
 
 
 def weighted_rows(rows: Unsigned, weights: U32) -> U32:
-    """Return sum_i weights_i rows[k, i] for each k.
+    """Return sum_i weights_i rows[k, i] for each k: uint32 (4, N), K in Montgomery form.
 
     Parameters
     ----------
     rows : uint32 or uint8 (N, R), canonical
     weights : uint32 (4, R), K in Montgomery form
-
-    Returns
-    -------
-    uint32 (4, N)
-        K in Montgomery form.
     """
     return product(weights, rows.T)

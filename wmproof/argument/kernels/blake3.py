@@ -246,7 +246,7 @@ def words_of(data: bytes) -> U32:
 
 
 def keyed_hashes(body: U32, tail: U32, key: bytes) -> U32:
-    """BLAKE3 keyed with `key` of body[i] || tail[i], as little-endian words.
+    """BLAKE3 keyed with `key` of body[i] || tail[i], as little-endian words: uint32 (n, 8).
 
     Parameters
     ----------
@@ -254,11 +254,6 @@ def keyed_hashes(body: U32, tail: U32, key: bytes) -> U32:
         uint32 (n, any), C-contiguous.
     key : bytes
         32 of them.
-
-    Returns
-    -------
-    ndarray
-        uint32 (n, 8).
     """
     out = np.empty((len(body), 8), np.uint32)
     over_ranges(_hash_range, len(body), body, tail, words_of(key), out, grain=64, align=LANES)

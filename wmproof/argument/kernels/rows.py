@@ -27,7 +27,7 @@ _P64 = np.uint64(P)
 
 
 def weigh_rows(block: Block, weights: U32) -> U32:
-    """Return sum_i w_i block[i].
+    """Return sum_i w_i block[i]: uint32 (4, N), K in Montgomery form.
 
     Parameters
     ----------
@@ -35,11 +35,6 @@ def weigh_rows(block: Block, weights: U32) -> U32:
         uint8, uint16 or uint32 canonical (R, N), C-contiguous.
     weights : ndarray
         uint32 (4, R), K in Montgomery form.
-
-    Returns
-    -------
-    ndarray
-        uint32 (4, N), K in Montgomery form.
     """
     fours = np.zeros((4, len(block) + -len(block) % 4), np.uint32)
     fours[:, : len(block)] = weights
@@ -53,7 +48,7 @@ def weigh_rows(block: Block, weights: U32) -> U32:
 
 
 def project_rows(block: Block, weights: U32) -> U32:
-    """Return <w, block[i]> for every row.
+    """Return <w, block[i]> for every row: uint32 (4, R), K in Montgomery form.
 
     Parameters
     ----------
@@ -61,11 +56,6 @@ def project_rows(block: Block, weights: U32) -> U32:
         uint8, uint16 or uint32 canonical (R, N), C-contiguous.
     weights : ndarray
         uint32 (4, N), K in Montgomery form.
-
-    Returns
-    -------
-    ndarray
-        uint32 (4, R), K in Montgomery form.
     """
     halves = _halves(block)
     if halves is not block:

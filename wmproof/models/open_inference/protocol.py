@@ -190,11 +190,8 @@ def read_reply(
 ) -> NDArray[Any]:
     """Parse the reply to an inference request.
 
-    Returns
-    -------
-    ndarray
-        Of the datatype and shape that the reply states; a last axis of length one is taken off
-        integers, which some servers add.
+    Returns an array of the datatype and shape that the reply states; a last axis of length one is
+    taken off integers, which some servers add.
 
     Raises
     ------

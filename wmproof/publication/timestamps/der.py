@@ -78,15 +78,13 @@ def _whole(data: bytes) -> Element:
 def granted_response(token: bytes) -> bytes:
     """Bring a response or a bare token into the form that a strict decoder reads.
 
+    Returns a TimeStampResp that is granted, its certificates in order. A refusal is returned as it
+    is.
+
     Parameters
     ----------
     token : bytes
         A TimeStampResp or a TimeStampToken.
-
-    Returns
-    -------
-    bytes
-        A TimeStampResp that is granted, its certificates in order. A refusal is returned as it is.
 
     Raises
     ------

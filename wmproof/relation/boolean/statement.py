@@ -13,17 +13,12 @@ from wmproof.relation.segments import Segment, SegmentClaim
 
 
 def verify(channel: VerifierChannel, segment: Segment) -> SegmentClaim[Expression]:
-    """Reduce to one claim about the segment.
+    """Reduce to one claim about the segment, at one random point.
 
     Parameters
     ----------
     segment : Segment
         Committed values that are to be 0 or 1.
-
-    Returns
-    -------
-    SegmentClaim
-        At one random point.
 
     Raises
     ------

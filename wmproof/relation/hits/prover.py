@@ -70,16 +70,13 @@ def prove(
 ) -> list[SegmentPoint]:
     """Prove at least k hits.
 
+    Returns where the verifier will have claims about segments.
+
     Parameters
     ----------
     channel, hits
     arrays, logits, labels
         As `witness`.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Where the verifier will have claims about segments.
     """
     return _Prover(channel, hits, arrays, logits, labels).run()
 

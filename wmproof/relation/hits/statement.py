@@ -241,14 +241,11 @@ class HitsStatement:
     def leads(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """By how much a label's score has to be larger than each class's.
 
+        Returns int64 (2^coin_bits, 2^class_bits), zero behind the classes.
+
         Parameters
         ----------
         labels : int64 (2^coin_bits,)
-
-        Returns
-        -------
-        int64 (2^coin_bits, 2^class_bits)
-            Zero behind the classes.
         """
         j, own = np.arange(1 << self.class_bits), labels[:, None]
         behind = j < own if self.group == 1 else (j != own) & (j < self.network.circuit.classes)

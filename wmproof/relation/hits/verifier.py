@@ -17,10 +17,7 @@ from wmproof.relation.segments import SegmentClaim
 def verify(channel: VerifierChannel, hits: HitsStatement) -> Claims:
     """Reduce 'at least k hits' to claims about segments.
 
-    Returns
-    -------
-    list of SegmentClaim
-        About the segments of this statement, and those that the logits come from.
+    Returns claims about the segments of this statement, and those that the logits come from.
     """
     claims = [boolean.verify(channel, hits.hits)]
     if hits.secret:

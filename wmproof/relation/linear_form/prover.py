@@ -27,6 +27,8 @@ def prove(
 ) -> list[SegmentPoint]:
     """Prove a linear form of committed segments.
 
+    Returns the points of the verifier's claims.
+
     Parameters
     ----------
     weights : (Weights, Element)
@@ -35,11 +37,6 @@ def prove(
         Each segment's entries, by name.
     memory : TableMemory, optional
         That a lookup has used and does not need any more.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Of the verifier's claims.
     """
     inner_bits = max(term.inner_bits for term in terms)
     memory = memory or TableMemory()
@@ -71,15 +68,12 @@ def prove(
 def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     """A segment with its batch variables bound to the term's point.
 
+    Returns uint32 (4, at most 2^inner_bits), in K.
+
     Parameters
     ----------
     array : integer array
         The segment's values.
-
-    Returns
-    -------
-    uint32 array (4, at most 2^inner_bits)
-        In K.
     """
     weights, blocks = eq_table(term.batch_point), term.segment.blocks
     parts = np.ascontiguousarray(array).reshape(blocks, weights.shape[1], -1)

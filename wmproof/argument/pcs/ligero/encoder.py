@@ -106,7 +106,7 @@ class Encoder:
         )  # fmt: skip
 
     def encode(self, messages: U32, tails: U32) -> U32:
-        """Codewords of a few rows, in one thread.
+        """Codewords of a few rows, in one thread: uint32 (R, n).
 
         Parameters
         ----------
@@ -114,11 +114,6 @@ class Encoder:
             uint8, uint16 or uint32 (R, 2^m), below p, canonical or Montgomery.
         tails : ndarray
             uint32 (R, Q), of the same representation.
-
-        Returns
-        -------
-        ndarray
-            uint32 (R, n).
         """
         rows = self.code.check_rows(messages, tails)
         out = np.empty((self.code.length, rows), np.uint32)

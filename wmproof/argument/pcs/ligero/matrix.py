@@ -112,17 +112,12 @@ class MessageMatrix:
         ]
 
     def combine_rows(self, coefficients: U32) -> U32:
-        """Return sum_i c_i (message_i || tail_i).
+        """Return sum_i c_i (message_i || tail_i): uint32 (4, 2^m + Q), K in Montgomery form.
 
         Parameters
         ----------
         coefficients : ndarray
             uint32 (4, R), K in Montgomery form.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, 2^m + Q), K in Montgomery form.
         """
         if coefficients.shape != (4, self.rows):
             raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")
@@ -130,7 +125,7 @@ class MessageMatrix:
         return np.concatenate([messages, weigh_rows(self.tails, coefficients)], axis=1)
 
     def combine_messages(self, coefficients: U32, row_start: int) -> U32:
-        """Return sum_i c_i message_(row_start + i).
+        """Return sum_i c_i message_(row_start + i): uint32 (4, 2^m), K in Montgomery form.
 
         Parameters
         ----------
@@ -138,11 +133,6 @@ class MessageMatrix:
             uint32 (4, any number of rows), K in Montgomery form.
         row_start : int
             The first row.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, 2^m), K in Montgomery form.
         """
         if len(coefficients) != 4:
             raise InputError(f"coefficients over K have 4 rows, not {len(coefficients)}")
@@ -163,17 +153,14 @@ class MessageMatrix:
     def project_columns(self, weights: U32, row_start: int = 0, row_stop: int | None = None) -> U32:
         """Return <weights, message_i> for the rows of a range.
 
+        Returns uint32 (4, row_stop - row_start), K in Montgomery form.
+
         Parameters
         ----------
         weights : ndarray
             uint32 (4, 2^m), K in Montgomery form.
         row_start, row_stop : int
             The range; all rows by default.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, row_stop - row_start), K in Montgomery form.
         """
         stop = self.rows if row_stop is None else row_stop
         if not 0 <= row_start <= stop <= self.rows:

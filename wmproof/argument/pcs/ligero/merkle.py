@@ -32,7 +32,7 @@ NODE_KEY = blake3(b"wmproof/1 merkle node").digest()
 
 
 def leaf_hashes(columns: U32, salts: bytes) -> list[bytes]:
-    """Hash columns to leaves.
+    """Hash columns to leaves: k hashes of HASH_BYTES.
 
     Parameters
     ----------
@@ -40,11 +40,6 @@ def leaf_hashes(columns: U32, salts: bytes) -> list[bytes]:
         uint32 (k, R), C-contiguous, canonical: one column of R elements in each row.
     salts : bytes
         k * SALT_BYTES, the columns' salts in order.
-
-    Returns
-    -------
-    list of bytes
-        k hashes of HASH_BYTES.
     """
     count, height = columns.shape
     if len(salts) != count * SALT_BYTES:

@@ -90,7 +90,7 @@ class Code:
         return ntt.bit_reversed_points(self.message_length, 1)
 
     def values_at(self, messages: U32, tails: U32, positions: np.ndarray) -> U32:
-        """Values of codewords at some positions, as a verifier needs them.
+        """Values of codewords at some positions, as a verifier needs them: uint32 (R, k).
 
         Parameters
         ----------
@@ -100,11 +100,6 @@ class Code:
             uint32 (R, Q), of the same representation.
         positions : ndarray
             Integers in [0, n), of any shape (k,).
-
-        Returns
-        -------
-        ndarray
-            uint32 (R, k).
         """
         where = np.asarray(positions)
         if where.size and (where.min() < 0 or where.max() >= self.length):
@@ -116,15 +111,12 @@ class Code:
     def weights_at(self, positions: np.ndarray) -> tuple[U32, U32]:
         """Weights of message values and of the tail whose sums are a codeword's values.
 
+        Returns uint32 (k, 2^m) and (k, Q), canonical.
+
         Parameters
         ----------
         positions : ndarray
             Integers in [0, n), (k,).
-
-        Returns
-        -------
-        ndarray, ndarray
-            uint32 (k, 2^m) and (k, Q), canonical.
         """
         points = self.points()[positions]
         vanishing = [(pow(int(x), self.message_length, P) + P - 1) % P for x in points]

@@ -29,15 +29,12 @@ _ELEMENT = 16
 def prove(channel: ProverChannel, openings: Openings, arrays: Arrays) -> list[SegmentPoint]:
     """Prove that every commitment opens.
 
+    Returns where the verifier will have claims.
+
     Parameters
     ----------
     arrays : mapping of str to array
         The bits, and the segments of the messages' source.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Where the verifier will have claims.
     """
     points: list[SegmentPoint] = []
     for run in openings.runs:
