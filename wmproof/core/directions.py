@@ -53,17 +53,14 @@ class Whitening:
 def whitening(images: NDArray[np.uint8], components: int = COMPONENTS) -> Whitening:
     """Compute the leading principal components of images.
 
+    InputError if the images do not vary.
+
     Parameters
     ----------
     images : ndarray of uint8, shape (n, H, W) or (n, C, H, W)
         At least two; of more than 4,096 an even sample is used.
     components : int
         Fewer are given where the images do not vary in so many ways.
-
-    Raises
-    ------
-    InputError
-        The images do not vary.
     """
     images = trigger_images(images)
     chosen = images[:: max(1, -(-len(images) // _MEASURED))]
@@ -89,6 +86,8 @@ def directions(
     public key opens say nothing about the directions of those that it hides. Returns uint8 (count *
     group, H, W) or (count * group, C, H, W).
 
+    InputError if the images do not vary, or a number is out of range.
+
     Parameters
     ----------
     images : ndarray of uint8, shape (n, H, W) or (n, C, H, W)
@@ -99,11 +98,6 @@ def directions(
         Pictures in each.
     shift : float
         How far they are moved, in standard deviations of the images along the direction.
-
-    Raises
-    ------
-    InputError
-        The images do not vary, or a number is out of range.
     """
     images = trigger_images(images)
     size = count * group

@@ -14,17 +14,14 @@ _MOST_COLOURS = 4
 def as_images(images: Any) -> NDArray[np.uint8]:
     """Return pictures as an array of pixels, uint8; the given one where it is an array already.
 
+    InputError if the pixels are no bytes (a cast would turn 0.0 to 1.0 into black), the pictures
+    differ in shape, or their channels are last.
+
     Parameters
     ----------
     images : ndarray or torch.Tensor of uint8, or sequence of those or of PIL images
         Shape (n, H, W) or (n, C, H, W). Of a sequence all items have one shape; a PIL image is grey
         (mode L), RGB or RGBA.
-
-    Raises
-    ------
-    InputError
-        The pixels are no bytes (a cast would turn 0.0 to 1.0 into black), the pictures differ in
-        shape, or their channels are last.
     """
     if isinstance(images, (list, tuple)):
         images = _stacked(

@@ -61,15 +61,12 @@ def held(folder: Path) -> AbstractContextManager[None]:
 class Store:
     """The folder of one setting.
 
+    InputError if the folder cannot be made.
+
     Parameters
     ----------
     folder : Path
         Made if it does not exist.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -49,10 +49,8 @@ def check_pools(model: Any, where: str) -> None:
 
     That ends the process. Whether a result is empty can depend on what is asked.
 
-    Raises
-    ------
-    InputError
-        There is one. ONNX Runtime makes them for itself, and `open_session` tells it not to.
+    InputError if there is one. ONNX Runtime makes them for itself, and `open_session` tells it not
+    to.
     """
     for message in messages(model):
         if getattr(message, "op_type", None) != "QLinearAveragePool":

@@ -18,17 +18,14 @@ _EVERY_SECONDS = 30.0  # how much work an unannounced end may cost
 class Checkpoint:
     """The file `training.ckpt` in a folder, for exactly one run.
 
+    InputError if the folder cannot be made.
+
     Parameters
     ----------
     folder : Path
         Made if it does not exist.
     fingerprint : str
         Tells this run (data, triggers, recipe, seed, first weights) from all others.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be made.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:

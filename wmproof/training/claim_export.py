@@ -59,6 +59,9 @@ def export_for_claims(
     Look at `provable` of what is returned: private verification runs more networks than claims can
     be about.
 
+    InputError if no exporter can express the network, torch and ONNX Runtime disagree, `verify`
+    would not take the file, or it cannot be written.
+
     Parameters
     ----------
     model : nn.Module
@@ -78,12 +81,6 @@ def export_for_claims(
         zero-knowledge claim.
     overwrite : bool
         Replace a file that exists.
-
-    Raises
-    ------
-    InputError
-        No exporter can express the network, torch and ONNX Runtime disagree, `verify` would not
-        take the file, or it cannot be written.
     """
     if len(shape) != 3 or len(mean) != shape[0] or len(std) != shape[0]:
         raise InputError(

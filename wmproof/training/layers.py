@@ -28,17 +28,14 @@ def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer
 
     The last one is the output layer, if the network ends in a weighted layer.
 
+    InputError if there is no convolution or fully connected layer, or the image does not fit.
+
     Parameters
     ----------
     model : nn.Module
         Maps float32 images (N, C, H, W) to logits; it is left as it was.
     shape : tuple[int, int, int]
         Channels, height and width of an image.
-
-    Raises
-    ------
-    InputError
-        There is no convolution or fully connected layer, or the image does not fit.
     """
     names = {module: name for name, module in model.named_modules()}
     called: dict[nn.Module, Layer] = {}

@@ -81,15 +81,12 @@ def granted_response(token: bytes) -> bytes:
     Returns a TimeStampResp that is granted, its certificates in order. A refusal is returned as it
     is.
 
+    ValueError if it is neither; the message says why.
+
     Parameters
     ----------
     token : bytes
         A TimeStampResp or a TimeStampToken.
-
-    Raises
-    ------
-    ValueError
-        It is neither; the message says why.
     """
     outer = _whole(token)
     members = outer.members()

@@ -15,15 +15,12 @@ from wmproof.relation.segments import Segment, SegmentClaim
 def verify(channel: VerifierChannel, segment: Segment) -> SegmentClaim[Expression]:
     """Reduce to one claim about the segment, at one random point.
 
+    ProofError if a message is missing.
+
     Parameters
     ----------
     segment : Segment
         Committed values that are to be 0 or 1.
-
-    Raises
-    ------
-    ProofError
-        A message is missing.
     """
     label = f"{segment.name}/bits"
     tau = channel.challenges(f"{label}/tau", segment.bits)

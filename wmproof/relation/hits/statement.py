@@ -56,11 +56,8 @@ _SLACK_BITS = 1
 class HitsStatement:
     """The claim about hits of all coins.
 
-    Raises
-    ------
-    InputError
-        If the scores could be too large, the triggers are no whole groups of one label each, the
-        threshold is not between 1 and the coins, or there are more margins than the field counts.
+    InputError if the scores could be too large, the triggers are no whole groups of one label each,
+    the threshold is not between 1 and the coins, or there are more margins than the field counts.
     """
 
     network: NetworkStatement

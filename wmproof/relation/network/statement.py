@@ -67,15 +67,12 @@ class TableUse:
 class NetworkStatement:
     """A circuit on the slots of all chunks.
 
+    InputError if there are more lookups than the field can count, or a single one.
+
     Parameters
     ----------
     most_blocks : int, optional
         Of an axis, in tensors that no product makes.
-
-    Raises
-    ------
-    InputError
-        More lookups than the field can count, or a single one.
     """
 
     def __init__(

@@ -103,6 +103,8 @@ def verify_opening(
 ) -> None:
     """Check that leaves stand at positions of the tree with this root.
 
+    ProofError if a number or length is wrong, or the hashes do not lead to the root.
+
     Parameters
     ----------
     root : bytes
@@ -115,11 +117,6 @@ def verify_opening(
         Hash of each opened leaf, in the order of `positions`.
     siblings : sequence of bytes
         As `tree.MerkleTree.open` orders them: exactly `sibling_count` of HASH_BYTES each.
-
-    Raises
-    ------
-    ProofError
-        If a number or length is wrong, or the hashes do not lead to the root.
     """
     needed = sibling_count(depth, positions)
     for name, hashes, count in (("leaves", leaves, len(positions)), ("siblings", siblings, needed)):

@@ -31,10 +31,7 @@ from wmproof.errors import InputError
 class Code:
     """The code of rows with 2^message_bits message values and `tail` random coefficients.
 
-    Raises
-    ------
-    InputError
-        If the dimension 2^m + Q exceeds half the length, or a number is out of range.
+    InputError if the dimension 2^m + Q exceeds half the length, or a number is out of range.
     """
 
     message_bits: int
