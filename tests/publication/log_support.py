@@ -41,12 +41,6 @@ def tree_hash(entries: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + tree_hash(entries[:k]) + tree_hash(entries[k:])).digest()
 
 
-def flip(data: bytes, position: int) -> bytes:
-    changed = bytearray(data)
-    changed[position] ^= 1
-    return bytes(changed)
-
-
 def overwrite(path: Path, data: bytes) -> None:
     assert path.exists(), path
     path.write_bytes(data)

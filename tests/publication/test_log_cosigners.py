@@ -10,7 +10,8 @@ from functools import partial
 
 import own_process
 import pytest
-from log_support import LOG, WITNESS, entry, flip, seeded_log
+from log_support import LOG, WITNESS, entry, seeded_log
+from tampering import flip
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.log import ml_dsa

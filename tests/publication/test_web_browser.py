@@ -12,11 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from log_support import LOG, ROOT, WITNESS, flip
+from log_support import LOG, ROOT, WITNESS
 from pages import check_page, open_browser
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from tampering import flip
 from web_server import PATIENCE, serving
 from web_support import SECURITY
 

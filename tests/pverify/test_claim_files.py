@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from json_output import parse_output
 from onnx import numpy_helper
 from own_process import python, wmproof
+from tampering import fails
 
 from wmproof.core.policy import Policy
 from wmproof.core.triggers import noise
@@ -82,9 +83,8 @@ def changed(case, **fields):
     ],
 )
 def test_a_changed_header_is_named(case, fields, check):
-    with pytest.raises(VerificationError) as caught:
+    with fails(check):
         accepts(case, changed(case, **fields))
-    assert caught.value.check == check
 
 
 def test_a_claim_of_fewer_hits_does_not_become_one_of_more(case):
@@ -122,16 +122,14 @@ def big_key():
 
 
 def test_a_weak_key_is_refused(case):
-    with pytest.raises(VerificationError) as caught:
+    with fails("security"):
         accepts(case, case.claim, policy=Policy(strength=24))
-    assert caught.value.check == "security"
 
 
 def test_another_key_is_refused(case):
     _, other = pkeygen(noise(64, (8, 8)), 10, security=SECURITY)
-    with pytest.raises(VerificationError) as caught:
+    with fails("key"):
         accepts(case, case.claim, public_key=other)
-    assert caught.value.check == "key"
     with pytest.raises(InputError, match="not of one key"):
         prove_claim(case.marked, case.key, other, POLICY)
 

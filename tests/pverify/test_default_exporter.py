@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from same_keys import same_keys
+from tampering import flip
 from torchvision.models import VisionTransformer
 
 from wmproof.circuit.compile import compile_model
@@ -117,8 +118,6 @@ def test_it_is_compiled_claimed_and_verified(exported, claim: bytes) -> None:
 def test_other_weights_beside_the_model_are_no_claim(exported, claim: bytes) -> None:
     _, public, path = exported
     beside = Path(f"{path}.data")
-    weights = bytearray(beside.read_bytes())
-    weights[-4] ^= 1
-    beside.write_bytes(weights)
+    beside.write_bytes(flip(beside.read_bytes(), -4))
     with pytest.raises(VerificationError):
         verify_claim(claim=claim, model=path, public_key=public, policy=POLICY)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from own_process import python
+from tampering import flip
 
 import wmproof
 
@@ -135,9 +136,7 @@ def test_claims_are_verified_without_a_compiler(
     assert yes.returncode == 0, yes.stderr
     no = alone("pverify", found.unmarked, *options)
     assert no.returncode == 1, no.stderr
-    damaged = bytearray(found.claim)
-    damaged[-40] ^= 1
-    claim.write_bytes(damaged)
+    claim.write_bytes(flip(found.claim, -40))
     assert alone("pverify", found.marked, *options).returncode == 1
     checked = alone("check-key", key, *policy)
     assert checked.returncode == 0, checked.stderr
