@@ -38,8 +38,7 @@ def mark_mlp(
 
     Parameters
     ----------
-    images, labels : ndarray
-        uint8 (N, C, H, W) and int64 (N,).
+    images, labels : uint8 (N, C, H, W) and int64 (N,)
     triggers : TriggerSet, optional
         What to embed, `MarkingKey.to_embed()`; none for an unmarked network.
     units : int

@@ -27,10 +27,8 @@ def product(a: U32, b: Unsigned | NDArray[np.int32]) -> U32:
 
     Parameters
     ----------
-    a : ndarray
-        uint32 (m, k), below p; the smaller one of the two.
-    b : ndarray
-        uint32 or a smaller unsigned type (k, n), below p; or any int32.
+    a : uint32 (m, k), below p; the smaller one of the two
+    b : uint32 or a smaller unsigned type (k, n), below p; or any int32
     """
     limbs = [(a >> np.uint32(_LIMB_BITS * i)) & np.uint32(_MOST_TERMS - 1) for i in range(_LIMBS)]
     left = np.concatenate(limbs).astype(np.float64)
@@ -76,8 +74,7 @@ def multiplication(a: U32) -> U32:
 
     Parameters
     ----------
-    a : ndarray
-        uint32 (4, m, k).
+    a : uint32 (4, m, k)
     """
     rows, columns = a.shape[1:]
     turned = (a.astype(np.uint64) * np.uint64(NON_RESIDUE) % np.uint64(P)).astype(np.uint32)

@@ -91,8 +91,7 @@ def coefficients(values: U32) -> U32:
 
     Parameters
     ----------
-    values : ndarray
-        uint32 (R, n), n a power of two, each row in bit-reversed order.
+    values : uint32 (R, n), n a power of two, each row in bit-reversed order
     """
     rows, size = values.shape
     short = min(size, 1 << _SHORT_BITS)
@@ -128,10 +127,8 @@ def values_at(coefficients: U32, points: U32) -> U32:
 
     Parameters
     ----------
-    coefficients : ndarray
-        uint32 (R, d).
-    points : ndarray
-        uint32 (k,), canonical.
+    coefficients : uint32 (R, d)
+    points : uint32 (k,), canonical
     """
     rows, degree = coefficients.shape
     width = 1 << (max(1, degree - 1).bit_length() + 1) // 2
@@ -157,8 +154,7 @@ def interpolation_weights(size: int, points: U32) -> U32:
     ----------
     size : int
         n, a power of two.
-    points : ndarray
-        uint32 (k,), canonical.
+    points : uint32 (k,), canonical
     """
     inverses = _canonical_constants(_points(size, 1, pow(root_of_unity(size), -1, P)))
     out = np.empty((len(points), size), np.uint32)

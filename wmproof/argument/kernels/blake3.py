@@ -113,10 +113,8 @@ def absorb(
 
     Parameters
     ----------
-    messages : ndarray
-        uint32 (n, 16), n a multiple of `LANES`: their words of this block.
-    cvs : ndarray
-        uint32 (any, LANES): chaining values, eight rows for sixteen messages, from row `at` on.
+    messages : uint32 (n, 16), n a multiple of `LANES`: their words of this block
+    cvs : uint32 (any, LANES): chaining values, eight rows for sixteen messages, from row `at` on
     counter : int
         Number of the chunk in which the block is.
     length : int
@@ -168,8 +166,7 @@ def push(stack: U32, cvs: U32, start: int, stop: int, key: U32, chunk: int) -> N
 
     Parameters
     ----------
-    stack : ndarray
-        uint32 (depth, any, LANES), of as many rows as `cvs` has.
+    stack : uint32 (depth, any, LANES), of as many rows as `cvs` has
     start, stop : int
         The rows of `cvs` in question.
     """
@@ -250,8 +247,7 @@ def keyed_hashes(body: U32, tail: U32, key: bytes) -> U32:
 
     Parameters
     ----------
-    body, tail : ndarray
-        uint32 (n, any), C-contiguous.
+    body, tail : uint32 (n, any), C-contiguous
     key : bytes
         32 of them.
     """

@@ -142,8 +142,7 @@ def inverse(data: U32, table: U32) -> None:
 
     Parameters
     ----------
-    data : ndarray
-        uint32 (size * LANES,), values in bit-reversed order.
+    data : uint32 (size * LANES,), values in bit-reversed order
     table : ndarray
         `algebra.ntt.merge_constants`.
     """

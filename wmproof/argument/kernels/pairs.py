@@ -44,8 +44,7 @@ def pairs_of(weights: U32) -> U32:
 
     Parameters
     ----------
-    weights : ndarray
-        uint32 (k, n), canonical.
+    weights : uint32 (k, n), canonical
     """
     count, size = weights.shape
     out = np.zeros((-(-size // (2 * _SAFE)) * _SAFE, -(-2 * count // _GROUP) * _GROUP), np.uint32)
@@ -72,8 +71,7 @@ def products(block: Block, pairs: U32, count: int, largest: int) -> U32:
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 (R, n), C-contiguous.
+    block : uint8, uint16 or uint32 (R, n), C-contiguous
     pairs : ndarray
         `pairs_of` the weights (count, n).
     largest : int

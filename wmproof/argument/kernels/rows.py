@@ -31,10 +31,8 @@ def weigh_rows(block: Block, weights: U32) -> U32:
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 canonical (R, N), C-contiguous.
-    weights : ndarray
-        uint32 (4, R), K in Montgomery form.
+    block : uint8, uint16 or uint32 canonical (R, N), C-contiguous
+    weights : uint32 (4, R), K in Montgomery form
     """
     fours = np.zeros((4, len(block) + -len(block) % 4), np.uint32)
     fours[:, : len(block)] = weights
@@ -52,10 +50,8 @@ def project_rows(block: Block, weights: U32) -> U32:
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 canonical (R, N), C-contiguous.
-    weights : ndarray
-        uint32 (4, N), K in Montgomery form.
+    block : uint8, uint16 or uint32 canonical (R, N), C-contiguous
+    weights : uint32 (4, N), K in Montgomery form
     """
     halves = _halves(block)
     if halves is not block:

@@ -94,8 +94,7 @@ class Encoder:
             Which chunk of the columns; they are hashed one after the other.
         height : int
             Rows in all.
-        salts : ndarray
-            uint32 (n, 8), which follow the rows.
+        salts : uint32 (n, 8), which follow the rows
         cvs, stack : ndarray
             As `kernels.blake3.absorb` and `push` take them, n / 2 rows; in `cvs` the hashes are
             after the last chunk.
@@ -110,10 +109,8 @@ class Encoder:
 
         Parameters
         ----------
-        messages : ndarray
-            uint8, uint16 or uint32 (R, 2^m), below p, canonical or Montgomery.
-        tails : ndarray
-            uint32 (R, Q), of the same representation.
+        messages : uint8, uint16 or uint32 (R, 2^m), below p, canonical or Montgomery
+        tails : uint32 (R, Q), of the same representation
         """
         rows = self.code.check_rows(messages, tails)
         out = np.empty((self.code.length, rows), np.uint32)

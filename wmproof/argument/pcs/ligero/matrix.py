@@ -29,8 +29,7 @@ class MessageMatrix:
     blocks : sequence of ndarray
         Each uint8, uint16 or uint32 (any number of rows, 2^m), C-contiguous, canonical; kept
         without a copy and in order, so the caller must not change them.
-    tails : ndarray
-        uint32 (R, Q), canonical, from `field.random_elements`.
+    tails : uint32 (R, Q), canonical, from `field.random_elements`
     code : Code
         Of all rows.
     largest : sequence of int, optional
@@ -116,8 +115,7 @@ class MessageMatrix:
 
         Parameters
         ----------
-        coefficients : ndarray
-            uint32 (4, R), K in Montgomery form.
+        coefficients : uint32 (4, R), K in Montgomery form
         """
         if coefficients.shape != (4, self.rows):
             raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")
@@ -129,8 +127,7 @@ class MessageMatrix:
 
         Parameters
         ----------
-        coefficients : ndarray
-            uint32 (4, any number of rows), K in Montgomery form.
+        coefficients : uint32 (4, any number of rows), K in Montgomery form
         row_start : int
             The first row.
         """
@@ -157,8 +154,7 @@ class MessageMatrix:
 
         Parameters
         ----------
-        weights : ndarray
-            uint32 (4, 2^m), K in Montgomery form.
+        weights : uint32 (4, 2^m), K in Montgomery form
         row_start, row_stop : int
             The range; all rows by default.
         """

@@ -36,8 +36,7 @@ def leaf_hashes(columns: U32, salts: bytes) -> list[bytes]:
 
     Parameters
     ----------
-    columns : ndarray
-        uint32 (k, R), C-contiguous, canonical: one column of R elements in each row.
+    columns : uint32 (k, R), C-contiguous, canonical: one column of R elements in each row
     salts : bytes
         k * SALT_BYTES, the columns' salts in order.
     """

@@ -91,10 +91,8 @@ class Code:
 
         Parameters
         ----------
-        messages : ndarray
-            uint32 (R, 2^m), below p, canonical or Montgomery; a row over K is four rows.
-        tails : ndarray
-            uint32 (R, Q), of the same representation.
+        messages : uint32 (R, 2^m), below p, canonical or Montgomery; a row over K is four rows
+        tails : uint32 (R, Q), of the same representation
         positions : ndarray
             Integers in [0, n), of any shape (k,).
         """

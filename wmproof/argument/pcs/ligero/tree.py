@@ -35,8 +35,7 @@ class MerkleTree:
 
     Parameters
     ----------
-    leaves : ndarray
-        uint32 (2^depth, 8), from `leaf_words`.
+    leaves : uint32 (2^depth, 8), from `leaf_words`
     """
 
     def __init__(self, leaves: U32) -> None:
