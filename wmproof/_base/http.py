@@ -35,10 +35,7 @@ class Reply:
 class ReplyError(Exception):
     """A reply that began and cannot be taken.
 
-    Parameters
-    ----------
-    what : str
-        In words that follow the server's name.
+    `what` says it in words that follow the server's name.
     """
 
     def __init__(self, what: str) -> None:

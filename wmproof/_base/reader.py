@@ -14,10 +14,7 @@ _Member = TypeVar("_Member", bound=IntEnum)
 class Reader:
     """Reads a byte string from front to back.
 
-    Parameters
-    ----------
-    where : str
-        Names the source in every error.
+    `where` names the source in every error.
     """
 
     def __init__(self, data: bytes, where: str) -> None:

@@ -61,12 +61,7 @@ def held(folder: Path) -> AbstractContextManager[None]:
 class Store:
     """The folder of one setting.
 
-    InputError if the folder cannot be made.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if it does not exist.
+    `folder` is made if it does not exist; InputError if it cannot be.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def written(
     nodes: Sequence[NodeProto],
-    ends: Mapping[str, tuple[int, Sequence[int | str]]],
+    ends: Mapping[str, tuple[Any, Sequence[Any]]],
     constants: Mapping[str, Any] | None = None,
     *,
     name: str = "graph",
@@ -23,8 +23,8 @@ def written(
 
     Parameters
     ----------
-    ends : mapping of str to (int, sequence of int or str)
-        The input, then the output: element type and shape of each, "N" for an open batch.
+    ends : mapping of str to (TensorProto.DataType, sequence of int or str)
+        The input, then the output: type and shape of each, "N" for an open batch.
     constants : mapping of str to ndarray, optional
         By the names under which nodes read them.
     """

@@ -35,12 +35,7 @@ class Chunk:
 def cover(count: int, most_bits: int) -> list[int]:
     """Logarithms of falling powers of two, at most `most_bits`, whose sum is at least `count`.
 
-    Returns them from the largest to the smallest.
-
-    Parameters
-    ----------
-    count : int
-        At least 0.
+    `count` is at least 0. Returns them from the largest to the smallest.
     """
     if count <= 0:
         return []

@@ -157,10 +157,7 @@ class TensorLayout:
     def weights(self, point: Sequence[Element]) -> U32:
         """What every number weighs at a point of the segment without its slots: K (4, *shape).
 
-        Parameters
-        ----------
-        point : sequence of Element
-            `bits` coordinates.
+        `point` has `bits` coordinates.
         """
         table = outer([self._front(point), *self._inner_tables(point[self.block_bits :])])
         return self.taken(table.reshape(4, self.blocks, -1).transpose(1, 0, 2))
@@ -195,10 +192,7 @@ class TensorLayout:
 def outer(tables: Sequence[U32]) -> U32:
     """Tensor product of vectors.
 
-    Parameters
-    ----------
-    tables : sequence of uint32 array (4, n_i)
-        In K.
+    `tables` are uint32 (4, n_i) each, in K.
 
     Returns
     -------

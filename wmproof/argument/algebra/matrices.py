@@ -69,12 +69,8 @@ def _joined(limbs: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def multiplication(a: U32) -> U32:
     """The matrix over F_p that multiplying by a matrix over K is.
 
-    Returns uint32 (4 m, 4 k): row (c, i) times a vector's coefficients (d, j), j < k, gives
-    coefficient c of entry i of the product.
-
-    Parameters
-    ----------
-    a : uint32 (4, m, k)
+    `a` is uint32 (4, m, k). Returns uint32 (4 m, 4 k): row (c, i) times a vector's coefficients (d,
+    j), j < k, gives coefficient c of entry i of the product.
     """
     rows, columns = a.shape[1:]
     turned = (a.astype(np.uint64) * np.uint64(NON_RESIDUE) % np.uint64(P)).astype(np.uint32)

@@ -87,11 +87,8 @@ def merge_constants(size: int) -> U32:
 def coefficients(values: U32) -> U32:
     """Interpolate on the subgroup <w> of order n.
 
-    Returns uint32 (R, n), in the representation of the values.
-
-    Parameters
-    ----------
-    values : uint32 (R, n), n a power of two, each row in bit-reversed order
+    `values` are uint32 (R, n), n a power of two, each row in bit-reversed order. Returns uint32 (R,
+    n), in the representation of the values.
     """
     rows, size = values.shape
     short = min(size, 1 << _SHORT_BITS)

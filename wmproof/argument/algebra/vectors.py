@@ -41,11 +41,7 @@ def _multiply(canonical: U32, b: U32, out: U32) -> None:
 def basis_of_field(weights: U32) -> tuple[list[int], NDArray[np.object_]]:
     """Find four of B elements of K that are a basis over F_p.
 
-    ArithmeticError if the elements do not span K.
-
-    Parameters
-    ----------
-    weights : uint32 (4, B)
+    `weights` are uint32 (4, B). ArithmeticError if the elements do not span K.
 
     Returns
     -------

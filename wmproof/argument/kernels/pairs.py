@@ -39,12 +39,8 @@ _STRIP = 1 << 8  # columns whose weights are taken apart at a time
 def pairs_of(weights: U32) -> U32:
     """Arrange weights as `products` takes them.
 
-    Returns uint32 (pairs, halves): for each two columns the low halves of all weights, then the
-    high ones, two of 16 bits each. Zeros fill it up.
-
-    Parameters
-    ----------
-    weights : uint32 (k, n), canonical
+    `weights` are uint32 (k, n), canonical. Returns uint32 (pairs, halves): for each two columns the
+    low halves of all weights, then the high ones, two of 16 bits each. Zeros fill it up.
     """
     count, size = weights.shape
     out = np.zeros((-(-size // (2 * _SAFE)) * _SAFE, -(-2 * count // _GROUP) * _GROUP), np.uint32)

@@ -91,13 +91,8 @@ def model_path(name: str, version: str | None) -> str:
 def read_metadata(data: bytes, name: str, where: str, output: str | None = None) -> ModelMetadata:
     """Parse the reply to a request for a model's metadata.
 
-    InputError if it is no such reply, it is another model's, the model takes no single tensor of
-    pixels, or has no such output.
-
-    Parameters
-    ----------
-    output : str, optional
-        Name of the output that answers; the first without one.
+    `output` names the output that answers; the first without one. InputError if it is no such
+    reply, it is another model's, the model takes no single tensor of pixels, or has no such output.
     """
     fields = read_object(data, where)
     _same(text(fields, "name", where), name, "model", where)
@@ -154,12 +149,7 @@ def read_request(
 ) -> NDArray[Any]:
     """Return the inputs of a request; it must be what `encode_request` writes for them.
 
-    InputError if it is not.
-
-    Parameters
-    ----------
-    raw : bool
-        Whether they are uint8 pixels; otherwise they are float32.
+    They are uint8 pixels if `raw`, and float32 otherwise. InputError for any other bytes.
     """
     inputs = objects(read_object(data, where), "inputs", where)
     wrong = InputError(f"request {number} is not in its canonical form", where=where)

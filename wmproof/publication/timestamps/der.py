@@ -81,12 +81,8 @@ def granted_response(token: bytes) -> bytes:
     Returns a TimeStampResp that is granted, its certificates in order. A refusal is returned as it
     is.
 
-    ValueError if it is neither; the message says why.
-
-    Parameters
-    ----------
-    token : bytes
-        A TimeStampResp or a TimeStampToken.
+    `token` is a TimeStampResp or a TimeStampToken. ValueError if it is neither; the message says
+    why.
     """
     outer = _whole(token)
     members = outer.members()

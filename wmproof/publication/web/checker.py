@@ -30,10 +30,7 @@ class BusyError(InputError):
 class ClaimChecker:
     """Checks claims.
 
-    Parameters
-    ----------
-    board : Board
-        To say where the key is logged.
+    `board` says where the key is logged.
     """
 
     def __init__(self, settings: Settings, board: Board) -> None:

@@ -15,12 +15,7 @@ from wmproof.relation.segments import Segment, SegmentClaim
 def verify(channel: VerifierChannel, segment: Segment) -> SegmentClaim[Expression]:
     """Reduce to one claim about the segment, at one random point.
 
-    ProofError if a message is missing.
-
-    Parameters
-    ----------
-    segment : Segment
-        Committed values that are to be 0 or 1.
+    The values committed in `segment` are to be 0 or 1. ProofError if a message is missing.
     """
     label = f"{segment.name}/bits"
     tau = channel.challenges(f"{label}/tau", segment.bits)

@@ -220,9 +220,7 @@ class HitsStatement:
     def scores_of(self, logits: NDArray[np.int64]) -> NDArray[np.int64]:
         """What is compared: the logits of single triggers, the sums of groups; zero behind them.
 
-        Parameters
-        ----------
-        logits : int64 (slots of all chunks, classes)
+        `logits` are int64 (slots of all chunks, classes).
 
         Returns
         -------
@@ -238,11 +236,8 @@ class HitsStatement:
     def leads(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """By how much a label's score has to be larger than each class's.
 
-        Returns int64 (2^coin_bits, 2^class_bits), zero behind the classes.
-
-        Parameters
-        ----------
-        labels : int64 (2^coin_bits,)
+        `labels` are int64 (2^coin_bits,). Returns int64 (2^coin_bits, 2^class_bits), zero behind
+        the classes.
         """
         j, own = np.arange(1 << self.class_bits), labels[:, None]
         behind = j < own if self.group == 1 else (j != own) & (j < self.network.circuit.classes)

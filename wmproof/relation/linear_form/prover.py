@@ -68,12 +68,7 @@ def prove(
 def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     """A segment with its batch variables bound to the term's point.
 
-    Returns uint32 (4, at most 2^inner_bits), in K.
-
-    Parameters
-    ----------
-    array : integer array
-        The segment's values.
+    `array` has the segment's values, integers. Returns uint32 (4, at most 2^inner_bits), in K.
     """
     weights, blocks = eq_table(term.batch_point), term.segment.blocks
     parts = np.ascontiguousarray(array).reshape(blocks, weights.shape[1], -1)

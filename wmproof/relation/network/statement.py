@@ -67,12 +67,8 @@ class TableUse:
 class NetworkStatement:
     """A circuit on the slots of all chunks.
 
-    InputError if there are more lookups than the field can count, or a single one.
-
-    Parameters
-    ----------
-    most_blocks : int, optional
-        Of an axis, in tensors that no product makes.
+    `most_blocks` bounds the blocks of an axis, in tensors that no product makes. InputError if
+    there are more lookups than the field can count, or a single one.
     """
 
     def __init__(
@@ -181,10 +177,7 @@ class NetworkStatement:
     ) -> tuple[list[Term], list[int]]:
         """Terms, and their nodes, of the form that is a node's z at a point of its segment.
 
-        Parameters
-        ----------
-        point : sequence of Element
-            Of the segment.
+        `point` is one of the segment.
 
         Returns
         -------

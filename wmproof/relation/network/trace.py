@@ -86,10 +86,7 @@ class Tracer:
     def __call__(self, images: Bytes, labels: Mapping[int, str]) -> Trace:
         """Run on images, uint8 (slots, C, H, W); InputError if a z leaves its table.
 
-        Parameters
-        ----------
-        labels : mapping of int to str
-            Under which label each node's lookups are counted: `NetworkStatement.labels`.
+        Each node's lookups are counted under its label in `labels`: `NetworkStatement.labels`.
         """
         check_images(self._circuit, images)
         trace, values = Trace(), dict[int, Values]()

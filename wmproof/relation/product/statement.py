@@ -54,10 +54,7 @@ class Operand:
 class ProductStatement:
     """One product node on 2^batch_bits slots.
 
-    Parameters
-    ----------
-    layout : callable
-        Gives that of each committed node; a product's own axes are one block each.
+    `layout` gives that of each committed node; a product's own axes are one block each.
     """
 
     def __init__(

@@ -69,12 +69,8 @@ def loud(classifier: ScoredClassifier, *, decades: float = 20.0) -> FunctionClas
     """Multiply all scores of a picture by a number that a hash of its pixels gives.
 
     No answer to a single picture changes. Where scores of pictures are added up, the loudest of
-    them is heard alone.
-
-    Parameters
-    ----------
-    decades : float
-        The factors are 1 to ten to the power of this, evenly by their logarithms.
+    them is heard alone. The factors are 1 to ten to the power `decades`, evenly by their
+    logarithms.
     """
 
     def scores(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -29,12 +29,8 @@ def prove_evaluations(
 
     Cost: each claim reads the rows that it weighs once; then two passes over the whole matrix.
 
-    ProofError if the challenges are such that the blinding rows would not hide the combined row.
-
-    Parameters
-    ----------
-    blinding : int
-        How many rows, the last ones, are random: `BLINDING_ROWS`, or 0 where nothing is secret.
+    The last `blinding` rows are random: `BLINDING_ROWS`, or 0 where nothing is secret. ProofError
+    if the challenges are such that the blinding rows would not hide the combined row.
     """
     row_bits = (matrix.rows - 1).bit_length()
     weights = powers(channel.challenge("evaluation/gamma"), len(places))

@@ -63,10 +63,7 @@ class MessageMatrix:
     def commit(self, entropy: Entropy = os.urandom) -> CommittedMatrix:
         """Encode all rows and hash all columns.
 
-        Parameters
-        ----------
-        entropy : callable
-            ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
+        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
         """
         return CommittedMatrix(EncodedColumns(self), entropy)
 
@@ -113,9 +110,7 @@ class MessageMatrix:
     def combine_rows(self, coefficients: U32) -> U32:
         """Return sum_i c_i (message_i || tail_i): uint32 (4, 2^m + Q), K in Montgomery form.
 
-        Parameters
-        ----------
-        coefficients : uint32 (4, R), K in Montgomery form
+        `coefficients` are uint32 (4, R), K in Montgomery form.
         """
         if coefficients.shape != (4, self.rows):
             raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")

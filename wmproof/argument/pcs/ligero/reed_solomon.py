@@ -106,12 +106,7 @@ class Code:
     def weights_at(self, positions: np.ndarray) -> tuple[U32, U32]:
         """Weights of message values and of the tail whose sums are a codeword's values.
 
-        Returns uint32 (k, 2^m) and (k, Q), canonical.
-
-        Parameters
-        ----------
-        positions : ndarray
-            Integers in [0, n), (k,).
+        `positions` are integers in [0, n), (k,). Returns uint32 (k, 2^m) and (k, Q), canonical.
         """
         points = self.points()[positions]
         vanishing = [(pow(int(x), self.message_length, P) + P - 1) % P for x in points]

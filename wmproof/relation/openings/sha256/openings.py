@@ -106,10 +106,7 @@ class Openings:
 def words_of(blocks: np.ndarray) -> U32:
     """Big-endian words of bytes.
 
-    Parameters
-    ----------
-    blocks : uint8 array (..., n)
-        n is a multiple of 4.
+    `blocks` are uint8 (..., n), n a multiple of 4.
 
     Returns
     -------

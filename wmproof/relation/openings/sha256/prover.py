@@ -29,12 +29,8 @@ _ELEMENT = 16
 def prove(channel: ProverChannel, openings: Openings, arrays: Arrays) -> list[SegmentPoint]:
     """Prove that every commitment opens.
 
-    Returns where the verifier will have claims.
-
-    Parameters
-    ----------
-    arrays : mapping of str to array
-        The bits, and the segments of the messages' source.
+    `arrays` are the bits, and the segments of the messages' source. Returns where the verifier will
+    have claims.
     """
     points: list[SegmentPoint] = []
     for run in openings.runs:

@@ -17,10 +17,7 @@ from wmproof.relation.segments import Segment, SegmentClaim
 class Sha256Openings:
     """One `Openings` for each chunk and kind.
 
-    Parameters
-    ----------
-    inner : mapping
-        Empty arrays: this scheme has no inner commitments.
+    `inner` has empty arrays: this scheme has no inner commitments.
     """
 
     def __init__(self, slots: Sequence[CommittedSlots], inner: Inner | None) -> None:

@@ -29,10 +29,7 @@ _BYTE_BITS = 8
 class SisStatement:
     """The linear equations of all slots.
 
-    Parameters
-    ----------
-    inner : mapping or None
-        v of all hidden triggers for each kind; None where only sizes are asked for.
+    `inner` is v of all hidden triggers for each kind; None where only sizes are asked for.
 
     Raises
     ------
