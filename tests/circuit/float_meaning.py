@@ -41,6 +41,7 @@ from wmproof.circuit.product import Product
 from wmproof.circuit.quantise import Encoding, product_unit, source_channels
 from wmproof.circuit.reference import _node
 from wmproof.core.reading import Reading
+from wmproof.models.onnx_file import NOT_OPTIMISED
 
 Floats = NDArray[np.float64]
 
@@ -261,7 +262,9 @@ def runtime_scores(model: bytes, images: NDArray[np.uint8]) -> NDArray[Any]:
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.x64quantprecision", "1")  # as `open_session`
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_OPTIMISED
+    )
     only = session.get_inputs()[0]
     size = only.shape[0] if isinstance(only.shape[0], int) else len(images)
     parts = [

@@ -196,7 +196,7 @@ def _provable(theirs: _Theirs, ours: _Ours, best: Trial) -> tuple[bool, str | No
         return False, "it needs a key of the kind 'public', published before the model"
     bits = ours.bits(best)
     if bits < DEFAULT_STRENGTH:
-        words = f"{best.hits} hits are worth {bits:.0f} bits"
+        words = f"{best.hits} hits are worth {int(bits)} bits"
         return False, f"{words}, and a judge asks for {DEFAULT_STRENGTH} unless he says otherwise"
     from wmproof.circuit.calibrate import Settings
     from wmproof.circuit.compile import compile_model
@@ -259,7 +259,7 @@ def _print(
         }
     )
     print_rows(
-        (str(t.preparation), f"{t.hits} of {ours.triggers.coins} hits, {ours.bits(t):.0f} bits")
+        (str(t.preparation), f"{t.hits} of {ours.triggers.coins} hits, {int(ours.bits(t))} bits")
         for t in trials[: max(_SHOWN, ranking.alike)]
     )
     if ranking.alike > 1 and found:
@@ -267,7 +267,7 @@ def _print(
     why = fields["why_not"]
     print_fields({"zero-knowledge claim": "possible" if not why else f"not possible: {why}"})
     words = (
-        f"your key is in it: by chance so many hits come once in 2^{fields['bits']:.0f}"
+        f"your key is in it: by chance so many hits come once in 2^{int(fields['bits'])}"
         if found
         else "your key is not found in it under any of "
         f"{len(trials)} preparations; a model that was changed much can lose it"

@@ -15,7 +15,7 @@ import click
 
 from wmproof._base.files import read_file
 from wmproof._base.locks import LOCK_TIMEOUT
-from wmproof.core.strength import as_tolerance
+from wmproof.core.strength import as_share, as_tolerance
 from wmproof.core.triggers import parse_shape
 from wmproof.errors import InputError, PassphraseError
 
@@ -81,7 +81,7 @@ def _memory(text: str) -> int:
 
 SHAPE = _Parsed("shape", parse_shape)
 MEMORY = _Parsed("size", _memory)
-TOLERANCE = _Parsed("share", as_tolerance)
+TOLERANCE, AGREEMENT = _Parsed("share", as_tolerance), _Parsed("share", as_share)
 SHARE, TRIGGERS = _Parsed("share", _share), _Parsed("triggers", _triggers)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wmproof.cli.options import FILE, TOLERANCE, Option, gathered, reference_option
+from wmproof.cli.options import AGREEMENT, FILE, TOLERANCE, Option, gathered, reference_option
 from wmproof.cli.reading_options import READING, make_reading
 from wmproof.core.policy import DEFAULT_AGREEMENT, DEFAULT_SECURITY, DEFAULT_STRENGTH, Policy
 from wmproof.core.triggers import Shape, as_planes
@@ -68,7 +68,7 @@ _OPTIONS: dict[str, Option] = {
     "agreement": click.option(
         "--minimum-agreement",
         "agreement",
-        type=TOLERANCE,
+        type=AGREEMENT,
         default=str(float(DEFAULT_AGREEMENT)),
         help="The least share of pictures on which circuit and model agree.",
     ),

@@ -65,7 +65,7 @@ class Demand:
 
     def check(self) -> Check:
         """Whether a claim by this key can be worth what is asked for."""
-        what = f"{self.threshold} of {self.triggers} hits are worth {self.bits:.0f} bits"
+        what = f"{self.threshold} of {self.triggers} hits are worth {int(self.bits)} bits"
         if not self.reachable:
             what += f", and {self.wanted:g} are asked for"
         numbers = {"bits": round(self.bits, 3), "minimum": self.wanted}
@@ -75,9 +75,8 @@ class Demand:
         """Say what fewer hits than these are worth all the same."""
         if key.label_mode is LabelMode.SECRET:
             return "the owner chose the labels, so nobody can say what they are worth"
-        worth = (
-            f"{hits} hits are worth {claim_bits(key, self.triggers, hits, self.grinding):.0f} bits"
-        )
+        bits = int(claim_bits(key, self.triggers, hits, self.grinding))
+        worth = f"{hits} hits are worth {bits} bits"
         if self.tolerance is not None and hits >= _hits_for(
             self.wanted, key, self.triggers, self.grinding
         ):

@@ -28,6 +28,10 @@ DTYPES = {
     "tensor(double)": np.float64,
 }
 
+NOT_OPTIMISED = ["NhwcTransformer", "DoubleQDQPairsRemover"]
+"""What would change answers: for the first see `check_pools`; the second makes one step, with a
+scale of its own, of two quantisations one after the other."""
+
 
 class OnnxClassifier:
     """Run an ONNX model on uint8 pixels.
@@ -319,7 +323,7 @@ def _session(
         data,
         options,
         providers=[name for name in preferred if name in available],
-        disabled_optimizers=["NhwcTransformer"],  # see `check_pools`
+        disabled_optimizers=NOT_OPTIMISED,
     )
 
 

@@ -227,8 +227,12 @@ class _Translation:
         if node.op_type != "Split" and self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         inner, scale = unwrapped(node.op_type, arguments)
-        moved = _listed(OPERATORS[node.op_type](self._builder, inner))
-        return [Quantised(v, scale) if isinstance(v, TENSORS) else v for v in moved]
+        function = OPERATORS[node.op_type]
+        if self._folds(node, inner):
+            moved = _listed(fold_out(self._builder, node.op_type, inner, function))
+        else:
+            moved = _listed(function(self._builder, inner))
+        return [Quantised(v, scale) if isinstance(v, (*TENSORS, Folded)) else v for v in moved]
 
     def _spelled(self, arguments: Arguments) -> Arguments:
         """The arguments of a function that the file spells out, its steps remembered."""
@@ -340,10 +344,10 @@ class _Translation:
             raise doubtful_score()
         if isinstance(value, Answer):
             value = value.inner
-        if isinstance(value, Folded):
-            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised) and not one:
             value = value.inner
+        if isinstance(value, Folded):
+            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised | Dynamic):
             raise InputError("ends in integers of no scale, or in one score that is an integer")
         if isinstance(value, Constant | Gathered):
@@ -418,6 +422,7 @@ def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:
     """The shape of a tensor; where the batch is open, its length stays unknown."""
     if isinstance(value, Answer):
         raise InputError("asks for the shape of the answer")
+    value = value.inner if isinstance(value, Quantised) else value
     axis = value.batch if isinstance(value, Gathered) else 0
     axis = value.axis if isinstance(value, Folded) else axis
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}

@@ -75,3 +75,8 @@ def published(report: EvidenceReport) -> list[Attestation]:
 def surest(items: Iterable[Attestation]) -> Attestation | None:
     """Return the attestation whose latest possible time is the earliest."""
     return min(items, key=lambda item: item.moment.latest, default=None)
+
+
+def in_time(items: Iterable[Attestation]) -> tuple[Attestation, ...]:
+    """Return attestations, the surest of early times first, none twice."""
+    return tuple(sorted(dict.fromkeys(items), key=lambda item: item.moment.latest))

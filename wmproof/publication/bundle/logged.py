@@ -23,6 +23,8 @@ class Logged:
     log_key: VerifierKey
     report: LoggedReport
     signed: SignedCheckpoint
+    quorum: int
+    """How many witnesses the verifier asked for."""
     moment: Moment | None
     """When as many witnesses as are asked for had seen it; None without witnesses, since a log does
     not say the time."""
@@ -69,7 +71,8 @@ def verify_log_part(part: Part, key: PublicKey, trust: Trust, where: str) -> Log
     )
     signed = open_checkpoint(checkpoint, log_key, origin=origin, where=where)
     fresh = [_grown(data, signed, log_key, origin) for data in trust.log_now]
-    return Logged(log_key, report, signed, _witnessed(report, trust), any(fresh))
+    moment = _witnessed(report, trust.needed)
+    return Logged(log_key, report, signed, trust.needed, moment, any(fresh))
 
 
 def _key_of(note: Note, keys: Iterable[VerifierKey]) -> VerifierKey:
@@ -78,9 +81,8 @@ def _key_of(note: Note, keys: Iterable[VerifierKey]) -> VerifierKey:
     return next((key for key in known if note.by(key)), known[0])
 
 
-def _witnessed(report: LoggedReport, trust: Trust) -> Moment | None:
+def _witnessed(report: LoggedReport, needed: int) -> Moment | None:
     """Return when a quorum had seen it: unless all of them lie, one of them truly had by then."""
-    needed = len(set(trust.witnesses)) if trust.quorum is None else trust.quorum
     if not needed:
         return None
     times = sorted(item.timestamp for item in report.cosignatures)

@@ -63,3 +63,8 @@ class Trust:
     def __post_init__(self) -> None:
         if self.model_seen is not None and self.model_seen > (self.now or datetime.now(UTC)):
             raise InputError(f"the model is said to be seen in the future, at {self.model_seen}")
+
+    @property
+    def needed(self) -> int:
+        """How many witnesses must have cosigned a checkpoint."""
+        return len(set(self.witnesses)) if self.quorum is None else self.quorum

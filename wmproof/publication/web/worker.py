@@ -46,7 +46,7 @@ def die_with_the_server() -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told, as one JSON object on its command line."""
+    """What a worker is told, as one JSON object on its standard input."""
 
     files: list[int]
     """Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures."""
@@ -141,8 +141,8 @@ def _fields(found: ClaimVerdict, policy: Policy) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read a job from the command line; print one JSON object."""
-    job = Job(**json.loads(sys.argv[1]))
+    """Read a job from standard input; print one JSON object."""
+    job = Job(**json.load(sys.stdin.buffer))
     die_with_the_server()
     limit_process(job.memory, job.seconds)
     opened = [open(file, "rb") for file in job.files]  # noqa: PTH123, SIM115 - descriptors, kept
