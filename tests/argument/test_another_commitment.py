@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from lookup_statement import LookupProof, LookupStatement
-from tampering import fails
 
 from wmproof.argument.algebra.element import BYTES, ZERO, Element
 from wmproof.argument.algebra.field import random_elements
@@ -195,8 +194,9 @@ def test_its_claims_are_compared_with_the_committed_witness(setup: Setup) -> Non
     proof = LookupProof(*SIZES).with_rows(np.arange(SIZES[0]) % (1 << SIZES[1]))
     witness = proof.witness()
     witness[0][0, 2] += 1
-    with fails("evaluation", error=ProofError):
+    with pytest.raises(ProofError) as error:
         verify_proof(LookupStatement(*SIZES), prove(proof, witness, SECURITY), SECURITY)
+    assert error.value.check == "evaluation"
 
 
 def test_a_proof_of_one_kind_is_none_of_the_other(setup: Setup) -> None:

@@ -1,5 +1,7 @@
 """Sumcheck: true sums are proved, false ones are not; against sums over all corners."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Sequence
 
@@ -7,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain import evaluate, points, product, value_of, weight, weights
+from plain import evaluate, points, product, weight, weights
 
 from wmproof.argument.algebra.element import HALF, ONE, ZERO, Element
 from wmproof.argument.algebra.extension import elements_of
 from wmproof.argument.algebra.field import U32, random_elements
-from wmproof.argument.channel import ConstraintSystem, VerifierChannel, constant
+from wmproof.argument.channel import ConstraintSystem, Expression, VerifierChannel, constant
 from wmproof.argument.pcs.ligero.pad_prover import draw_pads
 from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.sumcheck import prover, verifier
@@ -45,6 +47,13 @@ def _sum(columns: Sequence[Sequence[Element]], terms: Terms, point: Sequence[Ele
     return total
 
 
+def _value_of(expression: Expression, pads: list[Element]) -> Element:
+    total = expression.constant
+    for unknown, coefficient in expression.terms.items():
+        total = total + coefficient * pads[unknown]
+    return total
+
+
 def _roundtrip(
     claim: Element, point: list[Element], tables: U32, terms: Terms, *, hiding: bool
 ) -> tuple[list[Element], list[Element], Element, ConstraintSystem]:
@@ -58,7 +67,7 @@ def _roundtrip(
     heard, expression = verifier.verify(channel, "sum", constant(claim), point, terms.shape[1])
     listening.finish()
     assert heard == r
-    return r, values, value_of(expression, pads or []), channel.system
+    return r, values, _value_of(expression, pads or []), channel.system
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,5 +1,7 @@
 """The whole argument: complete at all sizes, with a verifier far away, and never replayed."""
 
+from __future__ import annotations
+
 import io
 import os
 import socket
@@ -13,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lookup_statement import LookupProof, LookupStatement
 from proof_map import check
-from tampering import fails
 
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.codec import decode_base
@@ -289,8 +290,9 @@ def test_interactive_proofs_of_false_statements_are_rejected() -> None:
     def change(proof: LookupProof) -> None:
         proof.columns[1, 5] += 1
 
-    with fails("pads", error=ProofError):
+    with pytest.raises(ProofError) as error:
         _over_socket(INTERACTIVE, change=change)
+    assert error.value.check == "pads"
 
 
 def test_a_recorded_session_convinces_nobody_else() -> None:

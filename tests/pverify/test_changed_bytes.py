@@ -4,6 +4,8 @@ A changed proof meets other coins, and passes with probability below 2^-84: 100 
 work that was done for other coins.
 """
 
+from __future__ import annotations
+
 import functools
 import random
 import re
@@ -14,7 +16,6 @@ import numpy as np
 import onnx
 import pytest
 from proof_map import check as check_argument
-from tampering import fails, flip
 
 from wmproof.argument.system.prover import prove
 from wmproof.argument.system.statement import prepare
@@ -54,6 +55,12 @@ CLAIM_CHECKS = {
     "circuit digest": {"circuit"},
     "triggers": {"sample", "strength", "statement", "inner-commitments", "threshold"},
 }
+
+
+def flip(data, place, bit=0):
+    changed = bytearray(data)
+    changed[place] ^= 1 << bit
+    return bytes(changed)
 
 
 def refusal(case, **changed):
@@ -222,8 +229,9 @@ def test_another_key_does_not_get_the_proof_by_a_new_header(case):
         if len(other.verification_key.hidden_indices()) == hidden:
             break
     # Its inner commitments are not the other key's; had he those, the argument is of his own.
-    with fails("inner-commitments"):
+    with pytest.raises(VerificationError) as caught:
         refused_argument(case, public_key=other)
+    assert caught.value.check == "inner-commitments"
     header, argument = parse_claim(case.claim)
     shown = inner_commitments(other.verification_key, owner.embedded())
     claim = encode_claim(header, shown + argument[len(shown) :])
@@ -253,12 +261,12 @@ def neutral_byte(data):
 @pytest.mark.parametrize("find", [heaviest_weight, neutral_byte])
 def test_a_byte_of_the_model_counts(case, find):
     data = case.marked.read_bytes()
-    assert refusal(case, model=flip(data, find(data), 1 << 5)) == "model"
+    assert refusal(case, model=flip(data, find(data), 5)) == "model"
 
 
 def test_a_changed_weight_is_another_circuit(case):
     data = case.marked.read_bytes()
-    changed = flip(data, heaviest_weight(data), 1 << 5)
+    changed = flip(data, heaviest_weight(data), 5)
     digest = open_public_model(changed, case.public, POLICY).digest
     claim = adapted(case.claim, model_digest=digest)
     assert refusal(case, model=changed, claim=claim) == "circuit"

@@ -1,5 +1,7 @@
 """Claims in processes that differ from a developer's: no caches, no home, forked, odd settings."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -8,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from elsewhere import UNPRIVILEGED, environment
-from own_process import python, wmproof
 
 from wmproof.keys import KdfCost, save_marking_key, save_published
 
@@ -118,13 +119,26 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_of_a_process_that_verified_verifies_too(files):
-    done = python(FORK, files, env={"WMPROOF_THREADS": "4"}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, files],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "WMPROOF_THREADS": "4"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, (done.returncode, done.stderr)
 
 
 def test_the_command_names_a_number_of_threads_that_is_none(files):
     claim = ("--public-key", "owner.pvk", "--proof", "c.proof", *WEAK)
-    done = wmproof("pverify", "marked.onnx", *claim, env={"WMPROOF_THREADS": "abc"}, cwd=files)
+    done = subprocess.run(
+        [sys.executable, "-m", "wmproof", "pverify", "marked.onnx", *claim],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "WMPROOF_THREADS": "abc"},
+        cwd=files,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "WMPROOF_THREADS: is 'abc'" in done.stderr
     assert "Set it to a number" in done.stderr

@@ -1,7 +1,11 @@
 """The memory that a proof takes is what was asked for, measured on the real command."""
 
+from __future__ import annotations
+
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +15,6 @@ import psutil
 import pytest
 import torch
 from click.testing import CliRunner
-from own_process import python
 
 from wmproof._base import memory
 from wmproof.circuit.evaluate import classify
@@ -29,6 +32,7 @@ from wmproof.training.export import to_onnx
 from wmproof.training.networks import build
 from wmproof.training.normalization import Normalization
 
+ROOT = Path(__file__).parents[2]
 LIMIT = str(50 << 20)
 SECURITY, SHAPE, CLASSES = 64, (1, 28, 28), 10
 
@@ -75,10 +79,15 @@ finally:
 
 def prove(files, out, memory):
     """Run the command; exit code, what it complained of, and its peak in bytes."""
+    search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     inputs = (files.model, "--key", files.key, "--public-key", files.public, "-o", out)
     limit = ("--max-memory", str(memory))
-    arguments = ("prove", *inputs, "--threshold", "1", *limit)
-    done = python(COMMAND, *arguments, env={"WMPROOF_PASSPHRASE": "correct horse"}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "prove", *inputs, "--threshold", "1", *limit],
+        env=os.environ | {"PYTHONPATH": search, "WMPROOF_PASSPHRASE": "correct horse"},
+        capture_output=True,
+        text=True,
+    )
     *complaint, peak = done.stderr.split()
     return done.returncode, " ".join(complaint), int(peak) * 1024
 

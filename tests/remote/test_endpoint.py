@@ -1,14 +1,18 @@
 """Models behind MLServer, a real server of the protocol."""
 
+from __future__ import annotations
+
+import os
 import shlex
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from json_output import parse_output
 from needs import needs
-from own_process import wmproof
 
 from wmproof.core.policy import Policy
 from wmproof.core.reading import Reading
@@ -24,6 +28,7 @@ from wmproof.models.open_inference import (
 )
 from wmproof.verification import examine_batch, verify_batch
 
+ROOT = Path(__file__).parents[2]
 FAST = Limits(requests_per_second=200)
 SEED = bytes(range(32))
 
@@ -100,8 +105,15 @@ def test_a_record_holds_every_query(transcript):
 
 
 def run(owner, *arguments, code=0, **environment):
-    environment = {"WMPROOF_PASSPHRASE": "correct horse"} | environment
-    done = wmproof(*arguments, cwd=owner.folder, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-m", "wmproof", *map(str, arguments)],
+        cwd=owner.folder,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "WMPROOF_PASSPHRASE": "correct horse"}
+        | environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

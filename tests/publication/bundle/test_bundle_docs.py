@@ -1,9 +1,14 @@
 """The bundle's vector, and the tutorial from the log to the dispute, as it is written."""
 
+from __future__ import annotations
+
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +16,6 @@ import pytest
 from bundle_desk import WEAK, Desk
 from local_server import serving
 from log_support import LOG, ROOT, WITNESS
-from own_process import wmproof
 
 from wmproof.keys import KdfCost, save_marking_key
 from wmproof.publication.bundle.format import (
@@ -70,8 +74,14 @@ def desk(case, tmp_path):
 
 
 def run(folder, words):
-    words_apart = {"WMPROOF_SIGNING_PASSPHRASE": "p", "COLUMNS": "200"}
-    done = wmproof(*words, cwd=folder, env=words_apart)
+    done = subprocess.run(
+        [sys.executable, "-m", "wmproof", *words],
+        cwd=folder,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT), "WMPROOF_SIGNING_PASSPHRASE": "p", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
 
