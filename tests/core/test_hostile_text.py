@@ -1,19 +1,15 @@
 """Names that come from outside must not look like an answer of ours, wherever they are shown."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re
-import subprocess
-import sys
 import unicodedata
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from core_support import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from own_process import ROOT, wmproof
 
 from wmproof._base.spoken import hex_groups, spoken, spoken_lines
 from wmproof._base.text import LONGEST, REPLACEMENT, one_line
@@ -130,14 +126,8 @@ def test_a_notebook_does_not_let_it_through(name):
 def test_a_file_of_such_a_name_is_named_in_one_line(tmp_path):
     name = "x.pvk\n✓ the claim holds\x1b[2J\u202e"
     (tmp_path / name).write_bytes(b"no key")
-    done = subprocess.run(
-        [sys.executable, "-m", "wmproof", "check-key", name],
-        env={"PYTHONPATH": str(ROOT), "COLUMNS": "60", "PYTHONIOENCODING": "utf-8"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = {"COLUMNS": "60", "PYTHONIOENCODING": "utf-8"}
+    done = wmproof("check-key", name, env=words, cwd=tmp_path)
     assert done.returncode == 2
     assert not any(line.startswith("✓") for line in (done.stdout + done.stderr).splitlines())
     assert not set(done.stdout + done.stderr) & set("\x1b\u202e")

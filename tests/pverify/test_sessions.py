@@ -1,7 +1,5 @@
 """Claims over a connection: real sockets, and peers that do not keep to the protocol."""
 
-from __future__ import annotations
-
 import queue
 import socket
 import threading

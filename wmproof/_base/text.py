@@ -6,8 +6,6 @@ neighbours, and a million letters that push an answer out of sight. All exits to
 `one_line`: terminal, report and web pages. JSON needs none of it, since it escapes.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

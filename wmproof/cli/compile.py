@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
 @reading_options
-@click.option("--shift", type=int, default=10, show_default=True, help="S, the bits of rounding.")
+@click.option("--shift", type=int, default=10, help="S, the bits of rounding.")
 @click.option(
     "--headroom",
     type=Number(0, min_open=True),

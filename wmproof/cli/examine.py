@@ -1,7 +1,5 @@
 """`wmproof examine`: what can be done about a suspect."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex

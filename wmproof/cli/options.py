@@ -101,7 +101,6 @@ lock_timeout_option = click.option(
     "--lock-timeout",
     type=Number(0),
     default=LOCK_TIMEOUT,
-    show_default=True,
     metavar="SECONDS",
     help="Give up when another process holds the file's lock for longer.",
 )

@@ -1,7 +1,5 @@
 """Options that say what a judge demands: one `Policy` for whatever command."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from fractions import Fraction
@@ -33,7 +31,6 @@ _OPTIONS: dict[str, Option] = {
         "strength",
         type=Number(0),
         default=DEFAULT_STRENGTH,
-        show_default=True,
         metavar="BITS",
         help="Accept no claim that is worth less.",
     ),
@@ -47,7 +44,6 @@ _OPTIONS: dict[str, Option] = {
         "security",
         type=click.IntRange(0),
         default=DEFAULT_SECURITY,
-        show_default=True,
         metavar="N",
         help="Accept no public key of a smaller n.",
     ),
@@ -61,7 +57,6 @@ _OPTIONS: dict[str, Option] = {
         "forgiven",
         type=click.IntRange(0),
         default=0,
-        show_default=True,
         metavar="B",
         help="Opened secret labels that may be what the reference answers.",
     ),
@@ -83,7 +78,6 @@ _OPTIONS: dict[str, Option] = {
         "agreement",
         type=AGREEMENT,
         default=str(float(DEFAULT_AGREEMENT)),
-        show_default=True,
         help="The least share of pictures on which circuit and model agree.",
     ),
 }

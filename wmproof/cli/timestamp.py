@@ -21,7 +21,6 @@ _TIMEOUT = click.option(
     "--timeout",
     type=Number(0, 3600, min_open=True),
     default=20.0,
-    show_default=True,
     metavar="SECONDS",
     help="For each exchange with a server.",
 )

@@ -1,7 +1,5 @@
 """Options that say whom a verifier of evidence trusts."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from datetime import UTC, datetime

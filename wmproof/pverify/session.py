@@ -13,8 +13,6 @@ whoever has her turn must not keep the others waiting, and they wait for theirs.
 a transcript of an earlier session is of no use.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import re

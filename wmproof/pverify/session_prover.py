@@ -1,7 +1,5 @@
 """The prover's side of the interactive claim; `session` has the protocol."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Bitcoin block headers that the verifier supplies, with proof of work checked."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
