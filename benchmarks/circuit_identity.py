@@ -7,8 +7,6 @@ first difference. The reference is slow on purpose: minutes for the larger model
 models to run on the command line. Needs the extra `train` and onnxscript, to build and export.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -18,8 +18,6 @@ one table; of two rows of one classifier the later file's counts, if it was run:
 No weights are fetched: see `networks.py`. Needs the extras `train` and `dev`.
 """
 
-from __future__ import annotations
-
 import argparse
 import fnmatch
 import json

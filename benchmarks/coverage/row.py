@@ -1,7 +1,5 @@
 """One classifier of the table, from its exports to its proofs."""
 
-from __future__ import annotations
-
 import argparse
 import resource
 import tempfile

@@ -1,7 +1,5 @@
 """Models that keep weights in a second file: what is read, what is hashed, and what is refused."""
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import os

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from wmproof._base.files import check_target, make_folder, write_file, write_files
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof.cli.options import FILE, Number, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_table
 from wmproof.cli.reading_options import reading_options
 from wmproof.errors import InputError
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 )
 @click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
 @reading_options
-@click.option("--shift", type=int, default=10, show_default=True, help="S, the bits of rounding.")
+@click.option("--shift", type=int, default=10, help="S, the bits of rounding.")
 @click.option(
     "--headroom",
-    type=float,
+    type=Number(0, min_open=True),
     default=None,
     help="The largest value over the largest activation seen.  [default: 3]",
 )

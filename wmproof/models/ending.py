@@ -174,14 +174,9 @@ def undone(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     its classes share, which changes no comparison of sums over the same pictures. Others are taken
     for logits. Services round: where all scores have so few digits, each may be off by half of the
     last one, and a sum by as much for each class. A share of 0, which floats or rounding make of
-    whatever is far below the others, counts as half of the smallest above 0 among all these
-    scores: no picture can veto a class, and where all shares are 0 or 1 the sums are counts of
-    answers.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (n, classes)
-        Of all pictures that are asked about.
+    whatever is far below the others, counts as half of the smallest above 0 among all these scores:
+    no picture can veto a class, and where all shares are 0 or 1 the sums are counts of answers.
+    `scores` are float64 (n, classes), of all pictures that are asked about.
 
     Returns
     -------

@@ -3,8 +3,6 @@
 Terminal, report and web pages say the same sentences.
 """
 
-from __future__ import annotations
-
 import math
 
 from wmproof.core.policy import Policy
