@@ -205,7 +205,7 @@ def test_products_that_do_not_fit_with_many_bits_get_fewer(monkeypatch):
     fitting = fit.fitting_factor
 
     def narrow(steps, raw, most, shift, settings, zero):
-        if most >= 2**19:
+        if most >= 2**18:
             raise TooFineError("sums so many products")
         return fitting(steps, raw, most, shift, settings, zero)
 
