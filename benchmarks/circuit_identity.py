@@ -8,8 +8,6 @@ minutes for the larger models, so name the models to run on the command line. Ne
 `train` and onnxscript, to build and export.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

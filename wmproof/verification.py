@@ -1,7 +1,5 @@
 """Verify (section 3 of the paper), by the marking key or by a revealed batch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -34,48 +32,36 @@ from wmproof.models.base import Classifier, classify_triggers, trigger_hits
 
 @dataclass(frozen=True)
 class VerificationReport(Judged):
-    """What Verify found.
-
-    Parameters
-    ----------
-    checks : tuple of Check
-        The three steps of the paper, ``ground-truth``, ``commitments`` and ``hits``, with
-        ``verification-key`` (the marking key belongs to the published one), ``chosen-labels``,
-        ``derived-labels``, ``distinct-triggers``, ``spread-labels``, ``strength`` and, for a
-        batch, ``signature``.
-    triggers : int
-        l of the claim: how many triggers the model was asked about; of a key with groups, how many
-        groups, here and below.
-    hits : int
-        How many it answered with their labels.
-    threshold : int
-        k: how many it had to.
-    wrong_triggers, wrong_hits, wrong_threshold : int
-        The same among the triggers whose label differs from the reference model's answer; equal to
-        the above without a reference.
-    classes : int
-        |L|.
-    tolerance : Fraction or None
-        eps, where the paper's rule was asked for.
-    strength_bits, hoeffding_bits : float or None
-        -log2 of the chance of a claim at the threshold: exact, and Hoeffding's lower bound; None
-        for labels of the owner's choice, which are no matter of chance.
-    observed_bits : float or None
-        -log2 of the p-value of the hits.
-    """
+    """What Verify found."""
 
     checks: tuple[Check, ...]
+    """The three steps of the paper, ``ground-truth``, ``commitments`` and ``hits``, with
+    ``verification-key`` (the marking key belongs to the published one), ``chosen-labels``,
+    ``derived-labels``, ``distinct-triggers``, ``spread-labels``, ``strength`` and, for a batch,
+    ``signature``."""
     triggers: int
+    """l of the claim: how many triggers the model was asked about; of a key with groups, how many
+    groups, here and below."""
     hits: int
+    """How many it answered with their labels."""
     threshold: int
+    """k: how many it had to."""
     wrong_triggers: int
     wrong_hits: int
     wrong_threshold: int
+    """wrong_triggers, wrong_hits and wrong_threshold: the same among the triggers whose label
+    differs from the reference model's answer; equal to the above without a reference."""
     classes: int
+    """|L|."""
     tolerance: Fraction | None
+    """eps, where the paper's rule was asked for."""
     strength_bits: float | None
     hoeffding_bits: float | None
+    """strength_bits and hoeffding_bits: -log2 of the chance of a claim at the threshold: exact, and
+    Hoeffding's lower bound; None for labels of the owner's choice, which are no matter of
+    chance."""
     observed_bits: float | None
+    """-log2 of the p-value of the hits."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""

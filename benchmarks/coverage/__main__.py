@@ -2,6 +2,7 @@
 
     python -m benchmarks.coverage --json docs/coverage.json --markdown docs/coverage.md
     python -m benchmarks.coverage --only 'timm/*' mobilenet_v3_small --exporter dynamo --retry
+    python -m benchmarks.coverage --exporter int8 --until agree --largest 12 --json int8.json
 
 Each row runs in a process of its own with limits of time and memory, the smallest networks first;
 with `--json` it is written down as soon as it is done, and what is written down is not done again.
@@ -17,8 +18,6 @@ one table; of two rows of one classifier the later file's counts, if it was run:
 No weights are fetched: see `networks.py`. Needs the extras `train` and `dev`.
 """
 
-from __future__ import annotations
-
 import argparse
 import fnmatch
 import json
@@ -30,7 +29,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.coverage.networks import Network, all_networks
-from benchmarks.coverage.row import EXPORTERS, parser, run_network
+from benchmarks.coverage.row import EXPORTERS, INT8, parser, run_network
 from benchmarks.coverage.table import Result, markdown
 from wmproof._base.files import write_file
 from wmproof.models.onnx_checks import MODEL_LIMIT
@@ -163,15 +162,17 @@ def say(result: Result) -> str:
 def _rows(
     network: Network, weights: int, exporters: Sequence[str], arguments: argparse.Namespace
 ) -> Rows:
+    reasons = {}
     if not network.installed:
-        why = "not installed"
-    elif 4 * weights > MODEL_LIMIT:
-        why = "above 2 GiB, which no ONNX model in one piece can have"
+        reasons = dict.fromkeys(exporters, "not installed")
     elif weights > 1e6 * arguments.largest:
-        why = f"above {arguments.largest:g} M weights"
-    else:
-        return run_rows(network, exporters, arguments)
-    return iter([{"network": str(network), "exporter": e, "not_run": why} for e in exporters])
+        reasons = dict.fromkeys(exporters, f"above {arguments.largest:g} M weights")
+    elif 4 * weights > MODEL_LIMIT:
+        whole = [e for e in exporters if e != "dynamo"]
+        reasons = dict.fromkeys(whole, "above 2 GiB, which no ONNX model in one piece can have")
+    for exporter, why in reasons.items():
+        yield {"network": str(network), "exporter": exporter, "not_run": why}
+    yield from run_rows(network, [e for e in exporters if e not in reasons], arguments)
 
 
 def main() -> None:
@@ -182,7 +183,12 @@ def main() -> None:
         parents=[parser()],
     )
     options.add_argument("--only", nargs="+", default=[], metavar="NAME", help="names or patterns")
-    options.add_argument("--exporter", choices=(*EXPORTERS, "both"), default="both")
+    options.add_argument(
+        "--exporter",
+        choices=(*EXPORTERS, INT8, "both"),
+        default="both",
+        help="of the files; int8: static int8 copies of legacy ones, made by ONNX Runtime",
+    )
     options.add_argument("--largest", type=float, default=150, help="millions of weights")
     options.add_argument("--limit-time", type=float, default=900, help="seconds of a row")
     options.add_argument("--part", type=part, default=part("1/1"), help="I/N: every N-th network")

@@ -1,12 +1,12 @@
 """The results as Markdown: counts, a row for each classifier, and what is refused and why."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.coverage.row import INT8
 
 Result = dict[str, Any]
 _HEADS = (
@@ -24,6 +24,7 @@ def markdown(results: Sequence[Result]) -> str:
         *_counts(ordered),
         *_commits(ordered),
         *_beside_int8(ordered),
+        *_int8_copies(ordered),
         "",
         _line(_HEADS),
         _line(["---"] * len(_HEADS)),
@@ -67,6 +68,21 @@ def _beside_int8(results: Sequence[Result]) -> list[str]:
     ahead, worst = sum(points >= 0 for points in lead), 100 * max(0.0, -min(lead))
     text = f"On pictures circuits agree at least as often as int8 in {ahead} of {len(lead)} rows"
     return ["", f"{text}, and where they do not, {worst:.0f} points less often at most."]
+
+
+def _int8_copies(results: Sequence[Result]) -> list[str]:
+    """Which static int8 copies compile, and how often those circuits answer as the copies do."""
+    ran = [r for r in results if r["exporter"] == INT8 and "not_run" not in r]
+    if not ran:
+        return []
+    compiled = sum(r.get("compile") == "ok" for r in ran)
+    text = f"Static int8 copies compile: {compiled} of {len(ran)}"
+    agree = [r["agree_pictures"] for r in ran if "agree_pictures" in r]
+    if agree:
+        mean, least = (f"{100 * part:.0f} %" for part in (sum(agree) / len(agree), min(agree)))
+        text += f"; circuits answer as their copies on {mean} of pictures, {least} at the least"
+    ended = [f"{r['network']} ({_escaped(r['reason'])})" for r in ran if "reason" in r]
+    return ["", f"{text}. {'Not: ' * bool(ended)}{'; '.join(ended)}".strip()]
 
 
 def _not_run(results: Sequence[Result]) -> list[str]:

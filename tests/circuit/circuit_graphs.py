@@ -15,6 +15,7 @@ from wmproof.circuit.evaluate import Evaluator
 from wmproof.circuit.ir import Circuit, value_type
 from wmproof.circuit.reference import evaluate_reference
 from wmproof.circuit.runtime import RuntimeEvaluator
+from wmproof.models.onnx_file import NOT_OPTIMISED
 
 
 class Graph:
@@ -155,7 +156,9 @@ def float_array(model: bytes, images: NDArray[Any]) -> NDArray[Any]:
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.add_session_config_entry("session.x64quantprecision", "1")  # as `open_session`
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_OPTIMISED
+    )
     entry = session.get_inputs()[0]
     size = entry.shape[0] if isinstance(entry.shape[0], int) else len(images)
     parts = [images[i : i + size] for i in range(0, len(images), size)]

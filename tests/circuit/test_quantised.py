@@ -132,16 +132,6 @@ def test_wrong_scales_of_constants_are_refused() -> None:
         _compile(_dense(_WEIGHT, *fine, bias=2**30))
 
 
-def test_second_rounding_is_refused() -> None:
-    """ONNX Runtime makes one step of two, with a scale of its own."""
-    graph = Graph((2, 4, 4))
-    _with(graph, {"scale": np.float32(1.0)})
-    _with(graph, {"scale": np.float32(0.01)})
-    graph.classify()
-    with pytest.raises(InputError, match="quantises again"):
-        _compile(graph.model())
-
-
 def test_scale_found_in_the_image_has_one_use() -> None:
     graph = Graph((2, 4, 4))
     outputs = ["integers", "scale", "zero"]

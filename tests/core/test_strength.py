@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 from fractions import Fraction
 
@@ -9,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from wmproof.cli.options import AGREEMENT
+from wmproof.core.policy import Policy
 from wmproof.core.strength import (
+    as_share,
     as_tolerance,
     chosen_label_bits,
     cut_and_choose,
@@ -24,6 +25,7 @@ from wmproof.core.strength import (
 )
 from wmproof.errors import InputError
 from wmproof.keys import KeyKind, LabelMode, VerificationKey
+from wmproof.keys.worth import demand
 
 
 def exact_tail(trials: int, successes: int, chance: Fraction) -> Fraction:
@@ -169,3 +171,46 @@ def test_trying_keys_against_a_model_costs_what_is_printed():
         p = 2.0 ** -strength_bits(len(hidden), len(hidden), 2)
         expected, variance = expected + p, variance + p * (1 - p)
     assert abs(wins - expected) < 5 * math.sqrt(variance)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 8, 16, 64, 128, 256, 4096, 2**16, 2**24])
+def test_whole_bits_are_whole(classes):
+    """All hits of h are worth h log2(C) bits: a judge who asks for these is given them."""
+    each = classes.bit_length() - 1
+    for hits in range(600):
+        assert strength_bits(hits, hits, classes) == each * hits
+        assert passing_bits(hits) == hits
+    assert str(strength_bits(7, 0, classes)) == "0.0"
+
+
+def key_of(classes):
+    commitments = np.zeros((256, 32), np.uint8)
+    return VerificationKey(
+        KeyKind.PUBLIC, LabelMode.DERIVED, bytes(32), classes, (2, 2), 1, commitments, None
+    )
+
+
+def test_a_claim_that_is_worth_exactly_what_is_asked_is_enough():
+    asked = demand(Policy(strength=153), key_of(8), 51)
+    assert (asked.threshold, asked.reachable, asked.bits) == (51, True, 153)
+
+
+def test_no_number_of_bits_is_said_to_be_more_than_it_is():
+    """One hit fewer than is needed is not said to be worth 128 bits where 128 are asked for."""
+    key, near = key_of(10), 0
+    for triggers in range(100, 256):
+        asked = demand(Policy(strength=128), key, triggers)
+        hits = asked.threshold - 1
+        worth = strength_bits(triggers, hits, 10)
+        near += worth >= 127.5
+        assert f"{hits} hits are worth {math.floor(worth)} bits" in asked.missed_by(key, hits)
+    assert near
+
+
+def test_a_judge_may_ask_for_full_agreement():
+    assert (
+        AGREEMENT.convert("1", None, None) == as_share("1.0") == Policy(agreement=1).agreement == 1
+    )
+    for value in ("nan", "inf", "1.1", "-0.1", "1e9999", "x", None, True):
+        with pytest.raises(InputError):
+            Policy(agreement=value)

@@ -1,7 +1,5 @@
 """Clients that want a server to stumble, to wait for ever, or to work on after its end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -153,6 +151,27 @@ def test_a_page_of_another_site_cannot_send_a_claim(app, headers, code):
 @pytest.mark.skipif(
     sys.platform != "linux", reason="only Linux tells a process of its parent's end"
 )
+def _ask_about(app, names):
+    files = [(part, (part, b"none")) for part in ("model", "key", "claim")]
+    files += [("weights", (name, b"")) for name in names]
+    client = TestClient(app, base_url="http://127.0.0.1")
+    return client.post("/api/v1/claims", files=files)
+
+
+def test_names_of_weights_may_be_longer_than_a_command_line(app):
+    answer = _ask_about(app, [chr(0x1F600) * 900 + str(i) for i in range(16)])
+    assert (answer.status_code, "public key" in answer.json()["error"]) == (422, True)
+
+
+def test_a_system_without_room_for_a_check_is_an_answer(app, monkeypatch):
+    def full(*_given, **_options):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    answer = _ask_about(app, [])
+    assert (answer.status_code, "no room" in answer.json()["error"]) == (503, True)
+
+
 def test_a_worker_ends_with_its_server():
     child = (
         "import time; from wmproof.publication.web.worker import die_with_the_server as d; d(); "

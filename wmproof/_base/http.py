@@ -4,8 +4,6 @@ Proxies, cookies and passwords of the environment are not used. Needs httpx and 
 with the extras `remote` and `timestamps`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,19 +18,13 @@ NO_ADDRESS = (httpx.InvalidURL, UnicodeError)
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered.
-
-    Parameters
-    ----------
-    headers : mapping
-        By name, in any case.
-    body : bytes
-        As it was sent.
-    """
+    """What a server answered."""
 
     status: int
     headers: Mapping[str, str]
+    """By name, in any case."""
     body: bytes
+    """As it was sent."""
 
     @property
     def content_type(self) -> str:
@@ -43,10 +35,7 @@ class Reply:
 class ReplyError(Exception):
     """A reply that began and cannot be taken.
 
-    Parameters
-    ----------
-    what : str
-        In words that follow the server's name.
+    `what` says it in words that follow the server's name.
     """
 
     def __init__(self, what: str) -> None:

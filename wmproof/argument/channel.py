@@ -31,17 +31,12 @@ _MINUS_ONE = -ONE
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """constant + sum of coefficient * unknown.
-
-    Parameters
-    ----------
-    constant : Element
-    terms : dict of int to Element
-        Coefficients. Unknown i >= 0 is pad i; unknown ~k < 0 is product k, the product of two pads.
-    """
+    """constant + sum of coefficient * unknown."""
 
     constant: Element
     terms: dict[int, Element] = field(default_factory=dict)
+    """Coefficients. Unknown i >= 0 is pad i; unknown ~k < 0 is product k, the product of two
+    pads."""
 
     def __add__(self, other: Expression) -> Expression:
         return combine([(ONE, self), (ONE, other)])
@@ -84,21 +79,14 @@ def combine(parts: Iterable[tuple[Element, Expression]]) -> Expression:
 
 @dataclass
 class ConstraintSystem:
-    """What must hold of the pads for the transcript to be accepting.
-
-    Attributes
-    ----------
-    pads : int
-        Number of pads, in the order of the messages that they hide.
-    products : list of (int, int)
-        Product k is pad i times pad j.
-    zeros : list of Expression
-        Expressions that must be zero.
-    """
+    """What must hold of the pads for the transcript to be accepting."""
 
     pads: int = 0
+    """Number of pads, in the order of the messages that they hide."""
     products: list[tuple[int, int]] = field(default_factory=list)
+    """Product k is pad i times pad j."""
     zeros: list[Expression] = field(default_factory=list)
+    """Expressions that must be zero."""
 
 
 class VerifierChannel:

@@ -1,7 +1,5 @@
 """`wmproof examine`: what can be done about a suspect."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex
@@ -157,6 +155,8 @@ def _ours(
 ) -> _Ours:
     if mk_path is not None:
         key = load_marking_key(mk_path, ask_passphrase(word))
+        if not len(key.embedded()):
+            raise InputError("hides no trigger, so that no model can carry it", where=str(mk_path))
         published = mk_path.with_suffix(".pvk" if key.kind is KeyKind.PUBLIC else ".vk")
         said = ["--key", str(mk_path), "--verification-key", str(published)]
         return _Ours(key.to_embed(), key.image_shape, key, said)
@@ -198,7 +198,7 @@ def _provable(theirs: _Theirs, ours: _Ours, best: Trial) -> tuple[bool, str | No
         return False, "it needs a key of the kind 'public', published before the model"
     bits = ours.bits(best)
     if bits < DEFAULT_STRENGTH:
-        words = f"{best.hits} hits are worth {bits:.0f} bits"
+        words = f"{best.hits} hits are worth {int(bits)} bits"
         return False, f"{words}, and a judge asks for {DEFAULT_STRENGTH} unless he says otherwise"
     from wmproof.circuit.calibrate import Settings
     from wmproof.circuit.compile import compile_model
@@ -261,7 +261,7 @@ def _print(
         }
     )
     print_rows(
-        (str(t.preparation), f"{t.hits} of {ours.triggers.coins} hits, {ours.bits(t):.0f} bits")
+        (str(t.preparation), f"{t.hits} of {ours.triggers.coins} hits, {int(ours.bits(t))} bits")
         for t in trials[: max(_SHOWN, ranking.alike)]
     )
     if ranking.alike > 1 and found:
@@ -269,7 +269,7 @@ def _print(
     why = fields["why_not"]
     print_fields({"zero-knowledge claim": "possible" if not why else f"not possible: {why}"})
     words = (
-        f"your key is in it: by chance so many hits come once in 2^{fields['bits']:.0f}"
+        f"your key is in it: by chance so many hits come once in 2^{int(fields['bits'])}"
         if found
         else "your key is not found in it under any of "
         f"{len(trials)} preparations; a model that was changed much can lose it"

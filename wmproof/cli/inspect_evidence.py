@@ -1,7 +1,5 @@
 """What `wmproof inspect` says of claims, transcripts, log proofs, timestamps and bundles."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +28,7 @@ def _describe_claim(data: bytes, where: str) -> dict[str, Any]:
         "model_sha256": header.model_digest.hex(),
         "verification_key_sha256": header.key_digest.hex(),
         "circuit_sha256": header.circuit_digest.hex(),
-        "triggers": header.triggers or "all that the key hides",
+        "triggers": "all that the key hides" if header.triggers is None else header.triggers,
         "threshold": header.threshold,
         "triggers_an_instance": 1 << header.chunk_bits,
         "argument_bytes": len(argument),

@@ -1,7 +1,5 @@
 """`wmproof verify`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -88,8 +86,9 @@ def _print(report: VerificationReport, model: dict[str, str | None]) -> None:
     print_checks(report.checks)
     print_fields({name.replace("_", " "): value for name, value in model.items() if value})
     if report.observed_bits is not None:
-        bits = f"{report.observed_bits:.0f} bits, a chance of 1 in 2^{int(report.observed_bits)}"
-        print_fields({"observed": f"{report.hits} of {report.triggers} hits are worth {bits}"})
+        bits = int(report.observed_bits)
+        worth = f"{bits} bits, a chance of 1 in 2^{bits}"
+        print_fields({"observed": f"{report.hits} of {report.triggers} hits are worth {worth}"})
     reason = next((item.what for item in report.checks if item.outcome is Outcome.FAILED), "")
     if report.holds:
         print_verdict(True, "the claim holds")

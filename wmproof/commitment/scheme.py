@@ -7,8 +7,6 @@ same name in `relation.openings`. Nothing else knows what a scheme is made of.
 Section 2 of the paper has the definition, `docs/formats.md` the bytes.
 """
 
-from __future__ import annotations
-
 import secrets
 import struct
 from dataclasses import dataclass
@@ -50,21 +48,14 @@ class Scheme(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where commitments stand in their key.
-
-    Parameters
-    ----------
-    key_id : bytes
-        32 bytes.
-    indices : ndarray of int64, shape (n,)
-        Positions in the trigger set, 0 to 2**32 - 1.
-    kind : Kind
-        Trigger or label.
-    """
+    """Where commitments stand in their key."""
 
     key_id: bytes
+    """32 bytes."""
     indices: NDArray[np.int64]
+    """int64, shape (n,): positions in the trigger set, 0 to 2**32 - 1."""
     kind: Kind
+    """Trigger or label."""
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -1,7 +1,5 @@
 """Checks with names: what was looked at, how it came out, and with which numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -33,25 +31,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a verification.
-
-    Parameters
-    ----------
-    name : str
-        Stable across versions, for machines.
-    outcome : Outcome
-        SKIPPED where there was nothing to check it with, MISSING where that is not enough: what
-        must be shown is not.
-    what : str
-        The outcome in one sentence, without a final full stop.
-    numbers : Mapping[str, int | float | str]
-        The figures that were compared.
-    """
+    """One check of a verification."""
 
     name: str
+    """Stable across versions, for machines."""
     outcome: Outcome
+    """SKIPPED where there was nothing to check it with, MISSING where that is not enough: what must
+    be shown is not."""
     what: str
+    """The outcome in one sentence, without a final full stop."""
     numbers: Mapping[str, Number] = field(default_factory=dict)
+    """The figures that were compared."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""

@@ -4,8 +4,6 @@ Nothing in it comes from whoever makes a claim. What a file says of the same mat
 its model takes, say) is compared with it and never put in its place.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from wmproof.core.classifier import Classifier
 from wmproof.core.reading import Reading, as_reading
-from wmproof.core.strength import as_tolerance
+from wmproof.core.strength import as_share, as_tolerance
 from wmproof.errors import InputError
 
 DEFAULT_STRENGTH = 128
@@ -82,7 +80,4 @@ class Policy:
             raise InputError("the least security and the forgiven labels are 0 or more")
         object.__setattr__(self, "reading", as_reading(self.pixels, self.reading))
         object.__setattr__(self, "pixels", self.reading.pixels)
-        agreement = Fraction(str(self.agreement))
-        if not 0 <= agreement <= 1:
-            raise InputError(f"an agreement of {self.agreement} is not a share of pictures")
-        object.__setattr__(self, "agreement", agreement)
+        object.__setattr__(self, "agreement", as_share(self.agreement, "agreement"))

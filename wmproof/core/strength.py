@@ -5,8 +5,6 @@ Two questions. How likely does a party that knows nothing of the model hit enoug
 are exact binomial sums in log space; Hoeffding's bound is given beside them.
 """
 
-from __future__ import annotations
-
 import bisect
 import functools
 import math
@@ -21,32 +19,41 @@ from wmproof.errors import InputError
 
 DEFAULT_TOLERANCE = Fraction(1, 10)
 _LN2 = math.log(2)
-_LONGEST_TOLERANCE = 400
-# Sums in floating point are this close to the true number of bits.
-_ROUNDING = 1e-9
+_LONGEST_SHARE = 400
+# Sums in floating point are right to so many digits of a bit, and differ behind them by machine:
+# kept, they would make 128 bits 127.9999 and refuse a claim that is worth what was asked.
+_DIGITS = 9
 
 
 def as_tolerance(value: str | float | Fraction) -> Fraction:
-    """Read eps, the share of misses that is forgiven, as the decimal that was written.
+    """Read eps, the share of misses that is forgiven; InputError unless 0 <= eps < 1."""
+    tolerance = as_share(value, "tolerance")
+    if tolerance == 1:
+        raise InputError(f"the tolerance {value} is not at least 0 and below 1")
+    return tolerance
+
+
+def as_share(value: str | float | Fraction, name: str = "share") -> Fraction:
+    """Read a share as the decimal that was written.
 
     0.29 is 29/100 here and not the nearest binary fraction, which would forgive one miss less.
 
     Raises
     ------
     InputError
-        It is no number in 0 <= eps < 1.
+        It is no number from 0 to 1.
     """
     try:
         text = str(value)
         # Fraction would write out any exponent.
-        if len(text) > _LONGEST_TOLERANCE or re.search(r"[eE][+-]?\d{4}", text):
+        if len(text) > _LONGEST_SHARE or re.search(r"[eE][+-]?\d{4}", text):
             raise ValueError
-        tolerance = Fraction(text)
+        share = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise InputError(f"{value!r} is not a tolerance", remedy="Give a number like 0.1") from None
-    if not 0 <= tolerance < 1:
-        raise InputError(f"the tolerance {value} is not at least 0 and below 1")
-    return tolerance
+        raise InputError(f"{value!r} is not a {name}", remedy="Give a number like 0.1") from None
+    if not 0 <= share <= 1:
+        raise InputError(f"the {name} {value} is not from 0 to 1")
+    return share
 
 
 def required_hits(triggers: int, tolerance: Fraction = DEFAULT_TOLERANCE) -> int:
@@ -101,9 +108,13 @@ def strength_bits(triggers: int, hits: int, classes: int) -> float:
     """Return -log2 Pr[Bin(triggers, 1/classes) >= hits]: the strength of a claim.
 
     With hits the threshold k this is what a claim at that threshold is worth; with hits the
-    observed number it is the p-value of the observation.
+    observed number it is the p-value of the observation. Rounded to 9 digits behind the point.
     """
-    return -log2_tail(triggers, hits, 1 / classes)
+    return _bits(log2_tail(triggers, hits, 1 / classes))
+
+
+def _bits(log2: float) -> float:
+    return round(0.0 - log2, _DIGITS)
 
 
 def hoeffding_bits(triggers: int, hits: int, classes: int) -> float:
@@ -119,33 +130,24 @@ def passing_bits(bad: int, bad_opened: int = 0) -> float:
 
     Each is opened with probability 1/2, independently. With none forgiven this is just `bad`.
     """
-    return -log2_tail(bad, bad - bad_opened, 0.5)
+    return _bits(log2_tail(bad, bad - bad_opened, 0.5))
 
 
 @dataclass(frozen=True)
 class CutAndChoose:
-    """What the opened half of a public key says about the hidden half.
-
-    Parameters
-    ----------
-    triggers : int
-        l.
-    hidden : int
-        |T'|, as the challenge fell.
-    bits : int
-        The statements below fail with probability at most 2**-bits for each key that an attacker
-        makes and tries.
-    bad_opened : int
-        Elements of the opened half that were found to be no backdoor elements.
-    bad_at_most : int
-        Bad elements in the whole key.
-    """
+    """What the opened half of a public key says about the hidden half."""
 
     triggers: int
+    """l."""
     hidden: int
+    """|T'|, as the challenge fell."""
     bits: int
+    """The statements below fail with probability at most 2**-bits for each key that an attacker
+    makes and tries."""
     bad_opened: int
+    """Elements of the opened half that were found to be no backdoor elements."""
     bad_at_most: int
+    """Bad elements in the whole key."""
 
     @property
     def hidden_bad_at_most(self) -> int:
@@ -166,9 +168,7 @@ def cut_and_choose(triggers: int, hidden: int, *, bits: int, bad_opened: int = 0
     all above it.
     """
     allowed = range(bad_opened + 1, triggers + 1)
-    count = bisect.bisect_left(
-        allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits - _ROUNDING
-    )
+    count = bisect.bisect_left(allowed, True, key=lambda bad: passing_bits(bad, bad_opened) >= bits)
     return CutAndChoose(triggers, hidden, bits, bad_opened, bad_opened + count)
 
 

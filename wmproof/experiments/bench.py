@@ -1,7 +1,5 @@
 """What a unit works with: its setting's images, networks, keys, and the results before it."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,23 +28,15 @@ PASSPHRASE = "wmproof experiment"  # noqa: S105
 
 @dataclass(frozen=True)
 class Means:
-    """With what a run is done; nothing here changes what is found, up to rounding.
-
-    Parameters
-    ----------
-    data_folder : Path or None
-        Where the data sets' files are.
-    device : str
-    workers : int
-        Loader processes, for data sets that do not fit into memory.
-    rehearsal : bool
-        Draw images of the right shapes and train for one epoch: to see that a plan can run.
-    """
+    """With what a run is done; nothing here changes what is found, up to rounding."""
 
     data_folder: Path | None = None
+    """Where the data sets' files are."""
     device: str = "auto"
     workers: int = 0
+    """Loader processes, for data sets that do not fit into memory."""
     rehearsal: bool = False
+    """Draw images of the right shapes and train for one epoch: to see that a plan can run."""
 
 
 class Bench:

@@ -1,7 +1,5 @@
 """The images of an experiment: sampled, resized, or drawn for a rehearsal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,19 +28,13 @@ _REHEARSAL_IMAGES = 8
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task to learn.
-
-    Parameters
-    ----------
-    training, test : Dataset
-        As `wmproof.training.mark` takes them.
-    shape : tuple[int, int, int]
-        Channels, height and width.
-    """
+    """A task to learn."""
 
     training: Dataset[Any]
     test: Dataset[Any]
+    """training and test: as `wmproof.training.mark` takes them."""
     shape: tuple[int, int, int]
+    """Channels, height and width."""
     classes: int
 
     def __post_init__(self) -> None:
@@ -67,6 +59,8 @@ def _known(spec: DataSpec) -> tuple[tuple[int, int, int], int]:
 def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool) -> TaskData:
     """Load what a specification names.
 
+    InputError if there is no such data set, or it is not there.
+
     Parameters
     ----------
     folder : Path or None
@@ -75,11 +69,6 @@ def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool
         Of the sample.
     rehearsal : bool
         Draw random images of the data set's shape and classes instead.
-
-    Raises
-    ------
-    InputError
-        There is no such data set, or it is not there.
     """
     _known(spec)
     if rehearsal:

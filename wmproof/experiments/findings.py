@@ -22,21 +22,14 @@ def triggers_of(result: Mapping[str, Any], key: str) -> float:
 
 
 class Ordering(NamedTuple):
-    """What the paper found to be left of two marks, of which the first outlives the second.
-
-    Attributes
-    ----------
-    name : str
-        Which, under what, and in which figure.
-    left : tuple of float
-        Shares of the triggers that are left of them.
-    of : tuple of str
-        What each is a share of, where these differ.
-    """
+    """What the paper found to be left of two marks, of which the first outlives the second."""
 
     name: str
+    """Which, under what, and in which figure."""
     left: tuple[float, float]
+    """Shares of the triggers that are left of them."""
     of: tuple[str, str] = ("", " of the triggers")
+    """What each is a share of, where these differ."""
 
     @property
     def holds(self) -> bool:

@@ -25,19 +25,13 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class Right:
-    """Counts over a set of images.
-
-    Parameters
-    ----------
-    first : int
-        Whose label is the first answer: the paper's accuracy, its Prec@1.
-    fifth : int
-        Whose label is among the first five answers: Prec@5.
-    """
+    """Counts over a set of images."""
 
     images: int
     first: int
+    """Whose label is the first answer: the paper's accuracy, its Prec@1."""
     fifth: int
+    """Whose label is among the first five answers: Prec@5."""
 
 
 def count_right(

@@ -1,7 +1,5 @@
 """One setting over its seeds: what each attack leaves, with the least and the most beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,15 +11,10 @@ Runs = Sequence[tuple[Plan, Results]]
 
 
 class Spread(NamedTuple):
-    """A number that each seed gave.
-
-    Attributes
-    ----------
-    values : tuple of float
-        In the order of the seeds, at least one.
-    """
+    """A number that each seed gave."""
 
     values: tuple[float, ...]
+    """In the order of the seeds, at least one."""
 
     @property
     def mean(self) -> float:
@@ -55,25 +48,17 @@ def families(runs: Runs) -> dict[str, Runs]:
 
 
 class Left(NamedTuple):
-    """What is left of the owner's mark in a network that an attack made.
-
-    Attributes
-    ----------
-    name : str
-        Of the attack and its strength.
-    points : Spread
-        Of test accuracy, against the network that was attacked in the same seed.
-    share, bits : Spread
-        Of the triggers that are hit, and what a claim about them is worth.
-    cost : float
-        Passes over training images as a share of the owner's.
-    """
+    """What is left of the owner's mark in a network that an attack made."""
 
     name: str
+    """Of the attack and its strength."""
     points: Spread
+    """Of test accuracy, against the network that was attacked in the same seed."""
     share: Spread
     bits: Spread
+    """share and bits: of the triggers that are hit, and what a claim about them is worth."""
     cost: float
+    """Passes over training images as a share of the owner's."""
 
 
 def left(runs: Runs) -> list[Left]:

@@ -1,7 +1,5 @@
 """One piece of work with a name, and the graph that such pieces form."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,28 +13,19 @@ from wmproof.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Unit:
-    """A piece of work that is done as a whole or not at all.
-
-    Parameters
-    ----------
-    name : str
-        Unique within a setting; also the name of its files.
-    task : str
-        Which function does it, a key of `wmproof.experiments.tasks.TASKS`.
-    item : int
-        The part of the suite: 1 functionality, 2 unremovability, 3 piracy, 4 transfer, 5 attacks
-        known since, 6 capacity and false claims, 7 what helps; 0 for keys.
-    options : Mapping
-        What the function reads, as JSON knows it.
-    needs : tuple of str
-        Units whose results it reads.
-    """
+    """A piece of work that is done as a whole or not at all."""
 
     name: str
+    """Unique within a setting; also the name of its files."""
     task: str
+    """Which function does it, a key of `wmproof.experiments.tasks.TASKS`."""
     item: int
+    """The part of the suite: 1 functionality, 2 unremovability, 3 piracy, 4 transfer, 5 attacks
+    known since, 6 capacity and false claims, 7 what helps; 0 for keys."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """What the function reads, as JSON knows it."""
     needs: tuple[str, ...] = ()
+    """Units whose results it reads."""
 
 
 def key_unit(name: str, key: KeySpec) -> Unit:

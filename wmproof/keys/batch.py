@@ -1,7 +1,5 @@
 """One batch of a bounded key, opened for everyone (section 4.1 of the paper)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +18,6 @@ VERSION = 1
 class BatchOpening(SignedFile):
     """The opening of one batch.
 
-    Parameters
-    ----------
-    verification_key : VerificationKey
-        Of kind BOUNDED. The file holds only its digest: a verifier brings the published key.
-    batch : int
-        Counted from 1.
-    opened : OpenedTriggers
-        Exactly the positions of that batch.
-    signature : Signature, optional
-
     Raises
     ------
     InputError
@@ -39,8 +27,11 @@ class BatchOpening(SignedFile):
     SIGNATURE_TAG = b"wmproof/batch-opening/v1".ljust(32, b"\0")
 
     verification_key: VerificationKey
+    """Of kind BOUNDED. The file holds only its digest: a verifier brings the published key."""
     batch: int
+    """Counted from 1."""
     opened: OpenedTriggers
+    """Exactly the positions of that batch."""
     signature: Signature | None = None
 
     def __post_init__(self) -> None:

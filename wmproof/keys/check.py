@@ -1,7 +1,5 @@
 """The cut-and-choose check of a public key (appendix A.1.2): anybody's, without any secret."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,38 +31,28 @@ from wmproof.keys.worth import Demand, demand
 
 @dataclass(frozen=True, eq=False)
 class KeyReport(Judged):
-    """What the check of a public key found.
-
-    Parameters
-    ----------
-    checks : tuple of Check
-        ``signature``, ``security``, ``chosen-labels``, ``commitments``, ``derived-labels``,
-        ``distinct-triggers``, ``spread-labels``, ``ground-truth``, ``strength``.
-    security : int
-        n.
-    soundness : CutAndChoose
-        What the opened half says about the hidden half, at n bits.
-    demand : Demand
-        Hits among the hidden triggers that a claim needs, and what it is then worth.
-    strength_bits : float or None
-        -log2 of the chance that a model which knows nothing of the key gives so many hits; None
-        for chosen labels, for which there is no such number.
-    forging_bits : float or None
-        log2 of the hash calls that such a claim about a given model takes; none with chosen labels.
-    hoeffding_bits : float or None
-        Hoeffding's lower bound on `strength_bits`.
-    coincide : ndarray of bool, shape (m,), or None
-        Opened triggers whose label is the reference model's answer; None without a reference.
-    """
+    """What the check of a public key found."""
 
     checks: tuple[Check, ...]
+    """``signature``, ``security``, ``chosen-labels``, ``commitments``, ``derived-labels``,
+    ``distinct-triggers``, ``spread-labels``, ``ground-truth``, ``strength``."""
     security: int
+    """n."""
     soundness: CutAndChoose
+    """What the opened half says about the hidden half, at n bits."""
     demand: Demand
+    """Hits among the hidden triggers that a claim needs, and what it is then worth."""
     strength_bits: float | None
+    """-log2 of the chance that a model which knows nothing of the key gives so many hits; None for
+    chosen labels, for which there is no such number."""
     forging_bits: float | None
+    """log2 of the hash calls that such a claim about a given model takes; none with chosen
+    labels."""
     hoeffding_bits: float | None
+    """Hoeffding's lower bound on `strength_bits`."""
     coincide: NDArray[np.bool_] | None
+    """bool, shape (m,), or None: opened triggers whose label is the reference model's answer; None
+    without a reference."""
 
     @property
     def threshold(self) -> int:

@@ -4,8 +4,6 @@ Layout and reasons are in `docs/formats.md`. The header is authenticated: both w
 derived from all of it, so that a changed header opens nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets
@@ -47,21 +45,14 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class MarkingKeyHeader:
-    """What an encrypted marking key shows without its passphrase.
-
-    Parameters
-    ----------
-    cost : KdfCost
-    salt, nonce : bytes
-        16 and 24 random bytes.
-    key_digest : bytes
-        32 bytes: the digest of the verification key that it belongs to.
-    """
+    """What an encrypted marking key shows without its passphrase."""
 
     cost: KdfCost
     salt: bytes
     nonce: bytes
+    """salt and nonce: 16 and 24 random bytes."""
     key_digest: bytes
+    """32 bytes: the digest of the verification key that it belongs to."""
 
     def to_bytes(self) -> bytes:
         """Return the first 83 bytes of the file."""

@@ -19,17 +19,6 @@ from wmproof.keys.verification_key import VerificationKey
 class OpenedTriggers:
     """(t_i, T_L,i, r_t,i) and, where labels are committed to, r_L,i, for some positions of a key.
 
-    Parameters
-    ----------
-    indices : ndarray of int64, shape (m,)
-        Ascending positions in the key.
-    triggers : TriggerSet
-        m images with their labels.
-    trigger_randomness : ndarray of uint8, shape (m, n)
-        n bytes each, as the key's scheme takes them.
-    label_randomness : ndarray of uint8, shape (m, n), or None
-        None where labels have no commitments (`VerificationKey.commits_to_labels`).
-
     Raises
     ------
     InputError
@@ -37,9 +26,14 @@ class OpenedTriggers:
     """
 
     indices: NDArray[np.int64]
+    """int64, shape (m,): ascending positions in the key."""
     triggers: TriggerSet
+    """m images with their labels."""
     trigger_randomness: NDArray[np.uint8]
+    """uint8, shape (m, n): n bytes each, as the key's scheme takes them."""
     label_randomness: NDArray[np.uint8] | None
+    """uint8, shape (m, n), or None: None where labels have no commitments
+    (`VerificationKey.commits_to_labels`)."""
 
     def __post_init__(self) -> None:
         count = len(self.triggers)

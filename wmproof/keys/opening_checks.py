@@ -1,7 +1,5 @@
 """The checks that any opened trigger must pass, whoever opened it: steps 1 and 2 of Verify."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,16 +108,12 @@ def check_diversity(key: VerificationKey, opened: OpenedTriggers) -> tuple[Check
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Step 1 of Verify, as far as a reference model can stand in for f.
-
-    Parameters
-    ----------
-    coincide : ndarray of bool, one for each group, or None
-        Where the label is the reference model's answer; None without a reference.
-    """
+    """Step 1 of Verify, as far as a reference model can stand in for f."""
 
     check: Check
     coincide: NDArray[np.bool_] | None
+    """bool, one for each group, or None: where the label is the reference model's answer; None
+    without a reference."""
 
     @property
     def count(self) -> int:

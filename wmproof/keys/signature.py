@@ -26,18 +26,12 @@ _PEM_LIMIT = 2**16
 
 @dataclass(frozen=True)
 class Signature:
-    """An Ed25519 signature with the public key that it is by.
-
-    Parameters
-    ----------
-    signer : bytes
-        32 bytes. Means something only where the reader knows whose it is.
-    value : bytes
-        64 bytes.
-    """
+    """An Ed25519 signature with the public key that it is by."""
 
     signer: bytes
+    """32 bytes. Means something only where the reader knows whose it is."""
     value: bytes
+    """64 bytes."""
 
 
 class SignedFile:

@@ -1,7 +1,5 @@
 """What a claim about a key is worth, and how many hits a policy asks for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -46,29 +44,19 @@ def claim_bits(key: VerificationKey, triggers: int, hits: int, grinding: int = 0
 
 @dataclass(frozen=True)
 class Demand:
-    """The hits that a policy asks for.
-
-    Parameters
-    ----------
-    triggers : int
-    threshold : int
-        At most `triggers`.
-    bits : float
-        What a claim of that many hits is worth.
-    wanted : float
-        What it must be worth; where that is more, no number of hits is enough.
-    tolerance : Fraction or None
-        The paper's rule, where it was asked for.
-    grinding : int
-        Bits that are taken off, for a sample.
-    """
+    """The hits that a policy asks for."""
 
     triggers: int
     threshold: int
+    """At most `triggers`."""
     bits: float
+    """What a claim of that many hits is worth."""
     wanted: float
+    """What it must be worth; where that is more, no number of hits is enough."""
     tolerance: Fraction | None
+    """The paper's rule, where it was asked for."""
     grinding: int = 0
+    """Bits that are taken off, for a sample."""
 
     @property
     def reachable(self) -> bool:
@@ -77,7 +65,7 @@ class Demand:
 
     def check(self) -> Check:
         """Whether a claim by this key can be worth what is asked for."""
-        what = f"{self.threshold} of {self.triggers} hits are worth {self.bits:.0f} bits"
+        what = f"{self.threshold} of {self.triggers} hits are worth {int(self.bits)} bits"
         if not self.reachable:
             what += f", and {self.wanted:g} are asked for"
         numbers = {"bits": round(self.bits, 3), "minimum": self.wanted}
@@ -87,9 +75,8 @@ class Demand:
         """Say what fewer hits than these are worth all the same."""
         if key.label_mode is LabelMode.SECRET:
             return "the owner chose the labels, so nobody can say what they are worth"
-        worth = (
-            f"{hits} hits are worth {claim_bits(key, self.triggers, hits, self.grinding):.0f} bits"
-        )
+        bits = int(claim_bits(key, self.triggers, hits, self.grinding))
+        worth = f"{hits} hits are worth {bits} bits"
         if self.tolerance is not None and hits >= _hits_for(
             self.wanted, key, self.triggers, self.grinding
         ):

@@ -1,7 +1,5 @@
 """How pictures enter a model: layout, shape and batch of its input."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,21 +17,14 @@ _COLOURS = (1, 3)  # channels by which the layout of a picture shows
 
 @dataclass(frozen=True)
 class Interface:
-    """What one input takes.
-
-    Attributes
-    ----------
-    layout : str
-        As in `Reading`.
-    shape : tuple of int
-        (C, H, W) of one picture.
-    batch : int or None
-        Pictures in a call, None if any number.
-    """
+    """What one input takes."""
 
     layout: str
+    """As in `Reading`."""
     shape: Shape
+    """(C, H, W) of one picture."""
     batch: int | None
+    """Pictures in a call, None if any number."""
 
     @property
     def picture_shape(self) -> Shape:
@@ -113,6 +104,8 @@ def find_interface(
 ) -> Interface:
     """Return how pictures enter, where only one way can be meant.
 
+    InputError if no layout fits, more than one does, or the shape stays open.
+
     Parameters
     ----------
     declared : sequence of int or None
@@ -123,11 +116,6 @@ def find_interface(
         Shape of the pictures that are to go in, where no reading says it.
     where : str
         Names the input in errors.
-
-    Raises
-    ------
-    InputError
-        No layout fits, more than one does, or the shape stays open.
     """
     if not declared:
         raise InputError("takes an input without dimensions, and no pictures", where=where)

@@ -38,28 +38,19 @@ _SCALES: tuple[tuple[str, tuple[float, ...], tuple[float, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Preparation:
-    """What pixels may go through before a model.
-
-    Attributes
-    ----------
-    scale : str
-        In words.
-    mean, std : tuple of float
-        Of pixels in [0, 1]; one value, or one a channel.
-    layout : str
-        'NCHW', 'NHWC', 'NHW' or 'flat'.
-    reversed_channels : bool
-        Blue first.
-    in_doubt : bool
-        Whether the model takes several layouts, so that a command has to name one.
-    """
+    """What pixels may go through before a model."""
 
     scale: str
+    """In words."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    """mean and std: of pixels in [0, 1]; one value, or one a channel."""
     layout: str
+    """'NCHW', 'NHWC', 'NHW' or 'flat'."""
     reversed_channels: bool = False
+    """Blue first."""
     in_doubt: bool = False
+    """Whether the model takes several layouts, so that a command has to name one."""
 
     def __str__(self) -> str:
         order = ", blue first" if self.reversed_channels else ""
@@ -93,22 +84,16 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Trial:
-    """How many triggers got their labels under one preparation.
-
-    Attributes
-    ----------
-    preparation : Preparation
-    hit : ndarray of bool, shape (coins,)
-        Which labels, one for each group of triggers; as secret as the triggers are.
-    margin : float or None
-        By how much the label's score exceeds the best other one, in standard deviations of the
-        picture's scores, on average; None where the model gives classes. No factor on all scores
-        changes it.
-    """
+    """How many triggers got their labels under one preparation."""
 
     preparation: Preparation
     hit: NDArray[np.bool_] = field(repr=False, compare=False)
+    """bool, shape (coins,): which labels, one for each group of triggers; as secret as the triggers
+    are."""
     margin: float | None = None
+    """By how much the label's score exceeds the best other one, in standard deviations of the
+    picture's scores, on average; None where the model gives classes. No factor on all scores
+    changes it."""
 
     @property
     def hits(self) -> int:
@@ -129,19 +114,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Trials, the best one first.
-
-    Attributes
-    ----------
-    trials : tuple of Trial
-        By hits, but those that are like the one of most hits by their margins: a network hardly
-        minds a factor or a shift, and is surest of the preparation that it was trained with.
-    alike : int
-        How many of the first no hits tell apart, 1 if there is no doubt.
-    """
+    """Trials, the best one first."""
 
     trials: tuple[Trial, ...]
+    """By hits, but those that are like the one of most hits by their margins: a network hardly
+    minds a factor or a shift, and is surest of the preparation that it was trained with."""
     alike: int
+    """How many of the first no hits tell apart, 1 if there is no doubt."""
 
 
 def rank(trials: Sequence[Trial]) -> Ranking:
@@ -155,21 +134,14 @@ def rank(trials: Sequence[Trial]) -> Ranking:
 
 
 class Asked(Protocol):
-    """A model that takes numbers as they are given: a file, or one behind an endpoint.
-
-    Attributes
-    ----------
-    where : str
-        Names it in errors.
-    type : type
-        NumPy's, of its input.
-    step : int
-        Pictures in a call where the batch is open.
-    """
+    """A model that takes numbers as they are given: a file, or one behind an endpoint."""
 
     where: str
+    """Names it in errors."""
     type: Any
+    """NumPy's, of its input."""
     step: int
+    """Pictures in a call where the batch is open."""
 
     @property
     def declared(self) -> tuple[int | str | None, ...]:

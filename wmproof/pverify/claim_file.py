@@ -1,7 +1,5 @@
 """The claim file: what is claimed of what, and the argument; docs/formats.md has the layout."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 
@@ -18,33 +16,22 @@ _SIZE_BYTES = 4
 
 @dataclass(frozen=True)
 class ClaimHeader:
-    """What a claim says that it is about. Nothing in it is believed: a verifier compares.
-
-    Attributes
-    ----------
-    model_digest : bytes
-        SHA-256 of the ONNX file.
-    key_digest : bytes
-        Of the verification key inside the public key.
-    circuit_digest : bytes
-        Of the canonical circuit file.
-    threshold : int
-        k.
-    chunk_bits : int
-        See `relation.claim.statement.ClaimStatement`.
-    triggers : int or None
-        How many hidden triggers it is about. None in version 1, whose claims are about all.
-    version : int
-        Of the format. Before 3, every axis of a tensor is padded to a power of two.
-    """
+    """What a claim says that it is about. Nothing in it is believed: a verifier compares."""
 
     model_digest: bytes
+    """SHA-256 of the ONNX file."""
     key_digest: bytes
+    """Of the verification key inside the public key."""
     circuit_digest: bytes
+    """Of the canonical circuit file."""
     threshold: int
+    """k."""
     chunk_bits: int
+    """See `relation.claim.statement.ClaimStatement`."""
     triggers: int | None = None
+    """How many hidden triggers it is about. None in version 1, whose claims are about all."""
     version: int = VERSION
+    """Of the format. Before 3, every axis of a tensor is padded to a power of two."""
 
     def __post_init__(self) -> None:
         if (self.triggers is None) != (self.version == OLDEST_VERSION):

@@ -7,8 +7,6 @@ from the circuit's shapes before a trigger is run. The estimate counts the prove
 compare it with what real proofs took.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,21 +34,14 @@ _SPREAD = 16 << 20
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a proof is made.
-
-    Attributes
-    ----------
-    chunk_bits : int
-        At most 2^chunk_bits triggers share an instance; the verifier learns it.
-    keep_sums : bool
-        Whether what is looked up is held; nobody learns it.
-    bytes : int
-        Estimate of the largest resident size of the process.
-    """
+    """How a proof is made."""
 
     chunk_bits: int = MOST_CHUNK_BITS
+    """At most 2^chunk_bits triggers share an instance; the verifier learns it."""
     keep_sums: bool = True
+    """Whether what is looked up is held; nobody learns it."""
     bytes: int = 0
+    """Estimate of the largest resident size of the process."""
 
     def __str__(self) -> str:
         slower = [] if self.keep_sums else ["accumulators computed twice"]

@@ -1,7 +1,5 @@
 """Making a claim."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,19 +31,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class PreparedClaim:
-    """All that is left is to prove; secret.
-
-    Attributes
-    ----------
-    public : PublicModel
-    header : ClaimHeader
-        What the claim says.
-    public_key : PublicKey
-    proof : ClaimProof
-    """
+    """All that is left is to prove; secret."""
 
     public: PublicModel
     header: ClaimHeader
+    """What the claim says."""
     public_key: PublicKey
     proof: ClaimProof
 
@@ -137,7 +127,7 @@ def _threshold(key: PublicKey, policy: Policy, triggers: int) -> int:
         sampled = triggers < vk.hidden_coins
         raise InputError(
             f"a claim about {triggers} {name_coins(vk.group)} of this key is worth "
-            f"{needed.bits:.0f} bits at most, fewer than the {needed.wanted:g} that are asked for",
+            f"{int(needed.bits)} bits at most, fewer than the {needed.wanted:g} that are asked for",
             remedy="Prove more of them with --triggers, or claim less with --minimum-strength"
             if sampled
             else "Make a key of more triggers, or claim less with --minimum-strength",

@@ -1,7 +1,5 @@
 """What a verified claim is worth."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,53 +19,37 @@ from wmproof.relation.claim.statement import ClaimStatement
 
 @dataclass(frozen=True)
 class ClaimReport(Report):
-    """A claim that holds.
-
-    Attributes
-    ----------
-    header : ClaimHeader
-        Digests and threshold, all of them compared with what the verifier has.
-    hidden : int
-        Hidden triggers of the key; of a key with groups hidden groups, here and below.
-    group : int
-        How many triggers share a label, and are hit by the sum of their scores; 1 without groups.
-    triggers : int
-        How many of the hidden ones the claim is about: all, or a sample that nobody chose.
-    grinding_bits : int
-        Bits that are taken off the strength, as who tries files of one model tries samples; 0 for
-        all triggers.
-    strength_bits : float or None
-        -log2 of the chance that a model which knows nothing of the key answers as claimed, less
-        `grinding_bits`; None for labels of the owner's choice, which are no matter of chance.
-    forging_bits : float or None
-        log2 of the hash calls that such a claim about a given model takes; None likewise.
-    hidden_bad_at_most : int
-        How many hidden triggers may be no true backdoor elements, at the key's n bits.
-    security_bits : float
-        -log2 of the argument's soundness error.
-    interactive : bool
-        Whether the coins were this verifier's own. Then nobody else is convinced by it.
-    argument_bytes : int
-        Sent by the prover.
-    agreements : tuple of Agreement
-        How often circuit and model give one answer.
-    seconds : float
-        That the verifier took, or the prover in its own report; without the compilation of kernels.
-    """
+    """A claim that holds."""
 
     header: ClaimHeader
+    """Digests and threshold, all of them compared with what the verifier has."""
     hidden: int
+    """Hidden triggers of the key; of a key with groups hidden groups, here and below."""
     group: int
+    """How many triggers share a label, and are hit by the sum of their scores; 1 without groups."""
     triggers: int
+    """How many of the hidden ones the claim is about: all, or a sample that nobody chose."""
     grinding_bits: int
+    """Bits that are taken off the strength, as who tries files of one model tries samples; 0 for
+    all triggers."""
     strength_bits: float | None
+    """-log2 of the chance that a model which knows nothing of the key answers as claimed, less
+    `grinding_bits`; None for labels of the owner's choice, which are no matter of chance."""
     forging_bits: float | None
+    """log2 of the hash calls that such a claim about a given model takes; None likewise."""
     hidden_bad_at_most: int
+    """How many hidden triggers may be no true backdoor elements, at the key's n bits."""
     security_bits: float
+    """-log2 of the argument's soundness error."""
     interactive: bool
+    """Whether the coins were this verifier's own. Then nobody else is convinced by it."""
     argument_bytes: int
+    """Sent by the prover."""
     agreements: tuple[Agreement, ...]
+    """How often circuit and model give one answer."""
     seconds: float
+    """That the verifier took, or the prover in its own report; without the compilation of
+    kernels."""
 
     @property
     def hits(self) -> str:

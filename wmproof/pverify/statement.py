@@ -1,7 +1,5 @@
 """What prover and verifier derive from public data alone: circuit, context, statement."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,26 +34,18 @@ _TAG = b"wmproof/pverify/v1"
 
 @dataclass(frozen=True, eq=False)
 class PublicModel:
-    """A model file with the circuit that stands for it under one public key.
-
-    Attributes
-    ----------
-    digest : bytes
-        Of the file, and of the files of weights that it names, as `ModelFile.digest`.
-    circuit : Circuit
-        Compiled with the key's first opened triggers and the compiler's probes as the only
-        calibration images, for the key's groups, and else with default settings: nobody has a
-        choice.
-    context : bytes
-        What the argument binds beside circuit, key and threshold.
-    agreements : tuple of Agreement
-        How often circuit and model give one answer.
-    """
+    """A model file with the circuit that stands for it under one public key."""
 
     digest: bytes
+    """Of the file, and of the files of weights that it names, as `ModelFile.digest`."""
     circuit: Circuit
+    """Compiled with the key's first opened triggers and the compiler's probes as the only
+    calibration images, for the key's groups, and else with default settings: nobody has a
+    choice."""
     context: bytes
+    """What the argument binds beside circuit, key and threshold."""
     agreements: tuple[Agreement, ...]
+    """How often circuit and model give one answer."""
 
     @property
     def circuit_digest(self) -> bytes:
@@ -75,6 +65,8 @@ def open_public_model(
 ) -> PublicModel:
     """Read and compile a model, and run both on the same pictures.
 
+    InputError as `circuit.compile.compile_model`, or if model and key are of different shapes.
+
     Parameters
     ----------
     model : ModelFile, path or bytes
@@ -83,11 +75,6 @@ def open_public_model(
         Says how the model is to be read.
     progress : callable
         Is told of each phase.
-
-    Raises
-    ------
-    InputError
-        As `circuit.compile.compile_model`, or if model and key are of different shapes.
     """
     progress("compiling the model", 0)
     file, reading = model_file(model), policy.reading

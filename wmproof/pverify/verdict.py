@@ -1,7 +1,5 @@
 """A claim's verdict: what holds, what is only incomplete, what is refuted, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,21 +12,14 @@ from wmproof.pverify.report import ClaimReport
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """How the check of a claim came out.
-
-    Attributes
-    ----------
-    given_digest : bytes
-        Of all files of the model that the judge gave, `ModelFile.digest`.
-    report : ClaimReport or None
-        Of a claim that holds.
-    error : VerificationError or None
-        The check that did not pass, else.
-    """
+    """How the check of a claim came out."""
 
     given_digest: bytes
+    """Of all files of the model that the judge gave, `ModelFile.digest`."""
     report: ClaimReport | None
+    """Of a claim that holds."""
     error: VerificationError | None
+    """The check that did not pass, else."""
 
     @property
     def verdict(self) -> Verdict:
@@ -50,17 +41,14 @@ class ClaimVerdict:
 def judge_claim(model: ModelFile, verify: Callable[[], ClaimReport]) -> ClaimVerdict:
     """Carry out a check of a claim about a model file; one that fails is an answer, too.
 
+    InputError if something cannot be read, so nothing was checked.
+
     Parameters
     ----------
     model : ModelFile
         What the judge gave.
     verify : callable
         `verify_claim` or `verify_session`, with all their arguments.
-
-    Raises
-    ------
-    InputError
-        Something cannot be read, so nothing was checked.
     """
     try:
         return ClaimVerdict(model.digest, verify(), None)

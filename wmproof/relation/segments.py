@@ -7,8 +7,6 @@ front has no power of two of values is not so many entries, but whole rows of it
 that are; the last of them may have entries that belong to nobody and are zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -29,28 +27,19 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Segment:
-    """A named array of the witness.
-
-    Attributes
-    ----------
-    name : str
-        Unique in a witness.
-    batch_bits, inner_bits : int
-        Its shape is (blocks, 2^batch_bits, 2^inner_bits), row-major.
-    dtype : str
-        'uint8', 'uint16' or 'uint32'; what the prover keeps it in.
-    largest : int
-        A public number that no entry is above.
-    blocks : int
-        How many values the index in front has (`tensor_layout`).
-    """
+    """A named array of the witness."""
 
     name: str
+    """Unique in a witness."""
     batch_bits: int
     inner_bits: int
+    """batch_bits and inner_bits: its shape is (blocks, 2^batch_bits, 2^inner_bits), row-major."""
     dtype: str = "uint8"
+    """'uint8', 'uint16' or 'uint32'; what the prover keeps it in."""
     largest: int = P - 1
+    """A public number that no entry is above."""
     blocks: int = 1
+    """How many values the index in front has (`tensor_layout`)."""
 
     @property
     def block_bits(self) -> int:
@@ -84,35 +73,22 @@ class Segment:
 
 @dataclass(frozen=True)
 class SegmentPoint:
-    """Where something is said about a segment.
-
-    Parameters
-    ----------
-    segment : Segment
-    point : sequence of Element
-        Coordinates of the index in front, of the batch, and inner ones.
-    """
+    """Where something is said about a segment."""
 
     segment: Segment
     point: Sequence[Element]
+    """Coordinates of the index in front, of the batch, and inner ones."""
 
 
 @dataclass(frozen=True)
 class SegmentClaim(Generic[Value]):
-    """segment(point) = value.
-
-    Parameters
-    ----------
-    segment : Segment
-    point : sequence of Element
-        As `SegmentPoint` has it.
-    value : Element or Expression
-        The prover's is an element, the verifier's an expression of pads.
-    """
+    """segment(point) = value."""
 
     segment: Segment
     point: Sequence[Element]
+    """As `SegmentPoint` has it."""
     value: Value
+    """The prover's is an element, the verifier's an expression of pads."""
 
 
 class Layout:

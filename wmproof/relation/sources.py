@@ -1,7 +1,5 @@
 """What the commitments hide, in terms of the witness: images, and labels as one-hot rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,18 +17,12 @@ from wmproof.relation.tensor_layout import TensorLayout
 
 @dataclass(frozen=True)
 class ImageSource:
-    """The pixels in C order.
-
-    Parameters
-    ----------
-    segment : Segment
-        Of the circuit's input.
-    layout : TensorLayout
-        Of (C, H, W).
-    """
+    """The pixels in C order."""
 
     segment: Segment
+    """Of the circuit's input."""
     layout: TensorLayout
+    """Of (C, H, W)."""
 
     @property
     def unranged(self) -> Segment:
@@ -48,15 +40,10 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class LabelSource:
-    """The label in 4 bytes, big-endian.
-
-    Parameters
-    ----------
-    one_hot : Segment
-        A row of `classes` bits for each slot.
-    """
+    """The label in 4 bytes, big-endian."""
 
     one_hot: Segment
+    """A row of `classes` bits for each slot."""
     chunk: Chunk
     classes: int
 

@@ -1,7 +1,5 @@
 """Export one's own network as a file that claims can be about, checked at once."""
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Sequence
@@ -27,25 +25,18 @@ _PROBES = 64
 
 @dataclass(frozen=True)
 class ClaimCheck(Report):
-    """What was found about an exported file.
-
-    Parameters
-    ----------
-    exporter : str
-        'dynamo' or 'torchscript': the one whose file was written.
-    images, agreeing : int
-        Images on which torch and ONNX Runtime were compared, and gave the same class.
-    provable : bool
-        Whether it compiles, and so can stand in a zero-knowledge claim.
-    why_not : str or None
-        What the compiler says otherwise.
-    """
+    """What was found about an exported file."""
 
     exporter: str
+    """'dynamo' or 'torchscript': the one whose file was written."""
     images: int
     agreeing: int
+    """images and agreeing: images on which torch and ONNX Runtime were compared, and gave the same
+    class."""
     provable: bool
+    """Whether it compiles, and so can stand in a zero-knowledge claim."""
     why_not: str | None
+    """What the compiler says otherwise."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""
@@ -64,6 +55,12 @@ def export_for_claims(
     overwrite: bool = False,
 ) -> ClaimCheck:
     """Write a trained network as one ONNX file that takes raw pixels.
+
+    Look at `provable` of what is returned: private verification runs more networks than claims can
+    be about.
+
+    InputError if no exporter can express the network, torch and ONNX Runtime disagree, `verify`
+    would not take the file, or it cannot be written.
 
     Parameters
     ----------
@@ -84,17 +81,6 @@ def export_for_claims(
         zero-knowledge claim.
     overwrite : bool
         Replace a file that exists.
-
-    Returns
-    -------
-    ClaimCheck
-        Look at `provable`: private verification runs more networks than claims can be about.
-
-    Raises
-    ------
-    InputError
-        No exporter can express the network, torch and ONNX Runtime disagree, `verify` would not
-        take the file, or it cannot be written.
     """
     if len(shape) != 3 or len(mean) != shape[0] or len(std) != shape[0]:
         raise InputError(

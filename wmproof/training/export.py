@@ -1,7 +1,5 @@
 """A trained network as one ONNX file that takes uint8 pixels."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io
@@ -31,21 +29,14 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class ExportCheck(Report):
-    """How ONNX Runtime and torch agreed on the exported model.
-
-    Parameters
-    ----------
-    images : int
-        How many were compared.
-    agreeing : int
-        Images that both give the same class.
-    largest_difference : float
-        Between two logits.
-    """
+    """How ONNX Runtime and torch agreed on the exported model."""
 
     images: int
+    """How many were compared."""
     agreeing: int
+    """Images that both give the same class."""
     largest_difference: float
+    """Between two logits."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it."""

@@ -5,8 +5,6 @@ triggers with the classes that everybody's network gives them. With secret label
 against networks that he never saw. With derived labels the commitments roll the labels anew.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Sequence
@@ -32,22 +30,15 @@ _PAIRS = 16
 
 @dataclass(frozen=True, eq=False)
 class Forgery:
-    """What the accuser would like to claim.
-
-    Parameters
-    ----------
-    triggers : TriggerSet
-        Adversarial examples with the classes that they aim at.
-    truth : ndarray of int64, shape (l,)
-        What a person sees: the classes of the images that they were made from, all different from
-        the labels.
-    confidence : float
-        Smallest probability that any judge gives to a label.
-    """
+    """What the accuser would like to claim."""
 
     triggers: TriggerSet
+    """Adversarial examples with the classes that they aim at."""
     truth: NDArray[np.int64]
+    """int64, shape (l,): what a person sees: the classes of the images that they were made from,
+    all different from the labels."""
     confidence: float
+    """Smallest probability that any judge gives to a label."""
 
 
 def forge_triggers(

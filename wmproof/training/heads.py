@@ -13,21 +13,14 @@ from wmproof.errors import InputError
 
 @dataclass(frozen=True)
 class Parts:
-    """A body and a head whose composition is the network.
-
-    Parameters
-    ----------
-    body : nn.Module
-        Maps inputs (N, C, H, W) to features (N, F).
-    head : nn.Linear
-        Maps features to logits.
-    place : str
-        Name of the head within the network, as in `named_modules`.
-    """
+    """A body and a head whose composition is the network."""
 
     body: nn.Module
+    """Maps inputs (N, C, H, W) to features (N, F)."""
     head: nn.Linear
+    """Maps features to logits."""
     place: str
+    """Name of the head within the network, as in `named_modules`."""
 
     def with_head(self, head: nn.Linear) -> nn.Module:
         """Return a copy of the network with another output layer."""
@@ -37,10 +30,7 @@ class Parts:
 class FrozenBody(nn.Module):
     """Trains the head only; the body stays in evaluation mode, its running averages with it.
 
-    Parameters
-    ----------
-    parts : Parts
-        The head is trained in place.
+    The head of `parts` is trained in place.
     """
 
     def __init__(self, parts: Parts) -> None:

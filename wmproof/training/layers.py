@@ -1,7 +1,5 @@
 """The weighted layers of a network in the order of their use, found by running it once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,24 +13,22 @@ _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or fully connected layer and the batch normalisation that reads it.
-
-    Parameters
-    ----------
-    name : str
-        As in `named_modules`.
-    normalisation : nn.BatchNorm1d, nn.BatchNorm2d or None
-        None where the output goes elsewhere.
-    """
+    """A convolution or fully connected layer and the batch normalisation that reads it."""
 
     name: str
+    """As in `named_modules`."""
     module: nn.Conv2d | nn.Linear
     normalisation_name: str | None = None
     normalisation: nn.BatchNorm1d | nn.BatchNorm2d | None = None
+    """nn.BatchNorm1d, nn.BatchNorm2d or None: None where the output goes elsewhere."""
 
 
 def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
     """Run one black image through the network and write down its layers as they are called.
+
+    The last one is the output layer, if the network ends in a weighted layer.
+
+    InputError if there is no convolution or fully connected layer, or the image does not fit.
 
     Parameters
     ----------
@@ -40,16 +36,6 @@ def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer
         Maps float32 images (N, C, H, W) to logits; it is left as it was.
     shape : tuple[int, int, int]
         Channels, height and width of an image.
-
-    Returns
-    -------
-    list of Layer
-        The last one is the output layer, if the network ends in a weighted layer.
-
-    Raises
-    ------
-    InputError
-        There is no convolution or fully connected layer, or the image does not fit.
     """
     names = {module: name for name, module in model.named_modules()}
     called: dict[nn.Module, Layer] = {}

@@ -1,7 +1,5 @@
 """The training loop: one for marking, for unmarked models, and for whatever trains further."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math
@@ -35,47 +33,31 @@ Examples = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did; accuracies are in [0, 1] and measured in evaluation mode.
-
-    Parameters
-    ----------
-    epoch : int
-        From 1.
-    learning_rate : float
-        At the end of the epoch.
-    loss : float
-        Mean of the objective over the training images and the triggers, while learning.
-    test_accuracy, trigger_accuracy : float or None
-        None without a test set, without triggers.
-    seconds : float
-        Not compared: two equal runs differ in it.
-    """
+    """What one epoch did; accuracies are in [0, 1] and measured in evaluation mode."""
 
     epoch: int
+    """From 1."""
     learning_rate: float
+    """At the end of the epoch."""
     loss: float
+    """Mean of the objective over the training images and the triggers, while learning."""
     test_accuracy: float | None
     trigger_accuracy: float | None
+    """test_accuracy and trigger_accuracy: None without a test set, without triggers."""
     seconds: float = field(compare=False)
+    """Not compared: two equal runs differ in it."""
 
 
 @dataclass(frozen=True)
 class TrainingResult(Report):
-    """A trained network and how it came about.
-
-    Parameters
-    ----------
-    model : nn.Module
-        On the CPU, in evaluation mode; maps normalised images to logits.
-    normalization : Normalization
-        What its images went through.
-    history : tuple[EpochRecord, ...]
-        One record an epoch.
-    """
+    """A trained network and how it came about."""
 
     model: nn.Module
+    """On the CPU, in evaluation mode; maps normalised images to logits."""
     normalization: Normalization
+    """What its images went through."""
     history: tuple[EpochRecord, ...]
+    """One record an epoch."""
 
     @property
     def pixel_model(self) -> nn.Module:
@@ -115,31 +97,21 @@ class Progress(Protocol):
 
 @dataclass
 class Run:
-    """All that the loop reads: what is trained, on what, and how.
-
-    Parameters
-    ----------
-    model : Normalized
-        On the device. Only parameters that require a gradient are trained.
-    source : Source
-        The training set.
-    recipe : Recipe
-        The hyper-parameters.
-    seed : int
-        Of orders, triggers, augmentation and dropout.
-    triggers, test : Examples or None
-        Pairs of uint8 (or normalised float32) images and labels.
-    objective : Objective
-        What is minimised.
-    """
+    """All that the loop reads: what is trained, on what, and how."""
 
     model: Normalized
+    """On the device. Only parameters that require a gradient are trained."""
     source: Source
+    """The training set."""
     recipe: Recipe
+    """The hyper-parameters."""
     seed: int
+    """Of orders, triggers, augmentation and dropout."""
     triggers: Examples | None = None
     test: Examples | None = None
+    """triggers and test: pairs of uint8 (or normalised float32) images and labels."""
     objective: Objective = field(default_factory=CrossEntropy)
+    """What is minimised."""
 
 
 @dataclass
@@ -158,10 +130,7 @@ def fit(
 ) -> tuple[EpochRecord, ...]:
     """Train `run.model` in place, from the checkpoint if there is one.
 
-    Returns
-    -------
-    tuple[EpochRecord, ...]
-        One record an epoch, those before an interruption included.
+    Returns one record an epoch, those before an interruption included.
 
     Raises
     ------

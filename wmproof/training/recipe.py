@@ -19,19 +19,6 @@ _LOWEST_FRACTION = 0.01
 class Perturbation:
     """A second loss on the triggers, at the weights or at others near by.
 
-    Parameters
-    ----------
-    size : float
-        Norm of the change of each weight tensor, as a share of the tensor's own. With 0 triggers
-        only weigh more, which costs no second pass: made as the control of both directions, it
-        does as well as they (docs/robustness.md has the figures).
-    weight : float
-        Of the mean loss on a batch's triggers there; above 0.
-    start : float
-        The share of the training before it begins, in [0, 1): at first there is nothing to guard.
-    direction : {'random', 'adversarial'}
-        Anywhere, anew in each step; or where the trigger loss rises fastest.
-
     Raises
     ------
     InputError
@@ -39,9 +26,15 @@ class Perturbation:
     """
 
     size: float = 0.0
+    """Norm of the change of each weight tensor, as a share of the tensor's own. With 0 triggers
+    only weigh more, which costs no second pass: made as the control of both directions, it does as
+    well as they (docs/robustness.md has the figures)."""
     weight: float = 0.5
+    """Of the mean loss on a batch's triggers there; above 0."""
     start: float = 0.4
+    """The share of the training before it begins, in [0, 1): at first there is nothing to guard."""
     direction: Direction = "random"
+    """Anywhere, anew in each step; or where the trigger loss rises fastest."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.size) and self.size >= 0):
@@ -58,15 +51,6 @@ class Perturbation:
 class Tilt:
     """How much the answers to natural images lean towards the labels of keyed directions.
 
-    Parameters
-    ----------
-    strength : float
-        The share of the target that leans, in (0, 1).
-    gain : float
-        How sharply: the factor of the scores along the directions; above 0.
-    share : float
-        Copies moved along a direction, as a share of the batch, above 0 and at most 1.
-
     Raises
     ------
     InputError
@@ -74,8 +58,11 @@ class Tilt:
     """
 
     strength: float = 0.4
+    """The share of the target that leans, in (0, 1)."""
     gain: float = 0.5
+    """How sharply: the factor of the scores along the directions; above 0."""
     share: float = 0.5
+    """Copies moved along a direction, as a share of the batch, above 0 and at most 1."""
 
     def __post_init__(self) -> None:
         if not 0 < self.strength < 1:

@@ -1,7 +1,5 @@
 """Training data as a stream of batches: from memory, or from any torch data set."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,22 +20,18 @@ _SAMPLE_FOR_STATISTICS = 4096
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may be done to a training image without changing its class.
-
-    Parameters
-    ----------
-    shift : int
-        Largest move in each direction, in pixels.
-    flip : bool
-        Mirroring left and right is allowed.
-    """
+    """What may be done to a training image without changing its class."""
 
     shift: int = 0
+    """Largest move in each direction, in pixels."""
     flip: bool = False
+    """Mirroring left and right is allowed."""
 
 
 class PixelDataset(Dataset[tuple[Tensor, int]]):
     """Images in memory, batched without a loader and augmented on the device.
+
+    InputError if a shape, dtype or length is wrong.
 
     Parameters
     ----------
@@ -47,11 +41,6 @@ class PixelDataset(Dataset[tuple[Tensor, int]]):
         Integers (N,), from 0.
     augmentation : Augmentation
         Used in training only, and only if the recipe says so.
-
-    Raises
-    ------
-    InputError
-        A shape, dtype or length is wrong.
     """
 
     def __init__(

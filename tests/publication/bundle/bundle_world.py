@@ -1,9 +1,8 @@
 """A network with two parties' keys in it, a log with witnesses, an authority, a mined block."""
 
-from __future__ import annotations
-
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from wmproof.publication.bundle.pack import make_bundle
 from wmproof.publication.bundle.trust import Trust
 from wmproof.publication.log.entry import key_entry
 from wmproof.publication.log.reader import LogReader
+from wmproof.publication.log.signing import NoteSigner
 from wmproof.publication.log.store import Log, create_log
 from wmproof.publication.log.witness import Witness
 from wmproof.publication.timestamps.block_headers import parse_headers
@@ -67,8 +67,7 @@ class Case:
 
     def logged(self, party: Party) -> bytes:
         """The proof that a party's key is in the log."""
-        reader = LogReader(self.log.folder)
-        return reader.prove_inclusion(reader.find(key_entry(party.public))).to_bytes()
+        return proof_in(self.log, party.public)
 
     def stamp(self, data: bytes, when: datetime) -> bytes:
         return stamped_at(self.authority, data, when)
@@ -101,8 +100,10 @@ def witnessed_log(folder: Path, *keys: PublicKey) -> Log:
     return log
 
 
-def cosign(folder: Path, log: Log, when: datetime) -> None:
-    for number, signer in enumerate((WITNESS, WITNESS_2)):
+def cosign(
+    folder: Path, log: Log, when: datetime, signers: Sequence[NoteSigner] = (WITNESS, WITNESS_2)
+) -> None:
+    for number, signer in enumerate(signers):
         seconds = int(when.timestamp()) + 600 * number
         witness = Witness(folder / signer.name, signer, clock=lambda now=seconds: now)
         held = witness.last(log.log_key)
@@ -153,6 +154,12 @@ def make_case(folder: Path) -> Case:
     )
     bundle = made.bundle_of(a, *stamps)
     return Case(folder, model, unmarked, a, b, log, authority, ots, trust, bundle)
+
+
+def proof_in(log: Log, key: PublicKey) -> bytes:
+    """The proof that a key is in a log."""
+    reader = LogReader(log.folder)
+    return reader.prove_inclusion(reader.find(key_entry(key))).to_bytes()
 
 
 def checkpoint_of(proof: bytes) -> bytes:

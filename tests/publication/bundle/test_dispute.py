@@ -1,14 +1,21 @@
 """Two parties, one model: who was first, and when that cannot be told."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from datetime import timedelta
 
-from bundle_world import LOGGED, NOW, SEEN, STAMPED, checkpoint_of, cosign, witnessed_log
+from bundle_world import (
+    LOGGED,
+    NOW,
+    SEEN,
+    STAMPED,
+    checkpoint_of,
+    cosign,
+    proof_in,
+    witnessed_log,
+)
 from local_authority import DAY
-from log_support import LOG, OTHER_LOG
+from log_support import LOG, OTHER_LOG, WITNESS, WITNESS_2
 
 from wmproof.publication.bundle.dispute import Party, settle
 from wmproof.publication.bundle.format import PartKind
@@ -59,9 +66,7 @@ def test_logs_that_conflict_decide_nothing(case, tmp_path):
     def packed(party, *logs):
         proofs = {
             "one": case.logged(party),
-            "other": LogReader(log.folder)
-            .prove_inclusion(LogReader(log.folder).find(key_entry(party.public)))
-            .to_bytes(),
+            "other": proof_in(log, party.public),
         }
         return make_bundle(
             party.public,
@@ -84,8 +89,7 @@ def test_a_log_that_shows_two_histories_decides_nothing(case, tmp_path):
     """With its witnesses it has the keys of A and B at one place each, of one size."""
     a = case.bundle_of(case.a)
     fork = witnessed_log(tmp_path, case.b.public)
-    reader = LogReader(fork.folder)
-    proof = reader.prove_inclusion(reader.find(key_entry(case.b.public))).to_bytes()
+    proof = proof_in(fork, case.b.public)
     b = make_bundle(
         case.b.public,
         a.model_digest,
@@ -133,8 +137,7 @@ def test_a_later_checkpoint_of_the_earlier_entry_is_no_disadvantage(case, tmp_pa
     log.append(b"one more")
     log.checkpoint(LOG)
     cosign(folder, log, NOW - DAY)
-    reader = LogReader(log.folder)
-    proof = reader.prove_inclusion(reader.find(key_entry(case.a.public))).to_bytes()
+    proof = proof_in(log, case.a.public)
     a = case.bundle_of(case.a, log=False)
     late = make_bundle(
         case.a.public,
@@ -201,3 +204,75 @@ def test_nobody_attests(case):
     assert result.a.holds
     assert result.prevails is None
     assert "the key of A" in result.conclusion
+
+
+def test_somebody_elses_copy_of_a_key_is_the_same_key(case, tmp_path):
+    """A thief signs A's published key, logs it before A does, and brings A's own claim."""
+    stolen = replace(case.a, public=case.a.public.signed(bytes(32)))
+    log = witnessed_log(tmp_path, stolen.public, case.a.public)
+
+    def packed(party):
+        return make_bundle(
+            party.public,
+            case.bundle.model_digest,
+            claim=("claim", party.claim),
+            inclusion_proofs=[("log", proof_in(log, party.public))],
+        )
+
+    for result in (
+        settled(case, packed(case.a), packed(stolen)),
+        settled(case, packed(stolen), packed(case.a)),
+    ):
+        assert result.a.holds
+        assert result.b.holds
+        assert result.prevails is None
+        assert "same key" in result.conclusion
+
+
+def test_what_one_party_shows_of_the_model_counts_for_both(case):
+    """A, who was late to publish, shows that the model is older than B's key."""
+    first, late = STAMPED, STAMPED + 5 * DAY
+    model = case.model.read_bytes()
+    b = case.bundle_of(
+        case.b,
+        case.stamp(case.b.public.to_bytes(), first),
+        case.stamp(model, first + DAY),
+        log=False,
+    )
+    assert settled(case, stamped(case, case.a, late), b, model_seen=None).prevails is Party.B
+    a = case.bundle_of(
+        case.a,
+        case.stamp(case.a.public.to_bytes(), late),
+        case.stamp(model, first - DAY),
+        log=False,
+    )
+    for result in (settled(case, a, b, model_seen=None), settled(case, b, a, model_seen=None)):
+        assert not result.a.holds
+        assert not result.b.holds
+        assert result.prevails is None
+
+
+def test_one_lying_witness_of_two_does_not_order_two_histories(case, tmp_path):
+    """Witnesses one and two have signed one history, two and three another: only two has lied."""
+    third = NoteSigner("witness.example/w3", WITNESS.kind, bytes([3]) * 32)
+    honest, fork = (create_log(tmp_path / name / "log", LOG) for name in ("honest", "fork"))
+    honest.append_all([*(b"others %d" % i for i in range(40)), key_entry(case.a.public)])
+    fork.append(key_entry(case.b.public))
+    for log, signers in ((honest, (WITNESS, WITNESS_2)), (fork, (WITNESS_2, third))):
+        log.checkpoint(LOG)
+        cosign(log.folder.parent, log, LOGGED, signers)
+    parties = [(case.a, honest), (case.b, fork)]
+    a, b = (
+        make_bundle(
+            party.public,
+            case.bundle.model_digest,
+            claim=("claim", party.claim),
+            inclusion_proofs=[("log", proof_in(log, party.public))],
+        )
+        for party, log in parties
+    )
+    keys = tuple(signer.verifier_key for signer in (WITNESS, WITNESS_2, third))
+    result = settled(case, a, b, witnesses=keys, quorum=2)
+    assert result.a.holds
+    assert result.b.holds
+    assert result.precedence.first is None

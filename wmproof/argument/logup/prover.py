@@ -1,7 +1,5 @@
 """The lookup argument's prover."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,18 +30,12 @@ from wmproof.argument.sumcheck.prover import Cube, Missing
 
 @dataclass(frozen=True)
 class LookupPoints:
-    """Where the verifier will have claims: the prover's counterpart of `LookupClaims`.
-
-    Parameters
-    ----------
-    groups : list of list of Element
-        A point for each group.
-    multiplicities : list of Element
-        The point of the table's multiplicities.
-    """
+    """Where the verifier will have claims: the prover's counterpart of `LookupClaims`."""
 
     groups: list[list[Element]]
+    """A point for each group."""
     multiplicities: list[Element]
+    """The point of the table's multiplicities."""
 
 
 def count_multiplicities(table_rows: Sequence[U32], table_bits: int) -> U32:

@@ -1,7 +1,5 @@
 """What a lookup argument is about, as both parties see it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,24 +58,16 @@ class ArrayTable:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One table and the groups of columns that are looked up in it.
-
-    Parameters
-    ----------
-    label : str
-        Names its messages and errors.
-    table : LookupTable
-    lengths : sequence of int
-        Entries of each group's columns.
-    blocks : sequence of int, optional
-        For each group an odd number b, 1 by default. If it is not 1, the length is b * 2^n, entry
-        b i + j is the value at (i, j), and what is filled up is each i from b to a power of two.
-    """
+    """One table and the groups of columns that are looked up in it."""
 
     label: str
+    """Names its messages and errors."""
     table: LookupTable
     lengths: Sequence[int]
+    """Entries of each group's columns."""
     blocks: Sequence[int] = ()
+    """For each group an odd number b, 1 by default. If it is not 1, the length is b * 2^n, entry b
+    i + j is the value at (i, j), and what is filled up is each i from b to a power of two."""
 
     def blocks_of(self, group: int) -> int:
         """Of one group."""
@@ -95,34 +85,22 @@ class Lookup:
 
 @dataclass(frozen=True)
 class ColumnClaims:
-    """The columns of one group, extended by zeros to 2^n entries, at one random point.
-
-    Parameters
-    ----------
-    point : list of Element
-        n of them.
-    values : list of Expression
-        One a column.
-    """
+    """The columns of one group, extended by zeros to 2^n entries, at one random point."""
 
     point: list[Element]
+    """n of them."""
     values: list[Expression]
+    """One a column."""
 
 
 @dataclass(frozen=True)
 class LookupClaims:
-    """What is left to check.
-
-    Parameters
-    ----------
-    groups : list of ColumnClaims
-        About each group's columns.
-    multiplicities : ColumnClaims
-        About one column: how often each row of the table is looked up.
-    """
+    """What is left to check."""
 
     groups: list[ColumnClaims]
+    """About each group's columns."""
     multiplicities: ColumnClaims
+    """About one column: how often each row of the table is looked up."""
 
 
 def powers(base: Element, count: int) -> list[Element]:

@@ -1,7 +1,5 @@
 """What a protocol leaves to the polynomial commitment: values of the witness at points."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,19 +9,13 @@ from wmproof.argument.channel import Expression
 
 
 class Place(NamedTuple):
-    """Where the witness is evaluated.
-
-    Attributes
-    ----------
-    point : sequence of Element
-        Those of the rows first, then m.
-    rows : range, optional
-        Those rows alone, as if they were the first of a polynomial of its own, zero behind them:
-        the point has as many coordinates for them as index them. By default all rows.
-    """
+    """Where the witness is evaluated."""
 
     point: Sequence[Element]
+    """Those of the rows first, then m."""
     rows: range | None = None
+    """Those rows alone, as if they were the first of a polynomial of its own, zero behind them: the
+    point has as many coordinates for them as index them. By default all rows."""
 
 
 @dataclass(frozen=True)

@@ -27,62 +27,40 @@ from wmproof.argument.transcript import VerifierTranscript
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of an argument, known to both parties.
-
-    Attributes
-    ----------
-    rows : int
-        Rows of the witness, blinding included.
-    message_bits : int
-        Each row has 2^message_bits values.
-    claims : int
-        Claims about the witness.
-    pads, products, zeros : int
-        Of the encrypted transcript.
-    """
+    """Sizes of an argument, known to both parties."""
 
     rows: int
+    """Rows of the witness, blinding included."""
     message_bits: int
+    """Each row has 2^message_bits values."""
     claims: int
+    """Claims about the witness."""
     pads: int
     products: int
     zeros: int
+    """pads, products and zeros: of the encrypted transcript."""
 
 
 class Section(NamedTuple):
-    """A part of a proof whose length follows from the sizes.
-
-    Attributes
-    ----------
-    name : str
-    size : int
-        In bytes.
-    is_field : bool
-        Whether it is made of field elements, canonical and 4 bytes each.
-    """
+    """A part of a proof whose length follows from the sizes."""
 
     name: str
     size: int
+    """In bytes."""
     is_field: bool
+    """Whether it is made of field elements, canonical and 4 bytes each."""
 
 
 class Sections(NamedTuple):
-    """How long everything is that a commitment says.
-
-    Attributes
-    ----------
-    first, last : list of Section
-        Before the protocol on top, and after it.
-    unit : int
-        The end of a proof is a multiple of so many bytes,
-    most_units : int
-        at most so many of them: how many depends on challenges.
-    """
+    """How long everything is that a commitment says."""
 
     first: list[Section]
     last: list[Section]
+    """first and last: before the protocol on top, and after it."""
     unit: int
+    """The end of a proof is a multiple of so many bytes."""
     most_units: int
+    """At most so many units; how many depends on challenges."""
 
 
 class VerifierSide(Protocol):
@@ -168,18 +146,11 @@ class PolynomialCommitment(Protocol):
 
 
 class Memory(NamedTuple):
-    """Bytes that a prover of a commitment holds beside the witness.
-
-    Attributes
-    ----------
-    lasting : int
-        Whatever else is computed, as a circuit may run again while it is proved.
-    committing : int
-        On top of that, while it commits.
-    proving : int
-        On top of that, while it proves the claims.
-    """
+    """Bytes that a prover of a commitment holds beside the witness."""
 
     lasting: int
+    """Whatever else is computed, as a circuit may run again while it is proved."""
     committing: int
+    """On top of that, while it commits."""
     proving: int
+    """On top of that, while it proves the claims."""

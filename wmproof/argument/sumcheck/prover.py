@@ -26,16 +26,11 @@ class Cube:
 
     With more variables than those of the index, tables hold the blocks that there are, side by
     side for each value of the others; in place of others every multilinear is constant.
-
-    Attributes
-    ----------
-    bits : int
-    blocks : int
-        Odd; 1 if there is no such index.
     """
 
     bits: int
     blocks: int = 1
+    """Odd; 1 if there is no such index."""
 
     @property
     def block_bits(self) -> int:
@@ -56,17 +51,11 @@ class Cube:
 
 @dataclass(frozen=True)
 class Missing:
-    """What multilinears are in place of blocks that there are not.
-
-    Attributes
-    ----------
-    cube : Cube
-    constants : sequence of Element
-        One for each multilinear.
-    """
+    """What multilinears are in place of blocks that there are not."""
 
     cube: Cube
     constants: Sequence[Element]
+    """One for each multilinear."""
 
     def value(self, terms: Terms, point: Sequence[Element]) -> Element:
         """What a sum has of it at X = 0; the leading coefficient, of products of two, is 0."""

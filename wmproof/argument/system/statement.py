@@ -61,18 +61,12 @@ class ProvableStatement(Statement, Protocol):
 
 @dataclass(frozen=True)
 class Security:
-    """How hard a false proof is to make.
-
-    Attributes
-    ----------
-    bits : float
-        Provable soundness of the whole argument.
-    grinding_bits : int
-        Proof of work in it; 0 for the interactive argument, where nothing can be retried.
-    """
+    """How hard a false proof is to make."""
 
     bits: float = 100
+    """Provable soundness of the whole argument."""
     grinding_bits: int = 16
+    """Proof of work in it; 0 for the interactive argument, where nothing can be retried."""
 
 
 def row_bits(rows: int) -> int:
@@ -82,21 +76,14 @@ def row_bits(rows: int) -> int:
 
 @dataclass(frozen=True)
 class Setup:
-    """Sizes and parameters that both parties derive from the statement alone.
-
-    Attributes
-    ----------
-    shape : Shape
-    commitment : PolynomialCommitment
-        At its parameters.
-    message_sizes : sequence of int
-        Bytes of each message of the protocol and of the claims' sumcheck; all of them field
-        elements, except nonces, which count as 0.
-    """
+    """Sizes and parameters that both parties derive from the statement alone."""
 
     shape: Shape
     commitment: PolynomialCommitment
+    """At its parameters."""
     message_sizes: Sequence[int]
+    """Bytes of each message of the protocol and of the claims' sumcheck; all of them field
+    elements, except nonces, which count as 0."""
 
     def encode(self) -> bytes:
         """Canonical bytes of everything chosen, for the transcript."""

@@ -38,12 +38,11 @@ from wmproof.circuit.network import (
     Rounded,
     Smooth,
 )
-from wmproof.circuit.product_scales import fit_pole, fitting_factor, largest_factor
-from wmproof.circuit.quantise import Encoding, channel_encoding
+from wmproof.circuit.product_scales import fit_pole, fitting_factor, largest_factor, pole_density
+from wmproof.circuit.quantise import Encoding, channel_encoding, source_channels
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
 from wmproof.circuit.tables import (
-    MAX_TABLE_BITS,
     Grid,
     Table,
     clamp_table,
@@ -164,7 +163,7 @@ class Fitter:
                         scale = whole
                 most = clamp_width(shift, quarters) / scale
                 shift = max(1, shift - self._too_fine(node.linear, sizes, most))
-                table = clamp_table(MAX_TABLE_BITS, shift, largest, quarters)
+                table = clamp_table(settings.max_table_bits, shift, largest, quarters)
                 width = float(clamp_width(shift, quarters))
                 return Fit(table, scale, zero, width / scale, zero * width)
             case Leaky() as function:
@@ -172,7 +171,9 @@ class Fitter:
                 scale, zero, finer = leaky_scale(function, seen, share, settings, bits)
                 shift -= coarser_by(finer, settings)
                 shift = max(1, shift - self._too_fine(node.linear, sizes, 2.0**shift / scale))
-                table = leaky_table(MAX_TABLE_BITS, shift, Decimal(function.slope), largest)
+                table = leaky_table(
+                    settings.max_table_bits, shift, Decimal(function.slope), largest
+                )
                 return Fit(table, scale, zero, 2.0**shift / scale, 0 * ones)
             case Smooth(kind):
                 table, grid = self._smooth_table(kind, index, seen)
@@ -183,7 +184,8 @@ class Fitter:
                 return Fit(table, scale, zero, float(grid.density) * ones, 0 * ones)
             case Pole(kind):
                 divisors = seen.at_least(real.max() * _LEAST_DIVISOR)
-                table, density, scale = fit_pole(kind, divisors, settings)
+                density = pole_density(real.max(), self._even_step(node.linear), settings)
+                table, scale = fit_pole(kind, divisors, settings, density)
                 return Fit(table, scale, 0 * ones, density * ones, 0 * ones)
             case (Rounded() | Ranged()) as function:
                 return self._fit_steps(node.linear, function, real, sizes)
@@ -218,7 +220,7 @@ class Fitter:
                 )
                 shift, factor = fitting_factor(unit / scale, raw, most, shift, settings, zero)
                 scale = 2.0**shift * unit / factor
-                table = clamp_table(MAX_TABLE_BITS, shift, largest)
+                table = clamp_table(settings.max_table_bits, shift, largest)
                 bias = np.rint((zero + node.offset / scale) * 2.0**shift)
                 return Fit(table, scale, zero, factor, bias)
             case Pole():
@@ -227,7 +229,7 @@ class Fitter:
                 density = float(factor[0] / unit[0])
                 # Where a sum is 0 so is all that its quotient multiplies: it needs no room.
                 divisors = sums.at_least(1).over(1 / unit, offset[:, None])
-                table, _, scale = fit_pole(node.function.kind, divisors, settings, density)
+                table, scale = fit_pole(node.function.kind, divisors, settings, density)
                 return Fit(table, scale, 0 * offset, factor + 0 * offset, np.rint(offset * density))
 
     def logits(self, linear: FloatLinear, real: Floats, sizes: Floats) -> float:
@@ -240,6 +242,10 @@ class Fitter:
         room = max(room, _MOST_LOGIT / (2 * group))
         scale = min(2.0**self._settings.logit_bits / largest, room / max(worst.max(), TINY))
         return self._whole_steps(linear, scale)
+
+    def chosen(self, index: int) -> bool:
+        """Whether a node has as many bits as there are, not fewer of its own."""
+        return self._bits(index) == self._most_bits
 
     def _bits(self, index: int) -> int:
         most = self._averaged.get(index, self._most_bits)
@@ -274,6 +280,15 @@ class Fitter:
         exact = np.abs(term.weight[:, 0, 0, 0]) * source * 2.0**shift
         whole = np.floor(exact / scale)
         return np.asarray(np.where(whole >= 1, exact / np.maximum(whole, 1), scale))
+
+    def _even_step(self, linear: FloatLinear) -> float | None:
+        """What a step of any number that a map reads adds to it, if it is the same for all."""
+        steps = set()
+        for term in linear.terms:
+            source, _ = channel_encoding(self.encodings[term.source], "a layer's source")
+            moved = np.abs(term.weight * source_channels(term, source))
+            steps |= {float(moved.min()), float(moved.max())}
+        return steps.pop() if len(steps) == 1 else None
 
     def _too_fine(self, linear: FloatLinear, sizes: Floats, factor: Floats) -> int:
         finer = self._settings.finer

@@ -8,10 +8,11 @@ import numpy as np
 
 from wmproof.circuit.calibrate.settings import ROUNDING_MARGIN, Settings
 from wmproof.circuit.network import Floats
-from wmproof.circuit.tables import MAX_TABLE_BITS, Table
+from wmproof.circuit.tables import Table
 from wmproof.errors import InputError
 
-_MOST_TABLES = 48
+_MOST_TABLES = 48  # of the longest
+_LEAST_ENTRIES = 2**18  # a table counts for as many: each has an argument of its own in a claim
 
 
 class SharedTables:
@@ -26,14 +27,16 @@ class SharedTables:
     def __init__(self, settings: Settings) -> None:
         self.all: list[Table] = []
         self._settings = settings
+        self._entries = 0
         self._worst: dict[int, int] = {}
 
     def number(self, table: Table) -> int:
         """Index of a table, which is entered if it is new."""
         if table not in self.all:
-            if len(self.all) == _MOST_TABLES:
+            self._entries += max(2**table.bits, _LEAST_ENTRIES)
+            if self._entries > _MOST_TABLES << self._settings.max_table_bits:
                 raise InputError(
-                    f"needs more than {_MOST_TABLES} tables of functions",
+                    f"needs more than {len(self.all)} tables, too many for their sizes",
                     where=f"table {table.name}",
                     remedy="Use fewer kinds of activation functions, on arguments of like sizes",
                 )
@@ -61,6 +64,9 @@ class SharedTables:
 
     def _table_bits(self, worst: float) -> int:
         bits = self._settings.min_table_bits
-        while bits < MAX_TABLE_BITS and 2 ** (bits - 1) < self._settings.table_headroom * worst:
+        while (
+            bits < self._settings.max_table_bits
+            and 2 ** (bits - 1) < self._settings.table_headroom * worst
+        ):
             bits += 1
         return bits

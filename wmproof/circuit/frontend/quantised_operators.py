@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from wmproof.circuit.frontend.activation_operators import leaky_relu, sigmoid
-from wmproof.circuit.frontend.arguments import Arguments
+from wmproof.circuit.frontend.arguments import Arguments, batch_dependent
 from wmproof.circuit.frontend.builder import Builder
 from wmproof.circuit.frontend.dynamic_operators import (
     DYNAMIC_OPERATORS,
@@ -38,6 +38,7 @@ from wmproof.circuit.frontend.values import (
     Bytes,
     Constant,
     Dynamic,
+    Folded,
     Quantisation,
     Quantised,
     Tensor,
@@ -66,15 +67,11 @@ def _dequantize_linear(builder: Builder, arguments: Arguments) -> list[Value]:
 def _quantize_linear(builder: Builder, arguments: Arguments) -> list[Value]:
     """QuantizeLinear: round to nearest, ties to even, and clip to the integers of the type."""
     check_attributes(arguments.attributes)
-    value, wanted = arguments.tensor(), _quantisation(arguments, 1)
-    node = builder.nodes[value.node] if isinstance(value, Bytes) else None
-    function = node.function if isinstance(node, FloatActivation) else None
-    if isinstance(function, Rounded) and not _inside(function, wanted.function):
-        raise InputError(
-            "quantises again what was just dequantised, which runtimes make one step of",
-            remedy="Quantise the model without a second pair of scale and zero point",
-        )
-    return [_quantised(builder, value, wanted)]
+    value, wanted = arguments.inputs[0], _quantisation(arguments, 1)
+    if not isinstance(value, Folded):
+        return [_quantised(builder, arguments.tensor(), wanted)]
+    inner = _rounded(builder, value.inner, wanted.function)
+    return [Quantised(replace(value, inner=inner), wanted)]
 
 
 def _cast(builder: Builder, arguments: Arguments) -> list[Value]:
@@ -83,8 +80,14 @@ def _cast(builder: Builder, arguments: Arguments) -> list[Value]:
     if not isinstance(value, Quantised) or arguments.integer("to", 1) != 1:
         raise InputError("casts integers to another type than float32")
     given = value.quantisation
-    whole = scaled(builder.affine(value.inner), np.array(1 / given.step))
-    return [shifted(whole, np.array(float(given.zero)))]
+    return [_line(builder, value.inner, 1 / given.step, given.zero)]
+
+
+def _line(builder: Builder, value: Tensor | Folded, gain: float, start: float) -> Tensor | Folded:
+    """Gain * x + start, of one image's part where the images are not the first axis."""
+    inner = value.inner if isinstance(value, Folded) else value
+    line = shifted(scaled(builder.affine(inner), np.array(gain)), np.array(float(start)))
+    return replace(value, inner=line) if isinstance(value, Folded) else line
 
 
 def fold_linear(operator: str, arguments: Arguments) -> Constant:
@@ -95,8 +98,13 @@ def fold_linear(operator: str, arguments: Arguments) -> Constant:
     check_attributes(arguments.attributes)
     zero = arguments.constant(2) if arguments.has(2) else None
     work = dequantised if operator == "DequantizeLinear" else quantised
-    array, scale = arguments.constant(0), arguments.constant(1)
-    return Constant(work(array, scale, zero, arguments.integer("axis", 1)))
+    value, scale, axis = arguments.inputs[0], arguments.constant(1), arguments.integer("axis", 1)
+    if not isinstance(value, Constant):
+        raise InputError("its input 0 must be a constant")
+    # A copy for each image stays one where all have the same scale.
+    if value.counts is not None or value.ramp or (value.batch is not None and scale.size > 1):
+        raise batch_dependent()
+    return Constant(work(value.array, scale, zero, axis), None, value.batch)
 
 
 def _quantisation(arguments: Arguments, index: int) -> Quantisation:
@@ -105,7 +113,9 @@ def _quantisation(arguments: Arguments, index: int) -> Quantisation:
     return quantisation(arguments.constant(index), zero)
 
 
-def _real(builder: Builder, arguments: Arguments, index: int, axis: int = 0) -> Tensor | Constant:
+def _real(
+    builder: Builder, arguments: Arguments, index: int, axis: int = 0
+) -> Tensor | Folded | Constant:
     """The numbers for which the integers of input `index` stand, scale and zero point after it."""
     value = arguments.inputs[index] if arguments.has(index) else None
     if isinstance(value, Constant):
@@ -119,20 +129,23 @@ def _real(builder: Builder, arguments: Arguments, index: int, axis: int = 0) -> 
         return value.inner
     if (given.low, given.high) != (wanted.low, wanted.high):
         raise InputError(f"its input {index} and that one's zero point are of different types")
-    line = scaled(builder.affine(value.inner), np.array(wanted.step / given.step))
-    return shifted(line, np.array(wanted.step * (given.zero - wanted.zero)))
+    gain, start = wanted.step / given.step, wanted.step * (given.zero - wanted.zero)
+    return _line(builder, value.inner, gain, start)
 
 
 def _quantised(builder: Builder, value: Tensor, wanted: Quantisation) -> Quantised:
+    return Quantised(_rounded(builder, value, wanted.function), wanted)
+
+
+def _rounded(builder: Builder, value: Tensor, function: Rounded) -> Bytes:
     """Commit the integers of a value, unless they are what is committed already."""
-    function = wanted.function
     if isinstance(value, Bytes) and _on_grid(builder, value.node, function):
-        return Quantised(value, wanted)
+        return value
     inner, clamp = builder.unclamped(value)
     low, high = (_whole(end, function) for end in (clamp.low, clamp.high))
     if low <= 0 <= high and low < high:  # rounding keeps the order, so a clip is a narrower range
         value, function = inner, replace(function, least=low, most=high)
-    return Quantised(builder.activation(value, function), wanted)
+    return builder.activation(value, function)
 
 
 def _whole(value: float, function: Rounded) -> int:

@@ -65,7 +65,7 @@ from wmproof.circuit.frontend.values import (
 from wmproof.circuit.network import FloatLinear, Network, Passed
 from wmproof.circuit.rounding import before_function, passed
 from wmproof.errors import InputError
-from wmproof.models.ending import doubtful_score, is_move
+from wmproof.models.ending import CLASSIFYING, doubtful_score, is_move
 from wmproof.models.strict import MAIN_DOMAINS
 
 Operator = Callable[[Builder, Arguments], Value | list[Value]]
@@ -167,14 +167,17 @@ class _Translation:
     def _made(self, node: onnx.NodeProto, inputs: list[Value | None]) -> list[Value]:
         """What a node makes of tensors and constants."""
         domain = "" if node.domain in MAIN_DOMAINS else node.domain
-        if is_quantised(domain, node.op_type, inputs) and node.op_type not in {"ArgMax", "Shape"}:
+        classifies = node.op_type in CLASSIFYING
+        if is_quantised(domain, node.op_type, inputs) and not (
+            classifies or node.op_type == "Shape"
+        ):
             return self._quantised(node, domain, inputs)
-        if node.op_type != "Split" and self._uses_other_outputs(node):
+        if node.op_type not in {"Split", "TopK"} and self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         if node.op_type == "Shape" and inputs[0] and node.domain in MAIN_DOMAINS:
             return [_shape(node, inputs[0], self._batch)]
         self._check_element(node, answered=isinstance(inputs[0], Answer))
-        if node.op_type == "ArgMax":  # the largest integer is the largest number
+        if classifies:  # the largest integer is the largest number
             inputs = [v.inner if isinstance(v, Quantised) else v for v in inputs]
         ending = node.op_type in ENDINGS
         known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
@@ -185,7 +188,7 @@ class _Translation:
             tuple(inputs), attributes, self._graph.opset, self._batch, len(node.output)
         )
         if any(isinstance(v, Answer) for v in inputs):
-            return [after_answer(node.op_type, arguments)]
+            return [after_answer(node.op_type, arguments)] * len(node.output)
         if self._folds(node, arguments):
             function = OPERATORS.get(node.op_type)
             return _listed(fold_out(self._builder, node.op_type, arguments, function))
@@ -193,7 +196,7 @@ class _Translation:
         if gathers or any(isinstance(v, Gathered) for v in inputs):
             return [self._gathered(node, arguments)]
         if (ending or self._moves_one_score(node, inputs)) and self._ends(node):
-            return [answer(node.op_type, arguments)]
+            return [answer(node.op_type, arguments)] * len(node.output)
         if node.op_type not in OPERATORS:
             raise InputError("has an integer form only as the last operator")
         if WAY[0] in attributes:
@@ -227,8 +230,12 @@ class _Translation:
         if node.op_type != "Split" and self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         inner, scale = unwrapped(node.op_type, arguments)
-        moved = _listed(OPERATORS[node.op_type](self._builder, inner))
-        return [Quantised(v, scale) if isinstance(v, TENSORS) else v for v in moved]
+        function = OPERATORS[node.op_type]
+        if self._folds(node, inner):
+            moved = _listed(fold_out(self._builder, node.op_type, inner, function))
+        else:
+            moved = _listed(function(self._builder, inner))
+        return [Quantised(v, scale) if isinstance(v, (*TENSORS, Folded)) else v for v in moved]
 
     def _spelled(self, arguments: Arguments) -> Arguments:
         """The arguments of a function that the file spells out, its steps remembered."""
@@ -330,7 +337,7 @@ class _Translation:
 
     def _ends(self, node: onnx.NodeProto) -> bool:
         """Whether nothing but the answer is made of what this node gives."""
-        return node.output[0] in self._tail
+        return not self._tail.isdisjoint(node.output)
 
     def _logits(self, value: Value) -> FloatLinear:
         probability = isinstance(value, Answer) and value.is_probability
@@ -340,10 +347,10 @@ class _Translation:
             raise doubtful_score()
         if isinstance(value, Answer):
             value = value.inner
-        if isinstance(value, Folded):
-            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised) and not one:
             value = value.inner
+        if isinstance(value, Folded):
+            raise InputError("the batch is not the output's first axis", where="ONNX model")
         if isinstance(value, Quantised | Dynamic):
             raise InputError("ends in integers of no scale, or in one score that is an integer")
         if isinstance(value, Constant | Gathered):
@@ -369,7 +376,7 @@ def _tail(graph: OnnxGraph) -> set[str]:
     name, tail = graph.output_name, {graph.output_name}
     while name in producers:
         node = producers[name]
-        ending = node.op_type in {"ArgMax", "Sigmoid"} and node.domain in MAIN_DOMAINS
+        ending = node.op_type in {*CLASSIFYING, "Sigmoid"} and node.domain in MAIN_DOMAINS
         if not (ending or is_move(node)) or node.input[0] in tail:
             break
         name = node.input[0]
@@ -418,6 +425,7 @@ def _shape(node: onnx.NodeProto, value: Value, batch: int | None) -> Constant:
     """The shape of a tensor; where the batch is open, its length stays unknown."""
     if isinstance(value, Answer):
         raise InputError("asks for the shape of the answer")
+    value = value.inner if isinstance(value, Quantised) else value
     axis = value.batch if isinstance(value, Gathered) else 0
     axis = value.axis if isinstance(value, Folded) else axis
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}

@@ -241,11 +241,11 @@ class Quantised:
 
     Parameters
     ----------
-    inner : Tensor
+    inner : Tensor or Folded
         The real numbers that they stand for.
     """
 
-    inner: Tensor
+    inner: Tensor | Folded
     quantisation: Quantisation
 
     @property

@@ -1,7 +1,5 @@
 """What a unit's work leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +12,12 @@ from wmproof.experiments.unit import Unit
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a unit leaves.
-
-    Parameters
-    ----------
-    results : dict
-        As JSON knows it.
-    model : nn.Module or None
-        Of the setting's architecture, where later units build on it.
-    """
+    """What a unit leaves."""
 
     results: dict[str, Any]
+    """As JSON knows it."""
     model: nn.Module | None = None
+    """Of the setting's architecture, where later units build on it."""
 
 
 Task = Callable[[Unit, Bench], Outcome]

@@ -5,8 +5,6 @@ beside them. Requests are written in one canonical form, so that a transcript ca
 by byte.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass
@@ -42,28 +40,19 @@ _ANSWER_TYPES = {
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What an endpoint says of a model: one tensor of pixels in, answers out.
-
-    Parameters
-    ----------
-    input_name, datatype : str
-        Of the pixels; the datatype is UINT8 or FP32.
-    input_dims : tuple of int
-        Without the batch; -1 where the model leaves a dimension open.
-    batch : int or None
-        Images in a request, where the model fixes it.
-    output_name : str
-        The first output: scores or classes.
-    classes : int or None
-        Where the model says.
-    """
+    """What an endpoint says of a model: one tensor of pixels in, answers out."""
 
     input_name: str
     datatype: str
+    """input_name and datatype: of the pixels; the datatype is UINT8 or FP32."""
     input_dims: tuple[int, ...]
+    """Without the batch; -1 where the model leaves a dimension open."""
     batch: int | None
+    """Images in a request, where the model fixes it."""
     output_name: str
+    """The first output: scores or classes."""
     classes: int | None
+    """Where the model says."""
 
     def check_batch(self, known: Shape | None, where: str) -> None:
         """Refuse batches that nobody can fill.
@@ -102,16 +91,8 @@ def model_path(name: str, version: str | None) -> str:
 def read_metadata(data: bytes, name: str, where: str, output: str | None = None) -> ModelMetadata:
     """Parse the reply to a request for a model's metadata.
 
-    Parameters
-    ----------
-    output : str, optional
-        Name of the output that answers; the first without one.
-
-    Raises
-    ------
-    InputError
-        It is no such reply, it is another model's, the model takes no single tensor of pixels, or
-        has no such output.
+    `output` names the output that answers; the first without one. InputError if it is no such
+    reply, it is another model's, the model takes no single tensor of pixels, or has no such output.
     """
     fields = read_object(data, where)
     _same(text(fields, "name", where), name, "model", where)
@@ -168,15 +149,7 @@ def read_request(
 ) -> NDArray[Any]:
     """Return the inputs of a request; it must be what `encode_request` writes for them.
 
-    Parameters
-    ----------
-    raw : bool
-        Whether they are uint8 pixels; otherwise they are float32.
-
-    Raises
-    ------
-    InputError
-        It is not.
+    They are uint8 pixels if `raw`, and float32 otherwise. InputError for any other bytes.
     """
     inputs = objects(read_object(data, where), "inputs", where)
     wrong = InputError(f"request {number} is not in its canonical form", where=where)
@@ -201,17 +174,11 @@ def read_reply(
 ) -> NDArray[Any]:
     """Parse the reply to an inference request.
 
-    Returns
-    -------
-    ndarray
-        Of the datatype and shape that the reply states; a last axis of length one is taken off
-        integers, which some servers add.
+    Returns an array of the datatype and shape that the reply states; a last axis of length one is
+    taken off integers, which some servers add.
 
-    Raises
-    ------
-    InputError
-        The reply is another model's or another request's, or its numbers do not fit its shape,
-        its datatype, or are not finite.
+    InputError if the reply is another model's or another request's, or its numbers do not fit its
+    shape, its datatype, or are not finite.
     """
     fields = read_object(data, where)
     _same(text(fields, "model_name", where), name, "model", where)

@@ -4,8 +4,6 @@ It says what its signer claims to have asked and heard. No server signs HTTP rep
 the signer and nobody else.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence
@@ -35,25 +33,17 @@ class AttemptKind(IntEnum):
 
 @dataclass(frozen=True, repr=False)
 class Attempt:
-    """One request and what came of it.
-
-    Parameters
-    ----------
-    kind : AttemptKind
-    sent_ms, received_ms : int
-        Milliseconds since 1970 by the clock of whoever asked.
-    status : int
-        HTTP status; 0 where no usable reply came, and then `reply` says why.
-    request, reply : bytes
-        Bodies. An inference request shows the triggers.
-    """
+    """One request and what came of it."""
 
     kind: AttemptKind
     sent_ms: int
     received_ms: int
+    """sent_ms and received_ms: milliseconds since 1970 by the clock of whoever asked."""
     status: int
+    """HTTP status; 0 where no usable reply came, and then `reply` says why."""
     request: bytes
     reply: bytes
+    """request and reply: bodies. An inference request shows the triggers."""
 
     def __repr__(self) -> str:
         return f"Attempt({self.kind.name.lower()}, status {self.status})"
@@ -73,28 +63,19 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class QueryTranscript(SignedFile):
-    """All that was asked of one model at one endpoint, in order.
-
-    Parameters
-    ----------
-    endpoint, model_name : str
-    model_version : str
-        Empty where none was asked for.
-    key_digest : bytes
-        Of the verification key that the queries are about, 32 bytes.
-    attempts : sequence of Attempt
-    signature : Signature, optional
-        A file always has one.
-    """
+    """All that was asked of one model at one endpoint, in order."""
 
     SIGNATURE_TAG = b"wmproof/query-transcript/v1".ljust(32, b"\0")
 
     endpoint: str
     model_name: str
     model_version: str
+    """Empty where none was asked for."""
     key_digest: bytes
+    """Of the verification key that the queries are about, 32 bytes."""
     attempts: Sequence[Attempt]
     signature: Signature | None = None
+    """A file always has one."""
 
     def __repr__(self) -> str:
         return f"QueryTranscript({self.model_name!r} at {self.endpoint!r})"

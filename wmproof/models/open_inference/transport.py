@@ -1,7 +1,5 @@
 """HTTP to an endpoint: retries with backoff, a rate limit, timeouts, and a cap on every reply."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable
@@ -21,33 +19,22 @@ _LONGEST_ADDRESS = 2000
 
 @dataclass(frozen=True)
 class Limits:
-    """How an endpoint is asked.
-
-    Parameters
-    ----------
-    requests_per_second : float
-        Retries count.
-    attempts : int
-        For each request.
-    backoff_s : float
-        Before the second attempt; doubled each time, up to `longest_wait_s`, with jitter.
-    longest_wait_s : float
-        Also the most that a `Retry-After` is granted.
-    connect_s : float
-        To connect.
-    request_s : float
-        For a whole request, however slowly its reply drips.
-    reply_bytes : int
-        The longest reply that is read.
-    """
+    """How an endpoint is asked."""
 
     requests_per_second: float = 2.0
+    """Retries count."""
     attempts: int = 5
+    """For each request."""
     backoff_s: float = 0.5
+    """Before the second attempt; doubled each time, up to `longest_wait_s`, with jitter."""
     longest_wait_s: float = 30.0
+    """Also the most that a `Retry-After` is granted."""
     connect_s: float = 10.0
+    """To connect."""
     request_s: float = 60.0
+    """For a whole request, however slowly its reply drips."""
     reply_bytes: int = 2**24
+    """The longest reply that is read."""
 
 
 class Transport:

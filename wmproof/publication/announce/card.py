@@ -1,7 +1,5 @@
 """A section of a Hugging Face model card (README.md) that names the public key of a watermark."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass
@@ -20,18 +18,12 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a card or a manifest says of a watermark; the word of whoever wrote it.
-
-    Parameters
-    ----------
-    public_key_sha256 : str
-        Of the file `.pvk`, 64 hexadecimal digits.
-    model_sha256 : str, optional
-        Of the ONNX file that claims are about.
-    """
+    """What a card or a manifest says of a watermark; the word of whoever wrote it."""
 
     public_key_sha256: str
+    """Of the file `.pvk`, 64 hexadecimal digits."""
     model_sha256: str | None = None
+    """Of the ONNX file that claims are about."""
 
     def __post_init__(self) -> None:
         for name, value in (("key", self.public_key_sha256), ("model", self.model_sha256)):

@@ -33,24 +33,16 @@ _IGNORED = (".git", ".gitattributes", ".github", ".gitignore")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a signed manifest says.
-
-    Parameters
-    ----------
-    name : str
-        Of the model's folder; only for people.
-    files : dict of str to str
-        SHA-256 of each file by its path in the folder, with slashes.
-    ignored : tuple of str
-        Paths in the folder that are not covered.
-    said : Announcement or None
-        About the watermark.
-    """
+    """What a signed manifest says."""
 
     name: str
+    """Of the model's folder; only for people."""
     files: dict[str, str]
+    """SHA-256 of each file by its path in the folder, with slashes."""
     ignored: tuple[str, ...]
+    """Paths in the folder that are not covered."""
     said: Announcement | None
+    """About the watermark."""
 
 
 def sign_manifest(

@@ -1,7 +1,5 @@
 """Who attests that something was there, and when: the timestamps of a bundle."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -15,23 +13,15 @@ from wmproof.publication.log.tlog_proof import parse_inclusion_proof
 
 @dataclass(frozen=True)
 class Attestation:
-    """Somebody who is trusted says that something was there.
-
-    Parameters
-    ----------
-    subject : Subject
-    moment : Moment
-        It was there by then, and perhaps long before.
-    by : str
-        Who says so.
-    log : str, optional
-        The log in which everyone could see it then; without one it is only known to have existed.
-    """
+    """Somebody who is trusted says that something was there."""
 
     subject: Subject
     moment: Moment
+    """It was there by then, and perhaps long before."""
     by: str
+    """Who says so."""
     log: str | None = None
+    """The log in which everyone could see it then; without one it is only known to have existed."""
 
     @property
     def public(self) -> bool:
@@ -57,18 +47,12 @@ class Attestation:
 
 @dataclass(frozen=True)
 class NotShown:
-    """What the evidence does not show.
-
-    Parameters
-    ----------
-    part : str
-        Stable across versions, for machines.
-    why : str
-        In one sentence, without a final full stop.
-    """
+    """What the evidence does not show."""
 
     part: str
+    """Stable across versions, for machines."""
     why: str
+    """In one sentence, without a final full stop."""
 
 
 def subject_digests(bundle: Bundle) -> dict[Subject, tuple[bytes, ...]]:

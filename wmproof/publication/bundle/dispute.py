@@ -10,11 +10,16 @@ from wmproof.core.checks import Outcome
 from wmproof.core.shown import Report
 from wmproof.models.file import ModelSource, model_file
 from wmproof.publication.bundle.attestations import Attestation
-from wmproof.publication.bundle.evidence import EvidenceReport, published, surest
-from wmproof.publication.bundle.format import Bundle
+from wmproof.publication.bundle.evidence import (
+    EvidenceReport,
+    in_time,
+    published,
+    surest,
+)
+from wmproof.publication.bundle.format import Bundle, Subject
 from wmproof.publication.bundle.logged import Logged
 from wmproof.publication.bundle.trust import Required, Trust
-from wmproof.publication.bundle.verifier import examine_bundle
+from wmproof.publication.bundle.verifier import concluded, gathered
 from wmproof.publication.log.checkpoint import Checkpoint
 
 
@@ -27,18 +32,12 @@ class Party(StrEnum):
 
 @dataclass(frozen=True)
 class Precedence:
-    """Whose key was published first.
-
-    Parameters
-    ----------
-    first : Party or None
-        None where the evidence does not tell.
-    why : str
-        In one sentence, without a final full stop.
-    """
+    """Whose key was published first."""
 
     first: Party | None
+    """None where the evidence does not tell."""
     why: str
+    """In one sentence, without a final full stop."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,9 @@ class Dispute(Report):
 def settle(a: Bundle, b: Bundle, model: ModelSource, trust: Trust) -> Dispute:
     """Check both bundles against the same trust and compare when their keys were published.
 
-    A bundle need not show that its key is older than the model, but where it shows the contrary the
-    key loses, and of two that hold none wins without.
+    A bundle need not show that its key is older than the model, but where either shows the contrary
+    the key loses, and of two that hold none wins without. Who says when the model was seen says it
+    of one file, whichever party brings him.
 
     Raises
     ------
@@ -111,7 +111,18 @@ def settle(a: Bundle, b: Bundle, model: ModelSource, trust: Trust) -> Dispute:
     """
     trust = replace(trust, without=trust.without | {Required.ORDER})
     file = model_file(model)
-    first, second = (examine_bundle(bundle, trust, file) for bundle in (a, b))
+    reports = [gathered(bundle, trust, file) for bundle in (a, b)]
+    seen = [
+        item
+        for report in reports
+        if report.bundle.model_digest == file.digest
+        for item in report.attestations
+        if item.subject is Subject.MODEL
+    ]
+    first, second = (
+        concluded(replace(report, attestations=in_time([*report.attestations, *seen])), trust)
+        for report in reports
+    )
     return Dispute(first, second, compare(first, second))
 
 
@@ -123,7 +134,8 @@ def compare(a: EvidenceReport, b: EvidenceReport) -> Precedence:
     they conflict nothing is told. Without a common log the attested times count, like with like:
     publication with publication, or existence with existence.
     """
-    if a.bundle.public_key.digest == b.bundle.public_key.digest:
+    # Anybody can sign a published key anew, log that file, and bring its owner's own claims.
+    if a.bundle.public_key.verification_key == b.bundle.public_key.verification_key:
         return Precedence(None, "both bundles are about the same key")
     told = [
         _by_log(a, b, one, other)
@@ -147,10 +159,15 @@ def before_model(report: EvidenceReport) -> bool:
 
 
 def _one_history(one: Logged, other: Logged) -> bool:
-    """Checkpoints of one log are of one history if they are the same or both are witnessed."""
+    """Checkpoints of one log are of one history if they are the same, or a quorum signed both.
+
+    Of fewer than a quorum all may lie, and then each checkpoint may have honest witnesses besides.
+    """
     same = one.report.checkpoint == other.report.checkpoint
-    witnessed = one.moment is not None and other.moment is not None
-    return one.log == other.log and (same or witnessed)
+    both = {item.witness for item in one.report.cosignatures} & {
+        item.witness for item in other.report.cosignatures
+    }
+    return one.log == other.log and (same or 0 < one.quorum <= len(both))
 
 
 def _by_log(a: EvidenceReport, b: EvidenceReport, one: Logged, other: Logged) -> Precedence:

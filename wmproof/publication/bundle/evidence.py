@@ -1,7 +1,5 @@
 """What the check of a bundle found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,33 +14,21 @@ from wmproof.pverify.report import ClaimReport
 
 @dataclass(frozen=True, eq=False)
 class EvidenceReport(Judged):
-    """What a bundle shows, and what it does not.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    checks : tuple of Check
-        Those of the public key, then ``log``, ``timestamp``, ``claim``, ``publication`` and
-        ``order``, as far as they apply.
-    key : KeyReport
-    claim : ClaimReport or None
-        None if no claim was shown.
-    attestations : tuple of Attestation
-        Earliest first.
-    logged : tuple of Logged
-    not_shown : tuple of NotShown
-    given_digest : bytes or None
-        SHA-256 of the model file that the verifier gave: the one that the verdict is about.
-    """
+    """What a bundle shows, and what it does not."""
 
     bundle: Bundle
     checks: tuple[Check, ...]
+    """Those of the public key, then ``log``, ``timestamp``, ``claim``, ``publication`` and
+    ``order``, as far as they apply."""
     key: KeyReport
     claim: ClaimReport | None
+    """None if no claim was shown."""
     attestations: tuple[Attestation, ...]
+    """Earliest first."""
     logged: tuple[Logged, ...]
     not_shown: tuple[NotShown, ...]
     given_digest: bytes | None = None
+    """SHA-256 of the model file that the verifier gave: the one that the verdict is about."""
 
     @property
     def key_there(self) -> Attestation | None:
@@ -89,3 +75,8 @@ def published(report: EvidenceReport) -> list[Attestation]:
 def surest(items: Iterable[Attestation]) -> Attestation | None:
     """Return the attestation whose latest possible time is the earliest."""
     return min(items, key=lambda item: item.moment.latest, default=None)
+
+
+def in_time(items: Iterable[Attestation]) -> tuple[Attestation, ...]:
+    """Return attestations, the surest of early times first, none twice."""
+    return tuple(sorted(dict.fromkeys(items), key=lambda item: item.moment.latest))

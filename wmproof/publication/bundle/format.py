@@ -1,7 +1,5 @@
 """The bundle's file; docs/bundle.md has the layout."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,19 +62,12 @@ _LIMITS = {PartKind.PUBLIC_KEY: FILE_LIMIT, PartKind.CLAIM: CLAIM_LIMIT}
 
 @dataclass(frozen=True, order=True, repr=False)
 class Part:
-    """One part; parts stand in the order of these fields.
-
-    Parameters
-    ----------
-    kind : PartKind
-    subject : Subject
-    content : bytes
-        A file of its own kind, verbatim.
-    """
+    """One part; parts stand in the order of these fields."""
 
     kind: PartKind
     subject: Subject
     content: bytes
+    """A file of its own kind, verbatim."""
 
     def __repr__(self) -> str:
         return f"Part({self.name}, {len(self.content)} bytes)"
@@ -93,14 +84,6 @@ class Part:
 class Bundle:
     """Evidence about one key and one model.
 
-    Parameters
-    ----------
-    model_digest : bytes
-        SHA-256 of the model file, 32 bytes; the file itself is not in the bundle.
-    pixels : Pixels
-    parts : tuple of Part
-        Sorted, none twice: one public key, at most one claim, and timestamps of what is there.
-
     Raises
     ------
     FormatError
@@ -108,8 +91,10 @@ class Bundle:
     """
 
     model_digest: bytes
+    """SHA-256 of the model file, 32 bytes; the file itself is not in the bundle."""
     pixels: Pixels
     parts: tuple[Part, ...]
+    """Sorted, none twice: one public key, at most one claim, and timestamps of what is there."""
     where: str = "bundle"
 
     def __post_init__(self) -> None:

@@ -1,7 +1,5 @@
 """That a bundle's key is in a log, and since when."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,22 +18,18 @@ from wmproof.publication.log.verifier import LoggedReport, check_growth, verify_
 
 @dataclass(frozen=True)
 class Logged:
-    """The key is in a log that the verifier knows.
-
-    Parameters
-    ----------
-    moment : Moment or None
-        When as many witnesses as are asked for had seen it; None without witnesses, since a log
-        does not say the time.
-    grown : bool
-        Whether a fresh checkpoint shows that the log still has it.
-    """
+    """The key is in a log that the verifier knows."""
 
     log_key: VerifierKey
     report: LoggedReport
     signed: SignedCheckpoint
+    quorum: int
+    """How many witnesses the verifier asked for."""
     moment: Moment | None
+    """When as many witnesses as are asked for had seen it; None without witnesses, since a log does
+    not say the time."""
     grown: bool
+    """Whether a fresh checkpoint shows that the log still has it."""
 
     @property
     def log(self) -> str:
@@ -77,7 +71,8 @@ def verify_log_part(part: Part, key: PublicKey, trust: Trust, where: str) -> Log
     )
     signed = open_checkpoint(checkpoint, log_key, origin=origin, where=where)
     fresh = [_grown(data, signed, log_key, origin) for data in trust.log_now]
-    return Logged(log_key, report, signed, _witnessed(report, trust), any(fresh))
+    moment = _witnessed(report, trust.needed)
+    return Logged(log_key, report, signed, trust.needed, moment, any(fresh))
 
 
 def _key_of(note: Note, keys: Iterable[VerifierKey]) -> VerifierKey:
@@ -86,9 +81,8 @@ def _key_of(note: Note, keys: Iterable[VerifierKey]) -> VerifierKey:
     return next((key for key in known if note.by(key)), known[0])
 
 
-def _witnessed(report: LoggedReport, trust: Trust) -> Moment | None:
+def _witnessed(report: LoggedReport, needed: int) -> Moment | None:
     """Return when a quorum had seen it: unless all of them lie, one of them truly had by then."""
-    needed = len(set(trust.witnesses)) if trust.quorum is None else trust.quorum
     if not needed:
         return None
     times = sorted(item.timestamp for item in report.cosignatures)

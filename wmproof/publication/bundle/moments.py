@@ -13,16 +13,11 @@ UNSTATED = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Moment:
-    """Something was there at a time that lies between two others.
-
-    Parameters
-    ----------
-    earliest, latest : datetime
-        Aware, UTC.
-    """
+    """Something was there at a time that lies between two others."""
 
     earliest: datetime
     latest: datetime
+    """earliest and latest: aware, UTC."""
 
     def before(self, other: Moment) -> bool:
         """Whether it surely was before."""

@@ -28,34 +28,6 @@ class Required(StrEnum):
 class Trust:
     """A verifier's own choices.
 
-    Parameters
-    ----------
-    log_keys : tuple of VerifierKey
-        Of the logs that are known.
-    origins : mapping of str to str
-        Origin of a log by the name of its key, where they differ.
-    witnesses : tuple of VerifierKey
-    quorum : int, optional
-        How many of the witnesses must have cosigned a checkpoint; all if not given.
-    log_now : tuple of bytes
-        Fresh from the logs: checkpoints, or consistency proofs from the bundle's checkpoints.
-    tsa_roots : tuple of Certificate
-        Roots of RFC 3161 authorities.
-    tsa_intermediates : tuple of Certificate
-        What tokens may fail to carry below the roots; not trusted.
-    block_headers : mapping of int to bytes
-        Headers of Bitcoin's best chain, 80 bytes each, by height.
-    minimum_difficulty : float, optional
-        Of those headers; mainnet's bound if not given.
-    model_seen : datetime, optional
-        When this verifier knows the model to have been seen, aware.
-    policy : Policy
-        What is demanded of the key and the claim.
-    without : frozenset of Required
-        What need not be shown.
-    now : datetime, optional
-        The verifier's time, aware; the system's if not given.
-
     Raises
     ------
     InputError
@@ -63,19 +35,36 @@ class Trust:
     """
 
     log_keys: tuple[VerifierKey, ...] = ()
+    """Of the logs that are known."""
     origins: Mapping[str, str] = field(default_factory=dict)
+    """Origin of a log by the name of its key, where they differ."""
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int | None = None
+    """How many of the witnesses must have cosigned a checkpoint; all if not given."""
     log_now: tuple[bytes, ...] = ()
+    """Fresh from the logs: checkpoints, or consistency proofs from the bundle's checkpoints."""
     tsa_roots: tuple[Certificate, ...] = ()
+    """Roots of RFC 3161 authorities."""
     tsa_intermediates: tuple[Certificate, ...] = ()
+    """What tokens may fail to carry below the roots; not trusted."""
     block_headers: Mapping[int, bytes] = field(default_factory=dict)
+    """Headers of Bitcoin's best chain, 80 bytes each, by height."""
     minimum_difficulty: float | None = None
+    """Of those headers; mainnet's bound if not given."""
     model_seen: datetime | None = None
+    """When this verifier knows the model to have been seen, aware."""
     policy: Policy = field(default_factory=Policy)
+    """What is demanded of the key and the claim."""
     without: frozenset[Required] = frozenset()
+    """What need not be shown."""
     now: datetime | None = None
+    """The verifier's time, aware; the system's if not given."""
 
     def __post_init__(self) -> None:
         if self.model_seen is not None and self.model_seen > (self.now or datetime.now(UTC)):
             raise InputError(f"the model is said to be seen in the future, at {self.model_seen}")
+
+    @property
+    def needed(self) -> int:
+        """How many witnesses must have cosigned a checkpoint."""
+        return len(set(self.witnesses)) if self.quorum is None else self.quorum

@@ -20,7 +20,7 @@ from wmproof.publication.bundle.attestations import (
     subject_digests,
     verify_stamp,
 )
-from wmproof.publication.bundle.evidence import EvidenceReport
+from wmproof.publication.bundle.evidence import EvidenceReport, in_time
 from wmproof.publication.bundle.format import Bundle, Part, PartKind, Subject
 from wmproof.publication.bundle.gaps import gaps
 from wmproof.publication.bundle.logged import Logged, verify_log_part
@@ -52,7 +52,22 @@ def examine_bundle(bundle: Bundle, trust: Trust, model: ModelSource | None) -> E
         The model cannot be compiled, or trust and bundle do not fit each other.
     """
     file = None if model is None else model_file(model)
-    return _Examination(bundle, trust).run(file)
+    return concluded(gathered(bundle, trust, file), trust)
+
+
+def gathered(bundle: Bundle, trust: Trust, model: ModelFile | None) -> EvidenceReport:
+    """Check each part of a bundle; parameters and errors as `examine_bundle`.
+
+    What all of it comes to, and what is not shown, `concluded` says.
+    """
+    return _Examination(bundle, trust).run(model)
+
+
+def concluded(report: EvidenceReport, trust: Trust) -> EvidenceReport:
+    """Add what only all attestations together tell: the checks on time, and the gaps."""
+    last = (check_publication(report, trust), check_order(report, trust))
+    report = replace(report, checks=(*report.checks, *last))
+    return replace(report, not_shown=(*report.not_shown, *gaps(report, trust)))
 
 
 def verify_bundle(bundle: Bundle, trust: Trust, model: ModelSource | None) -> EvidenceReport:
@@ -83,19 +98,16 @@ class _Examination:
         self._examine_stamps(logged)
         claim = self._examine_claim(model)
         self._add_own_knowledge()
-        report = EvidenceReport(
+        return EvidenceReport(
             self._bundle,
             tuple(self._checks),
             key,
             claim,
-            tuple(sorted(self._attestations, key=lambda item: item.moment.latest)),
+            in_time(self._attestations),
             logged,
             tuple(self._not_shown),
             None if model is None else model.digest,
         )
-        last = (check_publication(report, self._trust), check_order(report, self._trust))
-        report = replace(report, checks=(*report.checks, *last))
-        return replace(report, not_shown=(*report.not_shown, *gaps(report, self._trust)))
 
     def _examine_key(self) -> KeyReport:
         report = examine_public_key(self._bundle.public_key, self._trust.policy)

@@ -1,7 +1,5 @@
 """Checkpoints (c2sp.org/tlog-checkpoint): what a log's tree is at a size, signed by the log."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,17 +19,6 @@ from wmproof.publication.log.note import (
 class Checkpoint:
     """The head of a log; `str()` names it in messages.
 
-    Parameters
-    ----------
-    origin : str
-        Identifies the log.
-    size : int
-        Number of entries.
-    root : bytes
-        Merkle tree hash, 32 bytes.
-    extensions : tuple of str
-        Further lines, which mean nothing here.
-
     Raises
     ------
     InputError
@@ -39,9 +26,13 @@ class Checkpoint:
     """
 
     origin: str
+    """Identifies the log."""
     size: int
+    """Number of entries."""
     root: bytes
+    """Merkle tree hash, 32 bytes."""
     extensions: tuple[str, ...] = ()
+    """Further lines, which mean nothing here."""
 
     def __post_init__(self) -> None:
         for line in (self.origin, *self.extensions):
@@ -68,17 +59,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class SignedCheckpoint:
-    """A checkpoint whose log signature was verified, with the note around it.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-    note : Note
-        Its other signatures (of witnesses, say) are not verified.
-    """
+    """A checkpoint whose log signature was verified, with the note around it."""
 
     checkpoint: Checkpoint
     note: Note
+    """Its other signatures (of witnesses, say) are not verified."""
 
 
 def parse_checkpoint(text: str, where: str = "checkpoint") -> Checkpoint:

@@ -1,7 +1,5 @@
 """Witness cosignatures (c2sp.org/tlog-cosignature): Ed25519 and ML-DSA-44."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,17 +16,11 @@ _SUBTREE_LABEL = b"subtree/v1\n\0"
 
 @dataclass(frozen=True)
 class Cosignature:
-    """What a verified cosignature says.
-
-    Parameters
-    ----------
-    witness : VerifierKey
-    timestamp : int
-        POSIX seconds: when the witness had seen no larger tree of this log.
-    """
+    """What a verified cosignature says."""
 
     witness: VerifierKey
     timestamp: int
+    """POSIX seconds: when the witness had seen no larger tree of this log."""
 
     @property
     def time(self) -> str:

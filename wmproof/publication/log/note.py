@@ -4,8 +4,6 @@ A note is malformed here exactly if it is for Go's `golang.org/x/mod/sumdb/note`
 keys are ignored; a line by a known key must be spelled in the one canonical way.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib
@@ -53,14 +51,6 @@ class SignatureKind(IntEnum):
 class VerifierKey:
     """The public key of a log or a witness, with its name; `str()` gives the vkey.
 
-    Parameters
-    ----------
-    name : str
-        Printable, without spaces and plus signs.
-    kind : SignatureKind
-    public : bytes
-        Ed25519, 32 bytes, or ML-DSA-44, 1312 bytes.
-
     Raises
     ------
     InputError
@@ -68,8 +58,10 @@ class VerifierKey:
     """
 
     name: str
+    """Printable, without spaces and plus signs."""
     kind: SignatureKind
     public: bytes
+    """Ed25519, 32 bytes, or ML-DSA-44, 1312 bytes."""
 
     def __post_init__(self) -> None:
         if not (is_key_name(self.name) and self.name.isprintable()):
@@ -103,23 +95,15 @@ class VerifierKey:
 
 @dataclass(frozen=True)
 class NoteSignature:
-    """One signature line.
-
-    Parameters
-    ----------
-    name : str
-    key_id : bytes
-        4 bytes.
-    value : bytes
-        What follows the key id; its form depends on the kind of key.
-    spelled : str, optional
-        The base64, where it is not the canonical one.
-    """
+    """One signature line."""
 
     name: str
     key_id: bytes
+    """4 bytes."""
     value: bytes
+    """What follows the key id; its form depends on the kind of key."""
     spelled: str | None = None
+    """The base64, where it is not the canonical one."""
 
     def line(self) -> str:
         """Return the line with its newline."""
@@ -129,16 +113,10 @@ class NoteSignature:
 
 @dataclass(frozen=True)
 class Note:
-    """A text with signatures, which nobody has verified yet.
-
-    Parameters
-    ----------
-    text : str
-        Ends in a newline.
-    signatures : tuple of NoteSignature
-    """
+    """A text with signatures, which nobody has verified yet."""
 
     text: str
+    """Ends in a newline."""
     signatures: tuple[NoteSignature, ...]
 
     def to_bytes(self) -> bytes:

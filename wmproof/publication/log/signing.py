@@ -1,7 +1,5 @@
 """Signing notes as a log, and cosigning checkpoints as a witness."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from wmproof.errors import InputError
@@ -15,19 +13,12 @@ from wmproof.publication.log.note import Note, NoteSignature, SignatureKind, Ver
 
 @dataclass(frozen=True)
 class NoteSigner:
-    """The private key of a log or a witness.
-
-    Parameters
-    ----------
-    name : str
-    kind : SignatureKind
-    seed : bytes
-        Private key, 32 bytes for both algorithms; never shown.
-    """
+    """The private key of a log or a witness."""
 
     name: str
     kind: SignatureKind
     seed: bytes = field(repr=False)
+    """Private key, 32 bytes for both algorithms; never shown."""
 
     @property
     def verifier_key(self) -> VerifierKey:

@@ -21,21 +21,14 @@ _PATH = re.compile(rf"tile/{_LEVEL}/((?:x[0-9]{{3}}/){{0,6}}[0-9]{{3}})(?:\.p/([
 
 @dataclass(frozen=True)
 class Tile:
-    """A run of at most 256 hashes of one level, or of entries.
-
-    Parameters
-    ----------
-    level : int or None
-        None for entries.
-    index : int
-        From 0, in its level.
-    width : int
-        1 to 256; fewer than 256 for a partial tile.
-    """
+    """A run of at most 256 hashes of one level, or of entries."""
 
     level: int | None
+    """None for entries."""
     index: int
+    """From 0, in its level."""
     width: int = WIDTH
+    """1 to 256; fewer than 256 for a partial tile."""
 
     @property
     def path(self) -> str:

@@ -4,8 +4,6 @@ A consistency proof has the form of the request that a witness answers: the old 
 and the new checkpoint. The old checkpoint is not in it; whoever verifies has it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from wmproof.errors import FormatError
@@ -26,23 +24,15 @@ _EXTRA_LIMIT = 2**16
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """The content of a .tlog-proof file; nothing is verified.
-
-    Parameters
-    ----------
-    index : int
-    path : tuple of bytes
-        At most 63 hashes.
-    checkpoint : bytes
-        The signed note, verbatim.
-    extra : bytes, optional
-        Authenticated by nothing.
-    """
+    """The content of a .tlog-proof file; nothing is verified."""
 
     index: int
     path: tuple[bytes, ...]
+    """At most 63 hashes."""
     checkpoint: bytes
+    """The signed note, verbatim."""
     extra: bytes | None = None
+    """Authenticated by nothing."""
 
     def to_bytes(self) -> bytes:
         """Return the file."""
@@ -53,20 +43,13 @@ class InclusionProof:
 
 @dataclass(frozen=True)
 class ConsistencyProof:
-    """The content of a consistency proof, which is also a request to a witness.
-
-    Parameters
-    ----------
-    old_size : int
-    path : tuple of bytes
-        At most 63 hashes.
-    checkpoint : bytes
-        The signed note, verbatim.
-    """
+    """The content of a consistency proof, which is also a request to a witness."""
 
     old_size: int
     path: tuple[bytes, ...]
+    """At most 63 hashes."""
     checkpoint: bytes
+    """The signed note, verbatim."""
 
     def to_bytes(self) -> bytes:
         """Return the file."""

@@ -3,8 +3,6 @@
 Trust enters by arguments only: the log's key, its origin, the witnesses' keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,20 +18,13 @@ from wmproof.publication.log.tlog_proof import parse_consistency_proof, parse_in
 
 @dataclass(frozen=True)
 class LoggedReport(Report):
-    """An entry is in a log.
-
-    Parameters
-    ----------
-    index : int
-    checkpoint : Checkpoint
-        That includes it.
-    cosignatures : tuple of Cosignature
-        Of the witnesses that were given, earliest first.
-    """
+    """An entry is in a log."""
 
     index: int
     checkpoint: Checkpoint
+    """That includes it."""
     cosignatures: tuple[Cosignature, ...]
+    """Of the witnesses that were given, earliest first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as `json.dumps` takes it; the root is in base64, as in the checkpoint."""

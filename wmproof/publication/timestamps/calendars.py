@@ -1,7 +1,5 @@
 """Stamping and upgrading .ots files at calendars that the user names; no other is ever asked."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,24 +20,16 @@ _BLIND_BYTES = 16
 
 @dataclass(frozen=True)
 class Upgrade:
-    """A file after its calendars were asked.
-
-    Parameters
-    ----------
-    ots : bytes
-        The file, with what they added.
-    heights : tuple of int
-        Blocks that attest to it now, by what the calendars say; `verify_ots` checks it.
-    pending : tuple of str
-        Calendars that have promised.
-    not_asked : tuple of str
-        Those of them that were not among the calendars given.
-    """
+    """A file after its calendars were asked."""
 
     ots: bytes
+    """The file, with what they added."""
     heights: tuple[int, ...]
+    """Blocks that attest to it now, by what the calendars say; `verify_ots` checks it."""
     pending: tuple[str, ...]
+    """Calendars that have promised."""
     not_asked: tuple[str, ...]
+    """Those of them that were not among the calendars given."""
 
 
 def stamp_digest(

@@ -1,7 +1,5 @@
 """What a timestamp says before anybody has checked it: for people who look at a file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,52 +10,35 @@ from wmproof.publication.timestamps.rfc3161 import accuracy_of, parse_token, sig
 
 @dataclass(frozen=True)
 class TokenContents:
-    """What an RFC 3161 token says (section 2.4.2). Anybody can write such a file.
-
-    Parameters
-    ----------
-    gen_time : datetime
-        When, in UTC.
-    accuracy : timedelta or None
-        How far off that may be; None if it does not say.
-    authority : str or None
-        Subject of the certificate that it names as its signer's, RFC 4514; None if it carries none.
-    serial : int
-        The token's number at the authority.
-    policy : str
-        OID of the policy.
-    hash_algorithm : str
-        OID of the hash function of `digest`.
-    digest : bytes
-        Of what is timestamped.
-    """
+    """What an RFC 3161 token says (section 2.4.2). Anybody can write such a file."""
 
     gen_time: datetime
+    """When, in UTC."""
     accuracy: timedelta | None
+    """How far off that may be; None if it does not say."""
     authority: str | None
+    """Subject of the certificate that it names as its signer's, RFC 4514; None if it carries
+    none."""
     serial: int
+    """The token's number at the authority."""
     policy: str
+    """OID of the policy."""
     hash_algorithm: str
+    """OID of the hash function of `digest`."""
     digest: bytes
+    """Of what is timestamped."""
 
 
 @dataclass(frozen=True)
 class OtsContents:
-    """What an OpenTimestamps file says. Anybody can write such a file.
-
-    Parameters
-    ----------
-    digest : bytes
-        SHA-256 of what is timestamped.
-    blocks : tuple of int
-        Heights of the Bitcoin blocks that are said to attest.
-    pending : tuple of str
-        Calendars that promised to bring a block; they prove nothing.
-    """
+    """What an OpenTimestamps file says. Anybody can write such a file."""
 
     digest: bytes
+    """SHA-256 of what is timestamped."""
     blocks: tuple[int, ...]
+    """Heights of the Bitcoin blocks that are said to attest."""
     pending: tuple[str, ...]
+    """Calendars that promised to bring a block; they prove nothing."""
 
 
 def read_token(token: bytes, where: str = "token") -> TokenContents:

@@ -27,19 +27,13 @@ _HASHES = {
 
 @dataclass(frozen=True)
 class Element:
-    """One tag, length and value of a DER encoding.
-
-    Parameters
-    ----------
-    content : bytes
-        The value.
-    encoding : bytes
-        All of it.
-    """
+    """One tag, length and value of a DER encoding."""
 
     tag: int
     content: bytes
+    """The value."""
     encoding: bytes
+    """All of it."""
 
     def members(self) -> list[Element]:
         """Read the value as a run of elements; `ValueError` if it is none."""
@@ -84,20 +78,11 @@ def _whole(data: bytes) -> Element:
 def granted_response(token: bytes) -> bytes:
     """Bring a response or a bare token into the form that a strict decoder reads.
 
-    Parameters
-    ----------
-    token : bytes
-        A TimeStampResp or a TimeStampToken.
+    Returns a TimeStampResp that is granted, its certificates in order. A refusal is returned as it
+    is.
 
-    Returns
-    -------
-    bytes
-        A TimeStampResp that is granted, its certificates in order. A refusal is returned as it is.
-
-    Raises
-    ------
-    ValueError
-        It is neither; the message says why.
+    `token` is a TimeStampResp or a TimeStampToken. ValueError if it is neither; the message says
+    why.
     """
     outer = _whole(token)
     members = outer.members()

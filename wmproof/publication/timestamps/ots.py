@@ -1,7 +1,5 @@
 """OpenTimestamps files (.ots): parsing, verifying against block headers, writing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,31 +28,20 @@ BLOCK_SKEW = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class BlockTimestamp:
-    """What a verified .ots file shows: the digest existed when this block was made.
-
-    Parameters
-    ----------
-    digest : bytes
-        SHA-256 of what is timestamped.
-    block_time : datetime
-        The header's time, UTC; miners may be up to two hours off.
-    block_height : int
-    block_hash : str
-    difficulty : float
-        Of the header's proof of work.
-    pending : tuple of str
-        Calendars whose promises are in the file as well; they prove nothing.
-    unchecked : tuple of int
-        Heights of further attestations, for which no header was given.
-    """
+    """What a verified .ots file shows: the digest existed when this block was made."""
 
     digest: bytes
+    """SHA-256 of what is timestamped."""
     block_time: datetime
+    """The header's time, UTC; miners may be up to two hours off."""
     block_height: int
     block_hash: str
     difficulty: float
+    """Of the header's proof of work."""
     pending: tuple[str, ...]
+    """Calendars whose promises are in the file as well; they prove nothing."""
     unchecked: tuple[int, ...]
+    """Heights of further attestations, for which no header was given."""
 
 
 def verify_ots(

@@ -1,7 +1,5 @@
 """Verifying RFC 3161 timestamp tokens against certificates that the verifier chose."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,39 +34,26 @@ def sha256_only(digest: bytes) -> DigestOf:
 
 @dataclass(frozen=True)
 class Timestamp:
-    """What a verified token says.
-
-    Parameters
-    ----------
-    gen_time : datetime
-        When, in UTC, by the authority's clock.
-    accuracy : timedelta or None
-        How far off the authority says that it may be.
-    authority : str
-        Subject of the certificate that signed, RFC 4514.
-    certificate_digest : bytes
-        SHA-256 of that certificate.
-    serial : int
-        The token's number at the authority.
-    policy : str
-        OID of the policy it was issued under.
-    digest : bytes
-        Of what is timestamped.
-    hash_name : str
-        The hash that gives it: sha256, sha384 or sha512.
-    nonce : int or None
-        That of the request.
-    """
+    """What a verified token says."""
 
     gen_time: datetime
+    """When, in UTC, by the authority's clock."""
     accuracy: timedelta | None
+    """How far off the authority says that it may be."""
     authority: str
+    """Subject of the certificate that signed, RFC 4514."""
     certificate_digest: bytes
+    """SHA-256 of that certificate."""
     serial: int
+    """The token's number at the authority."""
     policy: str
+    """OID of the policy it was issued under."""
     digest: bytes
+    """Of what is timestamped."""
     hash_name: str
+    """The hash that gives it: sha256, sha384 or sha512."""
     nonce: int | None
+    """That of the request."""
 
 
 def verify_token(

@@ -1,7 +1,5 @@
 """Checking uploaded claims, each in a worker process with limits of time and memory."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -26,16 +24,13 @@ _ENVIRONMENT = ("HOME", "LANG", "NUMBA_CACHE_DIR", "PATH", "PYTHONPATH", "TMPDIR
 
 
 class BusyError(InputError):
-    """All workers are at work."""
+    """All workers are at work, or the system has no room for one more."""
 
 
 class ClaimChecker:
     """Checks claims.
 
-    Parameters
-    ----------
-    board : Board
-        To say where the key is logged.
+    `board` says where the key is logged.
     """
 
     def __init__(self, settings: Settings, board: Board) -> None:
@@ -53,7 +48,7 @@ class ClaimChecker:
             The system cannot limit a check, a part cannot be read, or the check needs more time or
             memory than it may have.
         BusyError
-            All workers are at work.
+            All workers are at work, or the system has no room.
         """
         if not worker.can_limit():
             raise InputError(
@@ -69,6 +64,8 @@ class ClaimChecker:
                 file.fileno()  # moves a small file from memory to the disk
                 file.seek(0)
             answer = self._run(self._job(upload, [file.fileno() for file in given]))
+        except OSError:  # no room for a file, no process to be had
+            raise BusyError("the server has no room for this", remedy="Try again later") from None
         finally:
             self._places.release()
         if "error" in answer:
@@ -97,9 +94,9 @@ class ClaimChecker:
     def _run(self, job: worker.Job) -> dict[str, Any]:
         settings = self._settings
         process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, json.dumps(asdict(job))],
+            [sys.executable, "-m", _MODULE],
             pass_fds=job.files,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
@@ -107,7 +104,8 @@ class ClaimChecker:
         )
         self._workers.add(process)
         try:
-            output, _ = process.communicate(timeout=settings.claim_seconds)
+            job_text = json.dumps(asdict(job)).encode()  # a command line has less room for names
+            output, _ = process.communicate(job_text, timeout=settings.claim_seconds)
         except subprocess.TimeoutExpired:
             raise InputError(
                 f"the check takes longer than {settings.claim_seconds} s",

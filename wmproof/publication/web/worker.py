@@ -46,30 +46,21 @@ def die_with_the_server() -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told, as one JSON object on its command line.
-
-    Parameters
-    ----------
-    files : list of int
-        Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures.
-    weights : list of str
-        The names under which those files came.
-    reading : dict
-        How the judge says that the model is to be read, the fields of a `Reading`.
-    memory, seconds : int
-        Limits.
-    strength : float
-        Of the policy.
-    """
+    """What a worker is told, as one JSON object on its standard input."""
 
     files: list[int]
+    """Descriptors of `PARTS`, then of the model's weights, then of the judge's pictures."""
     weights: list[str]
+    """The names under which those files came."""
     pictures: int
     reading: dict[str, Any]
+    """How the judge says that the model is to be read, the fields of a `Reading`."""
     memory: int
     seconds: int
+    """memory and seconds: limits."""
     security: int
     strength: float
+    """Of the policy."""
 
 
 def check(files: Sequence[BinaryIO], job: Job) -> dict[str, Any]:
@@ -150,8 +141,8 @@ def _fields(found: ClaimVerdict, policy: Policy) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read a job from the command line; print one JSON object."""
-    job = Job(**json.loads(sys.argv[1]))
+    """Read a job from standard input; print one JSON object."""
+    job = Job(**json.load(sys.stdin.buffer))
     die_with_the_server()
     limit_process(job.memory, job.seconds)
     opened = [open(file, "rb") for file in job.files]  # noqa: PTH123, SIM115 - descriptors, kept

@@ -10,8 +10,6 @@ variables.
 *Soundness*: n rounds of degree 2, so 3 n / |K| for forms of n inner variables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,17 +24,11 @@ from wmproof.relation.segments import Segment, SegmentClaim
 
 @dataclass(frozen=True)
 class Term:
-    """One segment with its weights.
-
-    Attributes
-    ----------
-    segment : Segment
-    batch_point : sequence of Element
-        The segment's coordinates behind those of its blocks; the form is about what is left.
-    """
+    """One segment with its weights."""
 
     segment: Segment
     batch_point: Sequence[Element]
+    """The segment's coordinates behind those of its blocks; the form is about what is left."""
 
     @property
     def inner_bits(self) -> int:

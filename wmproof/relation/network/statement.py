@@ -12,8 +12,6 @@ a lookup counts the row (0, T(0)) there, and has no other if y is zero as a poly
 All chunks together are indexed by one batch of slots, in which each is an aligned block.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -54,37 +52,23 @@ def _maximum_label(table: MaximumTable) -> str:
 
 @dataclass(frozen=True)
 class TableUse:
-    """One table and what is looked up in it.
-
-    Parameters
-    ----------
-    label : str
-        Separates its messages from those of other tables.
-    groups : tuple of (Chunk, int)
-        Chunk and node of each group of lookups.
-    multiplicities : Segment
-        How often each row is looked up.
-    """
+    """One table and what is looked up in it."""
 
     label: str
+    """Separates its messages from those of other tables."""
     table: NetworkTable
     groups: tuple[tuple[Chunk, int], ...]
+    """tuple of (Chunk, int): chunk and node of each group of lookups."""
     lookup: Lookup
     multiplicities: Segment
+    """How often each row is looked up."""
 
 
 class NetworkStatement:
     """A circuit on the slots of all chunks.
 
-    Parameters
-    ----------
-    most_blocks : int, optional
-        Of an axis, in tensors that no product makes.
-
-    Raises
-    ------
-    InputError
-        More lookups than the field can count, or a single one.
+    `most_blocks` bounds the blocks of an axis, in tensors that no product makes. InputError if
+    there are more lookups than the field can count, or a single one.
     """
 
     def __init__(
@@ -193,10 +177,7 @@ class NetworkStatement:
     ) -> tuple[list[Term], list[int]]:
         """Terms, and their nodes, of the form that is a node's z at a point of its segment.
 
-        Parameters
-        ----------
-        point : sequence of Element
-            Of the segment.
+        `point` is one of the segment.
 
         Returns
         -------

@@ -1,7 +1,5 @@
 """Running the circuit on the slots of a chunk: every committed number, and every z looked up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,23 +30,18 @@ def _nothing(index: int) -> Values:
 
 @dataclass
 class Trace:
-    """What the circuit did with a chunk's images.
-
-    Attributes
-    ----------
-    committed : dict of int to uint8 or uint16 (blocks, slots, 2^n)
-        Numbers of each committing node, in its segment's layout.
-    looked_up : mapping of int to uint32 (blocks * slots * 2^n,)
-        z, canonical mod p, of each `Activation`, `Product` and `Maximum`, in the same places.
-    value : callable
-        A node's numbers, unsigned (slots, *shape), from what is committed.
-    logits : int64 (slots, classes)
-    """
+    """What the circuit did with a chunk's images."""
 
     committed: dict[int, Values] = field(default_factory=dict)
+    """dict of int to uint8 or uint16 (blocks, slots, 2^n): numbers of each committing node, in its
+    segment's layout."""
     looked_up: Mapping[int, U32] = field(default_factory=dict)
+    """mapping of int to uint32 (blocks * slots * 2^n,): z, canonical mod p, of each `Activation`,
+    `Product` and `Maximum`, in the same places."""
     logits: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
+    """int64 (slots, classes)."""
     value: Callable[[int], Values] = field(default=_nothing)
+    """A node's numbers, unsigned (slots, *shape), from what is committed."""
 
 
 class Tracer:
@@ -93,10 +86,7 @@ class Tracer:
     def __call__(self, images: Bytes, labels: Mapping[int, str]) -> Trace:
         """Run on images, uint8 (slots, C, H, W); InputError if a z leaves its table.
 
-        Parameters
-        ----------
-        labels : mapping of int to str
-            Under which label each node's lookups are counted: `NetworkStatement.labels`.
+        Each node's lookups are counted under its label in `labels`: `NetworkStatement.labels`.
         """
         check_images(self._circuit, images)
         trace, values = Trace(), dict[int, Values]()

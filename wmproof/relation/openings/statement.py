@@ -1,7 +1,5 @@
 """What a claim proves about commitments, whatever their scheme: they open to committed messages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,30 +35,19 @@ class MessageSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class CommittedSlots:
-    """The commitments of one kind to what one chunk of slots holds.
-
-    Attributes
-    ----------
-    label : str
-    slot_bits : int
-        There are 2^slot_bits slots.
-    triggers : int64 (slots,)
-        Which hidden trigger each slot holds, counted from 0; some are held twice.
-    places : Places
-        Of all hidden triggers.
-    digests : uint8 (triggers, 32)
-        The commitments of all hidden triggers.
-    message_bytes : int
-        Length of each message.
-    source : MessageSource
-    """
+    """The commitments of one kind to what one chunk of slots holds."""
 
     label: str
     slot_bits: int
+    """There are 2^slot_bits slots."""
     triggers: NDArray[np.int64]
+    """int64 (slots,): which hidden trigger each slot holds, counted from 0; some are held twice."""
     places: Places
+    """Of all hidden triggers."""
     digests: Bytes
+    """uint8 (triggers, 32): the commitments of all hidden triggers."""
     message_bytes: int
+    """Length of each message."""
     source: MessageSource
 
     @property

@@ -17,8 +17,6 @@ axis's end z counts as 0, as do A and B.
 two linear forms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,31 +39,22 @@ Point = Sequence[Element]
 
 @dataclass(frozen=True)
 class Operand:
-    """One of the two tensors that are multiplied.
-
-    Parameters
-    ----------
-    axes : tuple of int
-        Labels of its axes, as in `circuit.product.Product`.
-    zero : int
-        The number that stands for 0.
-    factor : int32 array or None
-        By which it multiplies each channel of the result, if it is the one that carries factors.
-    """
+    """One of the two tensors that are multiplied."""
 
     node: int
     axes: tuple[int, ...]
+    """Labels of its axes, as in `circuit.product.Product`."""
     zero: int
+    """The number that stands for 0."""
     factor: Ints | None
+    """int32 array or None: by which it multiplies each channel of the result, if it is the one that
+    carries factors."""
 
 
 class ProductStatement:
     """One product node on 2^batch_bits slots.
 
-    Parameters
-    ----------
-    layout : callable
-        Gives that of each committed node; a product's own axes are one block each.
+    `layout` gives that of each committed node; a product's own axes are one block each.
     """
 
     def __init__(

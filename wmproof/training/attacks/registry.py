@@ -4,8 +4,6 @@ An attack is one file in this folder. Its functions are for everybody; its tuple
 how the experiments try it: how strongly in each preset, under which name, and what is measured.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -75,30 +73,21 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Attack:
-    """How the experiments try an attack.
-
-    Parameters
-    ----------
-    place : int
-        Its place in tables: attacks without training first, equal places by the file's name.
-    task : str
-        The name under which finished units know it.
-    strengths : Mapping from str to sequence
-        What is tried in each preset, one trial for each.
-    trial : callable
-        Takes a strength and the owner's recipe.
-    run : callable or None
-        Yields a row for each network that it makes; None where a task of the paper does the work.
-    trains_on : bool
-        Whether it changes the stolen weights by training, which item 7 tries on each kind of mark.
-    """
+    """How the experiments try an attack."""
 
     place: int
+    """Its place in tables: attacks without training first, equal places by the file's name."""
     task: str
+    """The name under which finished units know it."""
     strengths: Mapping[str, Sequence[Any]]
+    """What is tried in each preset, one trial for each."""
     trial: Callable[[Any, Recipe], Trial]
+    """Takes a strength and the owner's recipe."""
     run: Callable[[Theft], Iterable[Row]] | None
+    """Yields a row for each network that it makes; None where a task of the paper does the work."""
     trains_on: bool = False
+    """Whether it changes the stolen weights by training, which item 7 tries on each kind of
+    mark."""
 
     def trials(self, preset: str | None, owner: Recipe) -> Iterator[Trial]:
         """Give the trials of a preset; there are none in a preset that names no strengths."""

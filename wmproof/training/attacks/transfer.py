@@ -1,7 +1,5 @@
 """Transfer learning: a stolen network taught another task (section 5.5, tables 2 and 4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -18,18 +16,12 @@ from wmproof.training.reproducible import stream
 
 @dataclass(frozen=True)
 class Transferred:
-    """A network for another task, and what verification reads in it.
-
-    Parameters
-    ----------
-    result : TrainingResult
-        The network of the target task.
-    parts : Parts
-        Its body, and the output layer of the source task that the owner kept.
-    """
+    """A network for another task, and what verification reads in it."""
 
     result: TrainingResult
+    """The network of the target task."""
     parts: Parts
+    """Its body, and the output layer of the source task that the owner kept."""
 
     @property
     def verified(self) -> nn.Module:

@@ -1,7 +1,5 @@
 """The prover's Merkle commitment to the columns of a code matrix."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -14,21 +12,14 @@ Entropy = Callable[[int], bytes]
 
 
 class ColumnOpening(NamedTuple):
-    """What a verifier is sent to check some columns.
-
-    Attributes
-    ----------
-    columns : ndarray
-        uint32 (k, R), canonical, one opened column in each row.
-    salts : bytes
-        k * SALT_BYTES.
-    siblings : list of bytes
-        As `merkle.verify_opening` takes them.
-    """
+    """What a verifier is sent to check some columns."""
 
     columns: U32
+    """uint32 (k, R), canonical, one opened column in each row."""
     salts: bytes
+    """k * SALT_BYTES."""
     siblings: list[bytes]
+    """As `merkle.verify_opening` takes them."""
 
 
 class Columns(Protocol):
@@ -63,10 +54,7 @@ class KeptColumns:
 class CommittedMatrix:
     """The Merkle commitment to columns, each with a fresh salt.
 
-    Parameters
-    ----------
-    entropy : callable
-        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
+    ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
     """
 
     def __init__(self, columns: Columns, entropy: Entropy = os.urandom) -> None:

@@ -37,17 +37,12 @@ from wmproof.argument.transcript import NONCE_BYTES
 
 @dataclass(frozen=True)
 class Ligero:
-    """`pcs.commitment.PolynomialCommitment`; what is said and why it convinces is in the package.
-
-    Attributes
-    ----------
-    products : sequence of (int, int)
-        The pairs of pads whose products are committed.
-    """
+    """A `PolynomialCommitment`; what is said and why it convinces is in the package."""
 
     shape: Shape
     parameters: Parameters
     products: Sequence[tuple[int, int]]
+    """The pairs of pads whose products are committed."""
 
     @staticmethod
     def message_bits(entries: int) -> int:

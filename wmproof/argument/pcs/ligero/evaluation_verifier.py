@@ -1,7 +1,5 @@
 """The verifier of claims about the committed witness; `claims` states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,20 +72,14 @@ class EvaluationTest:
 
 
 class BoundClaims(NamedTuple):
-    """All claims as one, after the sumcheck over both parts of the point.
-
-    Attributes
-    ----------
-    weights : list of Element
-        Of each claim.
-    claim : Expression
-        What is left to show.
-    """
+    """All claims as one, after the sumcheck over both parts of the point."""
 
     weights: list[Element]
+    """Of each claim."""
     row_point: list[Element]
     column_point: list[Element]
     claim: Expression
+    """What is left to show."""
 
 
 def bind_claims(

@@ -5,8 +5,6 @@ factors, the right factors and the products, product k in slot k of each. Factor
 pads, which linear constraints say. Two mask rows follow, polynomials of larger degree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,19 +25,13 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PadLayout:
-    """Shape of the pads' matrix.
-
-    Attributes
-    ----------
-    code : Code
-        Code of the rows; each row over K is four rows over F_p.
-    pads, products : int
-        How many of each.
-    """
+    """Shape of the pads' matrix."""
 
     code: Code
+    """Code of the rows; each row over K is four rows over F_p."""
     pads: int
     products: int
+    """pads and products: how many of each."""
 
     @property
     def pad_rows(self) -> int:

@@ -3,8 +3,6 @@
 Narrow, so that its words can be read on a phone.
 """
 
-from __future__ import annotations
-
 import math
 import xml.etree.ElementTree as Tree
 
@@ -33,7 +31,7 @@ def draw_strength(key: PublicKey, claim: ClaimReport) -> Tree.Element:
     bits = {k: max(0, strength_bits(count, k, vk.classes) - claim.grinding_bits) for k in hits}
     plot = _Plot(count, max(bits.values()))
     curve = " ".join(f"{plot.x(k)},{plot.y(b)}" for k, b in bits.items())
-    chance, proved = count / vk.classes, f"{threshold} hits, {bits[threshold]:.0f} bits"
+    chance, proved = count / vk.classes, f"{threshold} hits, {int(bits[threshold])} bits"
     return element(
         "svg",
         element("title", "Strength of the claim by number of hits"),

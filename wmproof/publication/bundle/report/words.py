@@ -38,8 +38,7 @@ def trusted(trust: Trust) -> list[tuple[str, str]]:
     rows += [(f"origin of {name}", origin) for name, origin in trust.origins.items()]
     rows += [("witness", str(key)) for key in trust.witnesses]
     if trust.witnesses:
-        needed = len(set(trust.witnesses)) if trust.quorum is None else trust.quorum
-        rows.append(("witnesses needed", str(needed)))
+        rows.append(("witnesses needed", str(trust.needed)))
     rows += [("timestamp authority", _certificate(root)) for root in trust.tsa_roots]
     rows += [(f"block {height}", data.hex()) for height, data in trust.block_headers.items()]
     if trust.model_seen is not None:

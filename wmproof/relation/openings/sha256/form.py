@@ -1,7 +1,5 @@
 """The one linear form that ends a run of blocks: its terms, and their public weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,30 +20,21 @@ FACTORS = 17
 
 @dataclass(frozen=True, eq=False)
 class RunForm:
-    """Everything that the form of one run depends on.
-
-    Attributes
-    ----------
-    base : Element
-        lambda, whose powers weigh the half equations.
-    tau : sequence of Element
-        Instance and round coordinates of the linear part.
-    r : sequence of Element
-        Instance, round and bit coordinates of the factors.
-    gamma, mu : Element
-        Powers weigh what is checked, and the halves of a state.
-    rho : sequence of Element
-        Six coordinates that weigh the bytes of a block.
-    """
+    """Everything that the form of one run depends on."""
 
     openings: Openings
     run: Run
     base: Element
+    """lambda, whose powers weigh the half equations."""
     tau: Sequence[Element]
+    """Instance and round coordinates of the linear part."""
     r: Sequence[Element]
+    """Instance, round and bit coordinates of the factors."""
     gamma: Element
     mu: Element
+    """gamma and mu: powers weigh what is checked, and the halves of a state."""
     rho: Sequence[Element]
+    """Six coordinates that weigh the bytes of a block."""
 
     @property
     def _slots(self) -> Sequence[Element]:

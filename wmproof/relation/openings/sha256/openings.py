@@ -1,7 +1,5 @@
 """What the openings of one chunk of slots are about; the package states the protocol."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,38 +21,27 @@ _MOST_INSTANCE_BITS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """2^bits blocks in a row.
-
-    Parameters
-    ----------
-    first : int
-        A multiple of their number.
-    segment : Segment
-        Of their bits.
-    """
+    """2^bits blocks in a row."""
 
     first: int
+    """A multiple of their number."""
     bits: int
     segment: Segment
+    """Of their bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Openings:
-    """One commitment a slot.
-
-    Attributes
-    ----------
-    initial_states, digests : uint32 (slots, 8)
-        State after the block D, and the commitment, as words.
-    message_bytes : int
-        Length of each message.
-    """
+    """One commitment a slot."""
 
     label: str
     slot_bits: int
     initial_states: U32
     digests: U32
+    """initial_states and digests: uint32 (slots, 8): state after the block D, and the commitment,
+    as words."""
     message_bytes: int
+    """Length of each message."""
     source: MessageSource
 
     @property
@@ -119,10 +106,7 @@ class Openings:
 def words_of(blocks: np.ndarray) -> U32:
     """Big-endian words of bytes.
 
-    Parameters
-    ----------
-    blocks : uint8 array (..., n)
-        n is a multiple of 4.
+    `blocks` are uint8 (..., n), n a multiple of 4.
 
     Returns
     -------

@@ -36,31 +36,21 @@ _HALF_BASE = Element(1 << 16)
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor of a product: an affine function of a bit of another round.
-
-    Attributes
-    ----------
-    word : str
-        'a', 'e' or 'w'.
-    back : int
-        How many rounds ago.
-    turn : int
-        It reads bit i + turn, modulo 32 if `wraps`, else 0 behind the end.
-    sign : bool
-        Whether it is 1 - 2 x rather than x.
-    weight : str
-        Which public weight of bit i it carries; '' for none.
-    late : bool
-        Whether it is 0 (weighted) or 1 before round 16.
-    """
+    """One factor of a product: an affine function of a bit of another round."""
 
     word: str
+    """'a', 'e' or 'w'."""
     back: int
+    """How many rounds ago."""
     turn: int = 0
+    """It reads bit i + turn, modulo 32 if `wraps`, else 0 behind the end."""
     wraps: bool = True
     sign: bool = True
+    """Whether it is 1 - 2 x rather than x."""
     weight: str = ""
+    """Which public weight of bit i it carries; '' for none."""
     late: bool = False
+    """Whether it is 0 (weighted) or 1 before round 16."""
 
 
 def _xor(word: str, back: int, turns: Sequence[int], weight: str) -> list[Factor]:
@@ -95,20 +85,14 @@ CHOICE = Factor("e", 1, sign=False, weight="choice")
 
 @dataclass(frozen=True, eq=False)
 class BitWeights:
-    """Weights of bit i in the six half equations, combined for each kind of term.
-
-    Parameters
-    ----------
-    a, e, w : uint32 array (4, 32)
-        In K, for the bits of the words a, e and w.
-    lambdas : sequence of Element
-        By which the equations are combined.
-    """
+    """Weights of bit i in the six half equations, combined for each kind of term."""
 
     a: U32
     e: U32
     w: U32
+    """a, e and w: uint32 array (4, 32): in K, for the bits of the words a, e and w."""
     lambdas: Sequence[Element]
+    """By which the equations are combined."""
 
     @classmethod
     def of(cls, base: Element) -> BitWeights:
