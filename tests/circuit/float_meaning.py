@@ -35,6 +35,7 @@ from wmproof.circuit.network import (
     Network,
     Pole,
     Ranged,
+    Reciprocal,
     Rounded,
 )
 from wmproof.circuit.product import Product
@@ -100,6 +101,8 @@ def _apply(function: Function, x: Floats) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore"):
                 fallen = np.maximum(x, 0) ** -float(POLES[function.kind])
             return np.asarray(fallen)
+        case Reciprocal():
+            return np.asarray(1 / np.maximum(x, function.step))
         case _:
             smooth = FUNCTIONS[function.kind]
             points, where = np.unique(x, return_inverse=True)

@@ -35,10 +35,11 @@ from wmproof.circuit.network import (
     Network,
     Pole,
     Ranged,
+    Reciprocal,
     Rounded,
     Smooth,
 )
-from wmproof.circuit.product_scales import fit_pole, fitting_factor, largest_factor
+from wmproof.circuit.product_scales import fit_pole, fit_reciprocal, fitting_factor, largest_factor
 from wmproof.circuit.quantise import Encoding, channel_encoding
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
@@ -185,6 +186,9 @@ class Fitter:
                 divisors = seen.at_least(real.max() * _LEAST_DIVISOR)
                 table, density, scale = fit_pole(kind, divisors, settings)
                 return Fit(table, scale, 0 * ones, density * ones, 0 * ones)
+            case Reciprocal() as function:
+                table, scale, density, start = fit_reciprocal(function, seen, settings, node.name)
+                return Fit(table, scale, 0 * ones, density * ones, start * ones)
             case (Rounded() | Ranged()) as function:
                 return self._fit_steps(node.linear, function, real, sizes)
 

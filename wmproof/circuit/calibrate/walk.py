@@ -35,6 +35,7 @@ from wmproof.circuit.network import (
     Floats,
     Network,
     Ranged,
+    Reciprocal,
     Rounded,
     Smooth,
     float_sources,
@@ -177,11 +178,14 @@ class Walk:
             check_damping(real, node.name)
         self._ranges.append(LayerRange(node.name, fit.table.name, fit.scale, real))
         number = self._tables.number(fit.table)
-        self._tables.hold(number, real * factor[:, None] + origin[:, None], node.name)
+        if not isinstance(node.function, Reciprocal):  # whose table has all that there can be
+            self._tables.hold(number, real * factor[:, None] + origin[:, None], node.name)
         self._values[index] = measured.look_up(self._tables.all[number], factor, origin)
         self._nodes.append(ir.Activation(node.name, number, _NOT_ROUNDED))
         self._round_later(index, node.linear, measured, factor, origin, node.name)
-        if not isinstance(node.function, Rounded | Ranged):  # whose bits are not to be chosen
+        if not isinstance(
+            node.function, Reciprocal | Rounded | Ranged
+        ):  # whose bits are not to be chosen
             self.balance.add_layer(measured.linear, factor / measured.factor)
         self._encodings.append(by_channel(fit.scale, fit.zero, node.linear.shape))
 

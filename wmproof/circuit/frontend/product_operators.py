@@ -34,7 +34,17 @@ from wmproof.circuit.frontend.linear_operators import (
 )
 from wmproof.circuit.frontend.shape_operators import reshaped, sliced
 from wmproof.circuit.frontend.values import Affine, Bytes, Rearrange, Tensor
-from wmproof.circuit.network import SHARE, Clamp, FloatConv, Floats, Pole, Smooth
+from wmproof.circuit.network import (
+    SHARE,
+    Clamp,
+    FloatActivation,
+    FloatConv,
+    Floats,
+    Pole,
+    Reciprocal,
+    Rounded,
+    Smooth,
+)
 from wmproof.errors import InputError
 
 _ANY = Clamp()
@@ -52,12 +62,23 @@ def _divide(builder: Builder, arguments: Arguments) -> Tensor:
     if constant_side(arguments) == 1:
         return divide_by_constant(builder, arguments)
     below = builder.affine(arguments.tensor(1))
-    if not _positive(builder, below):
+    rounding = _rounding(builder, arguments.tensor(1))
+    if rounding is None and not _positive(builder, below):
         raise InputError("divides by something that depends on the image and might be 0")
-    inverse = builder.activation(below, Pole("reciprocal"))
+    function = Pole("reciprocal") if rounding is None else Reciprocal(rounding.step, rounding.most)
+    inverse = builder.activation(below, function)
     if constant_side(arguments) is None:
         return _multiply_tensors(builder, arguments.tensor(0), inverse)
     return multiply_by_constant(builder, replace(arguments, inputs=(arguments.inputs[0], inverse)))
+
+
+def _rounding(builder: Builder, value: Tensor) -> Rounded | None:
+    """How a value was quantised that can be above 0, if it was."""
+    node = builder.nodes[value.node] if isinstance(value, Bytes) else None
+    while isinstance(node, ir.Reshape | ir.Transpose | ir.Slice):
+        node = builder.nodes[node.source]
+    function = node.function if isinstance(node, FloatActivation) else None
+    return function if isinstance(function, Rounded) and function.most > 0 else None
 
 
 def _positive(builder: Builder, value: Affine) -> bool:
@@ -137,9 +158,13 @@ def _aligned(builder: Builder, value: Tensor, shape: ir.Shape) -> tuple[Bytes, t
     """Drop the axes along which an operand is repeated; return it and the labels of the others."""
     if len(value.shape) != len(shape):
         raise InputError(f"multiplies tensors {value.shape} of a batch and {shape}")
+    given = builder.operand(value)
     kept = [i for i, size in enumerate(value.shape[1:]) if size == shape[1 + i]]
-    sizes = tuple(value.shape[1 + i] for i in kept)
-    return builder.reshape(builder.operand(value), sizes or (1,)), tuple(kept)
+    if not kept:  # one number is repeated along the shortest axis: an operand has one at least
+        shortest = min(range(len(shape) - 1), key=lambda axis: shape[1 + axis])
+        copies = (given.node,) * shape[1 + shortest]
+        given, kept = builder.move(ir.Concat(builder.name, copies, shortest)), [shortest]
+    return builder.reshape(given, tuple(given.shape[1 + i] for i in kept)), tuple(kept)
 
 
 def _matmul_tensors(builder: Builder, left: Tensor, right: Tensor) -> Bytes:
