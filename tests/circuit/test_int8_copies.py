@@ -164,7 +164,8 @@ def test_small_tables_may_be_many() -> None:
 
 
 def test_too_many_tables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_tables, "_MOST_ENTRIES", 10 * shared_tables._LEAST_ENTRIES)
+    tenth = (shared_tables._MOST_TABLES << Settings().max_table_bits) // 10
+    monkeypatch.setattr(shared_tables, "_LEAST_ENTRIES", tenth)
     graph = _many_scales(12)
     with pytest.raises(InputError, match="needs more than 10 tables"):
         compile_model(graph.model(), graph.images())

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 from circuit_graphs import Graph, assert_same_bits, cancelling, float_logits, integer_logits
 
+from wmproof.circuit import product_scales
 from wmproof.circuit.calibrate import Settings, calibration
+from wmproof.circuit.calibrate.settings import bits_for
 from wmproof.circuit.compile import Compilation, compile_model
 from wmproof.circuit.frontend.load import open_graph
 from wmproof.circuit.frontend.translate import translate
 from wmproof.circuit.linear import ACCUMULATOR_LIMIT
+from wmproof.circuit.product import Product
+from wmproof.circuit.reference import evaluate_reference
 from wmproof.core.reading import Reading
 from wmproof.relation.hits.statement import SCORE_LIMIT
 
@@ -61,7 +65,7 @@ def test_where_there_is_room_numbers_and_weights_are_finer(activation, monkeypat
     plain = _compiled(graph)
     monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
     roomy = _compiled(graph)
-    assert {table.bits for table in roomy.circuit.tables} == {22}
+    assert {table.bits for table in roomy.circuit.tables} == {24}
     assert roomy.circuit.lookups() == plain.circuit.lookups()
     assert _error(graph, roomy) < 0.7 * _error(graph, plain)
     assert_same_bits(roomy, graph.images(4))
@@ -73,7 +77,7 @@ def test_what_is_finer_is_coarser_again_before_it_is_refused(monkeypatch):
     monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
     circuit = compile_model(graph.model(), grey, settings=Settings(probes=0)).circuit
     first = circuit.nodes[1].linear.bound(circuit.largest)
-    assert {table.bits for table in circuit.tables} == {22}
+    assert {table.bits for table in circuit.tables} == {24}
     assert ACCUMULATOR_LIMIT // 2 <= first < ACCUMULATOR_LIMIT
 
 
@@ -101,10 +105,65 @@ def test_lookups_are_counted_before_anything_is_calibrated():
     assert calibration._lookups(network) == _compiled(graph).circuit.lookups()
 
 
-def test_larger_tables_cost_less_than_one_more_image():
+def test_circuits_of_many_lookups_fill_longer_tables():
     usual = Settings()
-    assert usual.for_lookups(2**22 - 1) is usual
-    fine = usual.for_lookups(2**22)
-    assert (fine.shift, fine.min_table_bits, fine.longer) == (12, 22, 0)
+    assert usual.for_lookups(2**17 - 1) is usual
+    fine = usual.for_lookups(2**17)
+    assert (fine.shift, fine.min_table_bits, fine.longer, fine.finer) == (12, 22, 0, 2)
     chosen = Settings(min_table_bits=21)
     assert chosen.for_lookups(2**23) is chosen
+    # A shift that was asked for is no smaller, and leaves room for numbers of ten bits.
+    assert [Settings(shift=s).filled(22).shift for s in (4, 11, 12, 13, 14)] == [6, 12, 12, 13, 14]
+
+
+def test_tables_are_as_long_as_a_claim_of_few_images_affords():
+    for lookups in 2 ** np.arange(17, 29):
+        for tables in range(1, 49):
+            bits = bits_for(int(lookups), tables)
+            assert 22 <= bits <= 24
+            afforded = max(2**25, 16 * lookups)
+            assert bits == 22 or (tables + 1) * 2**bits <= afforded
+            assert bits == 24 or (tables + 1) * 2 ** (bits + 1) > afforded
+
+
+def test_a_divisors_table_is_short(monkeypatch):
+    """Its few numbers are no finer with a million entries, which were proved for each layer."""
+    monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
+    graph = Graph((3, 5, 5), seed=2)
+    graph.normalise()
+    graph.conv(16)
+    graph.op(
+        "InstanceNormalization",
+        graph.last,
+        graph.constant(np.ones(16, np.float32)),
+        graph.constant(np.zeros(16, np.float32)),
+    )
+    graph.op("Relu")
+    graph.classify(10)
+    compilation = _compiled(graph)
+    bits = {table.name.split()[-1]: table.bits for table in compilation.circuit.tables}
+    assert bits.pop("reciprocal_root") <= 20
+    assert set(bits.values()) == {24}
+    assert_same_bits(compilation, graph.images(4))
+    monkeypatch.setattr(product_scales, "_POLE_BITS", 22)
+    assert _error(graph, compilation) < 1.05 * _error(graph, _compiled(graph))
+
+
+@pytest.mark.parametrize("count", [13, 17, 29, 120])
+def test_shares_of_many_add_up_to_one(count):
+    """The weight of a number in their sum was 1.9 for 17 of them, and was rounded to 2."""
+    graph = Graph((1, count, 4), seed=3)
+    graph.op("Mul", graph.last, graph.constant(np.float32(0.004)))
+    graph.op("Softmax", axis=2)
+    graph.op("Flatten")
+    graph.shape = (4 * count,)
+    graph.gemm(10)
+    compilation = _compiled(graph)
+    nodes = compilation.circuit.nodes
+    shares = max(index for index, node in enumerate(nodes) if isinstance(node, Product))
+    scale = [r.scale for r in compilation.layers if r.name == nodes[shares].name][-1]
+    _, committed = evaluate_reference(compilation.circuit, graph.images(8, seed=7))
+    numbers = committed[shares]
+    totals = numbers.sum(axis=numbers.shape.index(count, 1)) * scale[0]
+    np.testing.assert_allclose(totals, 1, atol=0.025)
+    assert abs(totals.mean() - 1) < 0.005

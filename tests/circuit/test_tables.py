@@ -121,7 +121,7 @@ def test_steps_that_are_not_canonical(steps):
 
 
 def test_sizes_and_kinds():
-    for bits in (8, 23):
+    for bits in (8, 25):
         with pytest.raises(InputError, match=rf"2\^{bits} entries"):
             Table("wrong", bits, ((-(2 ** (bits - 1)), 0),))
     with pytest.raises(InputError, match="no table for the function cosine"):

@@ -54,10 +54,18 @@ class Balance:
             self._by_weights += part / whole / (size * size)
             self._by_values += part / whole / variance
 
-    def bits(self, tried: int) -> int:
-        """The best number of bits, `tried` being that of the trial."""
+    def bits(self, tried: int, finer: int = 0) -> int:
+        """The best number of bits.
+
+        Parameters
+        ----------
+        tried : int
+            That of the trial.
+        finer : int
+            Bits by which accumulators will be finer than in the trial, and so will be weights.
+        """
         if not self._by_weights or not self._by_values:
             return tried
         # Another bit quadruples the first error and quarters the second.
-        more = math.log2(self._by_values / self._by_weights) / 4
+        more = math.log2(self._by_values / self._by_weights) / 4 + finer / 2
         return min(MOST_BITS, max(LEAST_BITS, tried + round(more)))

@@ -17,11 +17,12 @@ from wmproof.circuit.functions import POLES
 from wmproof.circuit.ir import ACCUMULATOR_LIMIT
 from wmproof.circuit.network import Floats, Reciprocal
 from wmproof.circuit.reach import Seen, finer_bits
-from wmproof.circuit.tables import MAX_TABLE_BITS, Table, counted_table, pole_table
+from wmproof.circuit.tables import Table, counted_table, pole_table
 from wmproof.errors import InputError
 
 _COUNTED = 16  # accumulators of a whole number that divides
 _POLE_LARGEST = 1023  # of a divisor: one number scales a whole row
+_POLE_BITS = 17  # of its table: as many divisors as tell such numbers apart
 _BOUND = ACCUMULATOR_LIMIT // 2  # of factors times sums; the rest is for the bias
 _FINE_FACTOR = 8  # below it, whole factors miss the scale that is asked for by more than 1/8
 
@@ -40,6 +41,10 @@ class Room(Protocol):
     @property
     def min_table_bits(self) -> int:
         """Logarithm of the usual table's length."""
+
+    @property
+    def max_table_bits(self) -> int:
+        """Logarithm of the longest table's length."""
 
 
 def fitting_factor(
@@ -78,7 +83,7 @@ def fitting_factor(
     factor = np.floor(2.0**shift * steps)
     while factor.min() < _FINE_FACTOR:
         finer = np.floor(2.0 ** (shift + 1) * steps)
-        bits = settings.min_table_bits if factor.min() > 1 else MAX_TABLE_BITS
+        bits = settings.min_table_bits if factor.min() > 1 else settings.max_table_bits
         room = 2.0 ** (bits - 1) - 2.0 ** (shift + 1) * np.abs(zero).max()
         if (reach * finer).max() >= room or finer.max() * most >= _BOUND:
             break
@@ -106,14 +111,28 @@ def largest_factor(reach: float, most: int, settings: Room) -> Floats:
     float64 array (1,)
         A whole number.
     """
-    room = 2.0 ** (settings.min_table_bits - 1) / settings.table_headroom
+    room = 2.0 ** (_POLE_BITS - 1) / settings.table_headroom
     return np.array([max(1.0, min(room // max(1, int(reach)), _BOUND // most))])
 
 
-def fit_pole(
-    kind: str, seen: Seen, settings: Room, density: float | None = None
-) -> tuple[Table, float, Floats]:
-    """Table, accumulator units of 1, and scales (O,) of a function with a pole at 0.
+def pole_density(high: float, step: float | None, settings: Room) -> float:
+    """Accumulator units of 1 for divisors that are sums of numbers.
+
+    Parameters
+    ----------
+    high : float
+        Largest divisor that calibration sees.
+    step : float, optional
+        What a step of any of the numbers adds, if it is the same for all: its weight is whole then,
+        since rounding would change all sums alike, and by much where it is small.
+    """
+    bits = settings.min_table_bits if step is None else _POLE_BITS
+    density = 2.0 ** (bits - 1) / settings.table_headroom / high
+    return density if step is None else max(1.0, density * step // 1) / step
+
+
+def fit_pole(kind: str, seen: Seen, settings: Room, density: float) -> tuple[Table, Floats]:
+    """Table and scales (O,) of a function with a pole at 0.
 
     Rows whose divisor is far smaller than most, such as those of flat pictures, get the largest
     value: see `reach`.
@@ -122,15 +141,14 @@ def fit_pole(
     ----------
     seen : Seen
         The divisors that calibration sees; all positive.
-    density : float, optional
-        Accumulator units of 1, if they are given.
+    density : float
+        Accumulator units of 1.
     """
     low, high = float(seen.ends[:, 0].min()), float(seen.ends[:, 1].max())
     if low <= 0:
         raise InputError(f"divides by {low:.3g}, and can divide by positive numbers only")
     exponent = float(POLES[kind])
-    room = 2.0 ** (settings.min_table_bits - 1) / settings.table_headroom
-    density = density or room / high
+    bits = (math.ceil(high * density * settings.table_headroom) - 1).bit_length() + 1
     # The smallest number that calibration sees, with headroom, has the largest value.
     least = low * density / settings.headroom
     room = math.sqrt(settings.headroom) if exponent < 1 else settings.headroom
@@ -141,8 +159,9 @@ def fit_pole(
     most = _POLE_LARGEST * 2**finer
     numerator = _rounded_down(most * (math.sqrt(least) if exponent < 1 else least))
     step = math.sqrt(density) if exponent < 1 else density
-    table = pole_table(kind, MAX_TABLE_BITS, numerator, _POLE_LARGEST)
-    return table, density, np.full(len(seen.ends), step / numerator)
+    bits = min(max(bits, _POLE_BITS), settings.max_table_bits)
+    table = pole_table(kind, bits, numerator, _POLE_LARGEST)
+    return table, np.full(len(seen.ends), step / numerator)
 
 
 def fit_reciprocal(
@@ -170,7 +189,7 @@ def fit_reciprocal(
             remedy="Quantise the model without this division (nodes_to_exclude)",
         )
     counted = seen.over(np.full(len(seen.ends), step))
-    whole, _, scales = fit_pole("reciprocal", counted, settings, 1.0)
+    whole, scales = fit_pole("reciprocal", counted, settings, 1.0)
     table = counted_table(whole, _COUNTED, function.most)
     return table, scales / step, _COUNTED / step, float(table.low - _COUNTED // 2)
 

@@ -16,7 +16,6 @@ from wmproof.circuit.ir import ACCUMULATOR_LIMIT
 from wmproof.circuit.network import FloatLinear, Floats, Ranged, Rounded
 from wmproof.circuit.quantise import Encoding, source_channels
 from wmproof.circuit.tables import (
-    MAX_TABLE_BITS,
     MIN_TABLE_BITS,
     Table,
     clamp_table,
@@ -29,7 +28,7 @@ _MOST = 2**12 - 1
 _WHOLE = 2.0**-12  # so near to a whole number are products of float32 scales and integers
 _WHOLE_TIE = 2.0**-20
 _FLOAT32 = 2.0**-22  # error of products of float32 numbers, as a part of them
-_WHOLE_BITS = MAX_TABLE_BITS  # of the largest table that a layer has for itself
+_MOST_BITS = 22  # of the tables, also of those that a layer has for itself
 _MOST_SUM = ACCUMULATOR_LIMIT / 2
 _FINE, _FINEST = 4, 10  # bits of the part of a step to which a bias is rounded
 _MARGIN = 1 + 2.0**-5
@@ -53,12 +52,12 @@ def fit_steps(
         step, zero, largest = _whole_range(function, real, headroom)
     shift += 9 - max(8, largest.bit_length())
     reach = table_headroom * float(np.abs(real / step + zero).max())
-    while shift > 1 and reach * 2.0**shift > 2.0 ** (MAX_TABLE_BITS - 1):
+    while shift > 1 and reach * 2.0**shift > 2.0 ** (_MOST_BITS - 1):
         shift -= 1
     if isinstance(function, Rounded):
         # Even multiples of the scale are the even numbers where 0 is one of them.
-        return rounding_table(MAX_TABLE_BITS, shift, largest, zero % 2 == 1), step, zero, shift
-    return clamp_table(MAX_TABLE_BITS, shift, largest), step, zero, shift
+        return rounding_table(_MOST_BITS, shift, largest, zero % 2 == 1), step, zero, shift
+    return clamp_table(_MOST_BITS, shift, largest), step, zero, shift
 
 
 def _whole_range(function: Ranged, real: Floats, headroom: float) -> tuple[float, int, int]:
@@ -123,10 +122,10 @@ def fit_whole_sums(
     if not (np.abs(bias - np.rint(bias)) < _WHOLE + _FLOAT32 * np.abs(bias)).all():
         # A bias that is no such multiple is rounded to a part of one.
         room = math.log2(_MOST_SUM * step / max(most, step))
-        finer = min(_FINEST, _WHOLE_BITS - bits, math.floor(room))
+        finer = min(_FINEST, _MOST_BITS - bits, math.floor(room))
         if finer < _FINE:
             return None
-    if bits + finer > _WHOLE_BITS:
+    if bits + finer > _MOST_BITS:
         return None
     factor = 2.0**finer / step
     return _whole_table(bits + finer, function, factor), factor

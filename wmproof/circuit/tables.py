@@ -21,7 +21,7 @@ from wmproof.circuit.functions import FUNCTIONS, POLES
 from wmproof.errors import InputError
 
 MIN_TABLE_BITS = 9
-MAX_TABLE_BITS = 22
+MAX_TABLE_BITS = 24
 LARGEST_VALUE = 2**16 - 1
 
 
@@ -34,7 +34,7 @@ class Table:
     name : str
         What it computes, for people.
     bits : int
-        Binary logarithm of the number of entries, 9 to 22.
+        Binary logarithm of the number of entries, 9 to 24.
     steps : tuple of (int, int)
         (z, value): the table takes `value`, 0 to 2^16 - 1, from z on. The first z is -2^(bits-1),
         the z increase and neighbouring values differ, so the same table has one description.

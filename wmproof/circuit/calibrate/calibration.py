@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from wmproof.circuit import ir
-from wmproof.circuit.calibrate.settings import Settings
+from wmproof.circuit.calibrate.settings import Settings, bits_for
 from wmproof.circuit.calibrate.walk import LayerRange, Walk
 from wmproof.circuit.network import FloatActivation, FloatProduct, Network
 from wmproof.circuit.plan import Bytes
@@ -28,23 +28,26 @@ class Calibration:
     def __init__(self, network: Network, images: Bytes, settings: Settings) -> None:
         self._network = network
         self._images = images
-        self._settings = settings.for_lookups(_lookups(network))
+        self._settings, self._lookups = settings, _lookups(network)
         self._ties, joined = find_ties(network)
         self._reaches = Reaches(joined)
 
     def run(self) -> tuple[ir.Circuit, list[LayerRange]]:
         """Try a few pictures, then calibrate with all."""
-        bits = self._settings.bits
-        if bits is None:
+        bits, settings = self._settings.bits, self._settings.for_lookups(self._lookups)
+        if bits is None or settings is not self._settings:
             few = draw_probes(_TRIAL_PICTURES, self._network.shapes[0])
-            bits = self._settled(few, _TRIAL_BITS).balance.bits(_TRIAL_BITS)
-        return self._settled(self._images, bits).result()
+            trial, tried = self._settled(few, _TRIAL_BITS, settings), settings
+            if settings is not self._settings:
+                settings = self._settings.filled(bits_for(self._lookups, trial.long_tables()))
+            bits = bits or trial.balance.bits(_TRIAL_BITS, settings.shift - tried.shift)
+        return self._settled(self._images, bits, settings).result()
 
-    def _settled(self, images: Bytes, bits: int) -> Walk:
+    def _settled(self, images: Bytes, bits: int, settings: Settings) -> Walk:
         """A walk in which no table grew that smooth functions share where their numbers meet."""
         while True:
             before = dict(self._reaches.known)
-            walk = Walk(self._network, images, self._settings, bits, self._reaches, self._ties)
+            walk = Walk(self._network, images, settings, bits, self._reaches, self._ties)
             walk.run()
             if before == self._reaches.known:
                 return walk

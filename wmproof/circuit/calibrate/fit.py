@@ -39,12 +39,17 @@ from wmproof.circuit.network import (
     Rounded,
     Smooth,
 )
-from wmproof.circuit.product_scales import fit_pole, fit_reciprocal, fitting_factor, largest_factor
-from wmproof.circuit.quantise import Encoding, channel_encoding
+from wmproof.circuit.product_scales import (
+    fit_pole,
+    fit_reciprocal,
+    fitting_factor,
+    largest_factor,
+    pole_density,
+)
+from wmproof.circuit.quantise import Encoding, channel_encoding, source_channels
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
 from wmproof.circuit.tables import (
-    MAX_TABLE_BITS,
     Grid,
     Table,
     clamp_table,
@@ -165,7 +170,7 @@ class Fitter:
                         scale = whole
                 most = clamp_width(shift, quarters) / scale
                 shift = max(1, shift - self._too_fine(node.linear, sizes, most))
-                table = clamp_table(MAX_TABLE_BITS, shift, largest, quarters)
+                table = clamp_table(settings.max_table_bits, shift, largest, quarters)
                 width = float(clamp_width(shift, quarters))
                 return Fit(table, scale, zero, width / scale, zero * width)
             case Leaky() as function:
@@ -173,7 +178,9 @@ class Fitter:
                 scale, zero, finer = leaky_scale(function, seen, share, settings, bits)
                 shift -= coarser_by(finer, settings)
                 shift = max(1, shift - self._too_fine(node.linear, sizes, 2.0**shift / scale))
-                table = leaky_table(MAX_TABLE_BITS, shift, Decimal(function.slope), largest)
+                table = leaky_table(
+                    settings.max_table_bits, shift, Decimal(function.slope), largest
+                )
                 return Fit(table, scale, zero, 2.0**shift / scale, 0 * ones)
             case Smooth(kind):
                 table, grid = self._smooth_table(kind, index, seen)
@@ -184,7 +191,8 @@ class Fitter:
                 return Fit(table, scale, zero, float(grid.density) * ones, 0 * ones)
             case Pole(kind):
                 divisors = seen.at_least(real.max() * _LEAST_DIVISOR)
-                table, density, scale = fit_pole(kind, divisors, settings)
+                density = pole_density(real.max(), self._even_step(node.linear), settings)
+                table, scale = fit_pole(kind, divisors, settings, density)
                 return Fit(table, scale, 0 * ones, density * ones, 0 * ones)
             case Reciprocal() as function:
                 table, scale, density, start = fit_reciprocal(function, seen, settings, node.name)
@@ -222,7 +230,7 @@ class Fitter:
                 )
                 shift, factor = fitting_factor(unit / scale, raw, most, shift, settings, zero)
                 scale = 2.0**shift * unit / factor
-                table = clamp_table(MAX_TABLE_BITS, shift, largest)
+                table = clamp_table(settings.max_table_bits, shift, largest)
                 bias = np.rint((zero + node.offset / scale) * 2.0**shift)
                 return Fit(table, scale, zero, factor, bias)
             case Pole():
@@ -231,7 +239,7 @@ class Fitter:
                 density = float(factor[0] / unit[0])
                 # Where a sum is 0 so is all that its quotient multiplies: it needs no room.
                 divisors = sums.at_least(1).over(1 / unit, offset[:, None])
-                table, _, scale = fit_pole(node.function.kind, divisors, settings, density)
+                table, scale = fit_pole(node.function.kind, divisors, settings, density)
                 return Fit(table, scale, 0 * offset, factor + 0 * offset, np.rint(offset * density))
 
     def logits(self, linear: FloatLinear, real: Floats, sizes: Floats) -> float:
@@ -278,6 +286,15 @@ class Fitter:
         exact = np.abs(term.weight[:, 0, 0, 0]) * source * 2.0**shift
         whole = np.floor(exact / scale)
         return np.asarray(np.where(whole >= 1, exact / np.maximum(whole, 1), scale))
+
+    def _even_step(self, linear: FloatLinear) -> float | None:
+        """What a step of any number that a map reads adds to it, if it is the same for all."""
+        steps = set()
+        for term in linear.terms:
+            source, _ = channel_encoding(self.encodings[term.source], "a layer's source")
+            moved = np.abs(term.weight * source_channels(term, source))
+            steps |= {float(moved.min()), float(moved.max())}
+        return steps.pop() if len(steps) == 1 else None
 
     def _too_fine(self, linear: FloatLinear, sizes: Floats, factor: Floats) -> int:
         finer = self._settings.finer

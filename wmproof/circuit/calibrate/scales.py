@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wmproof.circuit.calibrate.settings import ROUNDING_MARGIN, USUAL_TABLE_BITS, Settings
 from wmproof.circuit.network import Clamp, Floats, Leaky
 from wmproof.circuit.reach import Seen, finer_bits
-from wmproof.circuit.tables import MAX_TABLE_BITS, clamp_width, leaky_zero_point
+from wmproof.circuit.tables import clamp_width, leaky_zero_point
 
 _LEAST_ARGUMENT = -4  # nearer to 0 smooth functions are straight
 _MANY_LOST = 3  # bits of a layer's accumulators, from which on each part of one counts
@@ -117,7 +117,7 @@ def clip_scale(
     low = np.maximum(function.low, np.minimum(low, function.high - width))
     scale = width / largest
     # The whole accumulator must fit into the table, also the part that is clipped.
-    reach = np.abs(real).max(axis=1) * settings.table_headroom / 2 ** (MAX_TABLE_BITS - 1)
+    reach = np.abs(real).max(axis=1) * settings.table_headroom / 2 ** (settings.max_table_bits - 1)
     shift, quarters = wanted, 4
     while shift > 1 and (reach * 2.0**shift > scale).any():
         shift -= 1
@@ -201,7 +201,11 @@ def _reaching(
     room = (settings.headroom - 1) * (high - low) / (2 if np.isinf(function.low) else 1)
     low, high = np.maximum(low - room, function.low), np.minimum(high + room, function.high)
     table_bits = max(settings.min_table_bits, USUAL_TABLE_BITS) + min(finer, settings.longer)
-    room = 2.0 ** (min(table_bits, MAX_TABLE_BITS) - 1) / settings.table_headroom / ROUNDING_MARGIN
+    room = (
+        2.0 ** (min(table_bits, settings.max_table_bits) - 1)
+        / settings.table_headroom
+        / ROUNDING_MARGIN
+    )
     least = (
         np.abs(real).max(axis=1) * 2.0 ** (settings.shift + 9 - coarser_by(finer, settings)) / room
     )
@@ -237,7 +241,7 @@ def leaky_scale(
         scale = np.maximum(up, down) * settings.headroom * 2.0**-finer
         shift = settings.shift + 9 - bits - coarser_by(finer, settings)
         reach = np.abs(seen.ends).max(axis=1) * settings.table_headroom * 2.0**shift
-        return share.floored(scale, scale, reach / 2 ** (MAX_TABLE_BITS - 1))
+        return share.floored(scale, scale, reach / 2 ** (settings.max_table_bits - 1))
 
     values = np.where(seen.some < 0, function.slope * seen.some, seen.some)
     zeros = np.full(len(seen.ends), float(zero))

@@ -10,8 +10,12 @@ from wmproof.core.triggers import MAX_TRIGGERS
 from wmproof.errors import InputError
 
 USUAL_TABLE_BITS = 20
-"""Of the tables of circuits with fewer lookups than the largest table has entries."""
-_MOST_LONGER = MAX_TABLE_BITS - USUAL_TABLE_BITS
+"""Of the tables of circuits of few lookups; calibration makes some of them up to 4 times longer."""
+_MOST_LONGER = 2
+_FULL_BITS = USUAL_TABLE_BITS + _MOST_LONGER  # the least that the tables of others have
+_MANY_LOOKUPS = 2**17  # of an image; a claim has 24 or more
+_ENTRIES = 2**25  # of all tables, which take a few seconds to prove
+_ENTRIES_A_LOOKUP = 16  # of an image: less than the lookups of a claim
 ROUNDING_MARGIN = 1 + 2.0**-6
 """How much farther rounded weights may move accumulators than those that calibration has seen."""
 
@@ -34,8 +38,9 @@ class Settings:
     channel_floor : float
         Each channel has a scale of its own, at least this part of what its weights ask for beside
         those of its layer; 1 lets only the weights decide. 2^-10 to 1.
-    min_table_bits : int
-        Smallest table, 2^bits entries, 12 to 22.
+    min_table_bits, max_table_bits : int
+        Smallest and largest table, 2^bits entries, 12 to 24. Where both are the same, accumulators
+        fill it.
     logit_bits : int
         Logits are scaled so that the largest one seen is 2^bits, or less where no image whatever
         could otherwise be sure to stay below 2^28, or no group's sum.
@@ -51,6 +56,7 @@ class Settings:
     table_headroom: float = 2.0
     channel_floor: float = 0.5
     min_table_bits: int = USUAL_TABLE_BITS
+    max_table_bits: int = _FULL_BITS
     logit_bits: int = 24
     probes: int = 64
     group: int = 1
@@ -62,7 +68,8 @@ class Settings:
             "bits": self.bits is None or LEAST_BITS <= self.bits <= MOST_BITS,
             "table_headroom": 1 <= self.table_headroom <= 64,
             "channel_floor": 2**-10 <= self.channel_floor <= 1,
-            "min_table_bits": 12 <= self.min_table_bits <= MAX_TABLE_BITS,
+            "min_table_bits": 12 <= self.min_table_bits <= self.max_table_bits,
+            "max_table_bits": self.max_table_bits <= MAX_TABLE_BITS,
             "logit_bits": 8 <= self.logit_bits <= 24,
             "probes": 0 <= self.probes <= 1024,
             "group": 1 <= self.group <= MAX_TRIGGERS,
@@ -76,24 +83,41 @@ class Settings:
     @property
     def longer(self) -> int:
         """Bits by which tables grow for finer numbers before accumulators get coarser."""
-        return min(_MOST_LONGER, max(0, MAX_TABLE_BITS - 10 - self.shift))
+        return min(_MOST_LONGER, max(0, self.max_table_bits - 10 - self.shift))
 
     @property
     def roomy(self) -> bool:
         """Whether accumulators fill the largest table, as those of circuits of many lookups do."""
-        return self.min_table_bits == MAX_TABLE_BITS
+        return self.min_table_bits == self.max_table_bits
 
     @property
     def finer(self) -> int:
         """Bits that accumulators have more than those of tables of the usual size."""
-        return _MOST_LONGER if self.roomy else 0
+        return self.max_table_bits - USUAL_TABLE_BITS if self.roomy else 0
+
+    def filled(self, bits: int) -> Settings:
+        """The same with tables of 2^bits entries, and accumulators that fill them."""
+        shift = max(self.shift, min(self.shift + bits - USUAL_TABLE_BITS, bits - 10))
+        return replace(self, shift=shift, min_table_bits=bits, max_table_bits=bits)
 
     def for_lookups(self, count: int) -> Settings:
-        """What serves a circuit with so many lookups an image.
-
-        Where they are more than the largest table has entries, it costs less than another image.
-        Then accumulators are as fine as it has room for.
-        """
-        if count < 2**MAX_TABLE_BITS or self.min_table_bits != USUAL_TABLE_BITS:
+        """What is to be tried for a circuit with so many lookups an image."""
+        if count < _MANY_LOOKUPS or self.min_table_bits != USUAL_TABLE_BITS:
             return self
-        return replace(self, shift=self.shift + self.longer, min_table_bits=MAX_TABLE_BITS)
+        return self.filled(_FULL_BITS)
+
+
+def bits_for(lookups: int, tables: int) -> int:
+    """Binary logarithm of the entries of each of so many tables, 22 to 24.
+
+    A claim about a few images costs not much more for them than it would anyway.
+
+    Parameters
+    ----------
+    lookups : int
+        Of an image.
+    tables : int
+        How many of them are as long in a trial; other pictures may need another.
+    """
+    entries = max(_ENTRIES, _ENTRIES_A_LOOKUP * lookups)
+    return min(MAX_TABLE_BITS, max(_FULL_BITS, (entries // (tables + 1)).bit_length() - 1))

@@ -8,10 +8,10 @@ import numpy as np
 
 from wmproof.circuit.calibrate.settings import ROUNDING_MARGIN, Settings
 from wmproof.circuit.network import Floats
-from wmproof.circuit.tables import MAX_TABLE_BITS, Table
+from wmproof.circuit.tables import Table
 from wmproof.errors import InputError
 
-_MOST_ENTRIES = 48 << MAX_TABLE_BITS
+_MOST_TABLES = 48  # of the longest
 _LEAST_ENTRIES = 2**18  # a table counts for as many: each has an argument of its own in a claim
 
 
@@ -34,7 +34,7 @@ class SharedTables:
         """Index of a table, which is entered if it is new."""
         if table not in self.all:
             self._entries += max(2**table.bits, _LEAST_ENTRIES)
-            if self._entries > _MOST_ENTRIES:
+            if self._entries > _MOST_TABLES << self._settings.max_table_bits:
                 raise InputError(
                     f"needs more than {len(self.all)} tables, too many for their sizes",
                     where=f"table {table.name}",
@@ -64,6 +64,9 @@ class SharedTables:
 
     def _table_bits(self, worst: float) -> int:
         bits = self._settings.min_table_bits
-        while bits < MAX_TABLE_BITS and 2 ** (bits - 1) < self._settings.table_headroom * worst:
+        while (
+            bits < self._settings.max_table_bits
+            and 2 ** (bits - 1) < self._settings.table_headroom * worst
+        ):
             bits += 1
         return bits

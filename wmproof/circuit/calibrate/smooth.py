@@ -7,7 +7,7 @@ from functools import cache
 
 from wmproof.circuit.calibrate.settings import Settings
 from wmproof.circuit.functions import FUNCTIONS
-from wmproof.circuit.tables import MAX_TABLE_BITS, Grid, Table, function_table
+from wmproof.circuit.tables import Grid, Table, function_table
 
 
 @cache
@@ -43,7 +43,7 @@ def smooth_table(
             shift -= 1  # no headroom, so accumulators are as fine as elsewhere
         zero = 0 if low >= 0 else int((largest * -low / (high - low)).to_integral_value())
         scale = (high - max(low, Decimal(0))) / (largest - zero)
-        while Decimal(2) ** (argument + shift) / scale > 2 ** (MAX_TABLE_BITS - 1):
+        while Decimal(2) ** (argument + shift) / scale > 2 ** (settings.max_table_bits - 1):
             shift -= 1
         grid = Grid(Decimal(2) ** shift / scale, scale, zero, largest)
-    return function_table(kind, MAX_TABLE_BITS, grid), grid
+    return function_table(kind, settings.max_table_bits, grid), grid

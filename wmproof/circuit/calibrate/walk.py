@@ -95,7 +95,7 @@ class Walk:
         reaches: Reaches,
         ties: Mapping[int, Tie],
     ) -> None:
-        self._network = network
+        self._network, self._settings = network, settings
         self.balance = Balance()
         self._values: dict[int, Values] = {0: images}
         self._rounded: dict[int, Callable[[], ir.Linear]] = {}
@@ -144,6 +144,10 @@ class Walk:
             for source in [s for s, last in self._last_use.items() if last == index]:
                 self._values.pop(source, None)
         self._output()
+
+    def long_tables(self) -> int:
+        """How many tables are as long as tables may be."""
+        return sum(table.bits == self._settings.max_table_bits for table in self._tables.fitted())
 
     def result(self) -> tuple[ir.Circuit, list[LayerRange]]:
         """What the walk chose, its weights rounded, and what it saw."""
