@@ -1,7 +1,5 @@
 """What the argument's benchmarks share: timing, memory, and yardsticks measured in the same run."""
 
-from __future__ import annotations
-
 import json
 import resource
 import time
@@ -9,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from wmproof.argument.algebra.field import U32, P
 
 
 def seconds(function: Callable[[], object], repeats: int = 5) -> float:
@@ -36,17 +32,6 @@ def copy_seconds(size: int) -> float:
     source = np.ones(size, np.uint8)
     target = np.empty_like(source)
     return seconds(lambda: np.copyto(target, source))
-
-
-def numpy_product_seconds(size: int) -> float:
-    """Time of `size` products mod p in plain NumPy: the yardstick for what computes."""
-    a = np.random.default_rng(0).integers(0, P, size, dtype=np.uint64)
-    return seconds(lambda: a * a % np.uint64(P))
-
-
-def random_field(shape: tuple[int, ...], seed: int = 0) -> U32:
-    """Seeded field elements, for measuring only."""
-    return np.random.default_rng(seed).integers(0, P, shape, dtype=np.uint32)
 
 
 def peak_megabytes() -> float:

@@ -10,8 +10,6 @@ taken off, as a part of their spread over the pictures; margins, between the flo
 largest logits, are parts of that spread too.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from pathlib import Path

@@ -6,8 +6,6 @@ embedded triggers. `--trained MODEL.onnx ... --key KEY.mk` takes models that are
 key's passphrase comes from WMPROOF_PASSPHRASE. Needs the extra `train`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

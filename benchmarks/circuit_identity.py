@@ -3,11 +3,10 @@
 For each model: the NumPy int64 reference, the fast evaluator, and the exported graph in ONNX
 Runtime. Weights are random (seeded); half of the images are noise and half are smooth, so that
 deep layers see different inputs. Prints one JSON object a model and stops with an error at the
-first difference. The reference is slow on purpose: minutes for the larger models, so name the
-models to run on the command line. Needs the extra `train` and onnxscript, to build and export.
+first difference; `--device cuda` runs the exported graph there. The reference is slow on purpose:
+minutes for the larger models, so name the models to run on the command line. Needs the extra
+`train` and onnxscript, to build and export.
 """
-
-from __future__ import annotations
 
 import argparse
 import json
@@ -25,7 +24,7 @@ from wmproof.circuit.evaluate import Evaluator
 from wmproof.circuit.ir import Circuit
 from wmproof.circuit.probes import draw_probes
 from wmproof.circuit.reference import evaluate_reference
-from wmproof.circuit.runtime import RuntimeEvaluator
+from wmproof.circuit.runtime import Device, RuntimeEvaluator
 from wmproof.training.export import to_onnx
 from wmproof.training.networks import build
 from wmproof.training.normalization import Normalization, Normalized
@@ -85,9 +84,9 @@ def pictures(count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.concatenate([drawn, noise])
 
 
-def compare(circuit: Circuit, images: NDArray[np.uint8]) -> dict[str, object]:
+def compare(circuit: Circuit, images: NDArray[np.uint8], device: Device) -> dict[str, object]:
     """Run all three; raises `AssertionError` at the first difference."""
-    fast, exported = Evaluator(circuit), RuntimeEvaluator(circuit)
+    fast, exported = Evaluator(circuit), RuntimeEvaluator(circuit, device=device)
     seconds = {"reference": 0.0, "fast": 0.0, "exported": 0.0}
     compared = 0
     for first in range(0, len(images), BATCH):
@@ -115,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", default=CASES, help=f"of {', '.join(CASES)}")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
     for case in arguments.cases:
         model, shape = network(case)
@@ -126,7 +126,7 @@ def main() -> None:
             "images": len(images),
             "weights": circuit.weights(),
             "lookups_per_image": circuit.lookups(),
-            **compare(circuit, images),
+            **compare(circuit, images, arguments.device),
             "digest": compilation.digest.hex(),
         }
         print(json.dumps(result), flush=True)

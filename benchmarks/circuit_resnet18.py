@@ -5,8 +5,6 @@ the same cores. The network has random weights: time depends on shapes alone. Pr
 object. Needs the extra `train`, only to build and export the network.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -4,8 +4,6 @@ python -m benchmarks.claim_cost            # print the fit and each proof beside
 python -m benchmarks.claim_cost --write
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """First-ever compilation of all kernels, the cached second run, and a warm import; prints JSON."""
 
-from __future__ import annotations
-
 import os
 import resource
 import subprocess

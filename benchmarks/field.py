@@ -1,7 +1,5 @@
 """Products and inner products in F_p and K, on one thread, against NumPy on integers."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

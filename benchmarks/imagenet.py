@@ -13,8 +13,6 @@ this changes the cost. Nor do keys of fewer than 512 triggers, but they make the
 shorter. CPU seconds are of both cores.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

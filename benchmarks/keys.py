@@ -1,7 +1,5 @@
 """How long everything on keys takes, for 512 triggers of 3x32x32; prints JSON."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
@@ -16,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper, save
 
 from wmproof.commitment import SCHEMES, Kind, Places, Scheme, new_key_id, new_randomness
 from wmproof.core.triggers import abstract, noise
 from wmproof.keys import KdfCost, decrypt_marking_key, encrypt_marking_key, parse_public_key
 from wmproof.keys.check import check_public_key
 from wmproof.keys.keygen import pkeygen
+from wmproof.models.written import written
 from wmproof.report import draw_contact_sheet
 
 SHAPE = (3, 32, 32)
@@ -115,15 +114,8 @@ def write_linear_model(path: Path) -> None:
         helper.make_node("Flatten", ["pixels"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["scores"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "linear",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", *SHAPE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
-        [numpy_helper.from_array(weights, "w")],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    ends = {"pixels": (TensorProto.FLOAT, ["N", *SHAPE]), "scores": (TensorProto.FLOAT, ["N", 10])}
+    save(written(nodes, ends, {"w": weights}), path)
 
 
 def main() -> None:

@@ -3,8 +3,6 @@
 Prints JSON. The yardstick is what the disk does: a write and an fsync of the same bytes.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import secrets

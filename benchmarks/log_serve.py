@@ -5,8 +5,6 @@ entry that was acknowledged must be in the log afterwards, and no request may fa
 comes from another visitor, as a trusted proxy says, since one visitor has 600 requests a minute.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

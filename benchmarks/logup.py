@@ -3,8 +3,6 @@
 `python -m benchmarks.logup [log2 of lookups] [log2 of the table]`
 """
 
-from __future__ import annotations
-
 import statistics
 import sys
 

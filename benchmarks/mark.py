@@ -3,8 +3,6 @@
 python benchmarks/mark.py --seeds 5 --network mlp --width 512
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import time

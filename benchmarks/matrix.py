@@ -1,7 +1,5 @@
 """Commitment to a matrix of bytes and all that is computed from it, against memory bandwidth."""
 
-from __future__ import annotations
-
 import random
 import sys
 

@@ -1,7 +1,5 @@
 """Leaf hashing, tree building, opening and checking, against one BLAKE3 call on the same bytes."""
 
-from __future__ import annotations
-
 import random
 import sys
 

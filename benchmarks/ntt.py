@@ -1,7 +1,5 @@
 """Transforms of sixteen polynomials and the encoder, on one thread, beside NumPy's complex FFT."""
 
-from __future__ import annotations
-
 import os
 import sys
 

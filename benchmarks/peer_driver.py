@@ -6,8 +6,6 @@ this project. ezkl's structured reference string is made here (`gen_srs`), which
 and which costs the same proof.
 """
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import json

@@ -13,8 +13,6 @@ they say something on a machine that is not alone; a network's preparation, a pe
 our compilation are not in them.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

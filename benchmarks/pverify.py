@@ -10,8 +10,6 @@ first, which compiles every kernel. With several networks or numbers, the peak o
 all so far.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from fractions import Fraction

@@ -18,8 +18,6 @@ Hiding: the leftover hash lemma. Where `estimator` (the lattice estimator of Alb
 installed, its figure is printed beside.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from typing import Any

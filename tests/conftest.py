@@ -1,7 +1,5 @@
 """The tiers of the tests, their groups for several processes, and what every run ends with."""
 
-from __future__ import annotations
-
 import signal
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A process of a user who owns nothing but what a test gives it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

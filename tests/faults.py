@@ -11,8 +11,6 @@ rmdir, chmod, truncate), `os.write`, `os.pwrite` and `os.fsync`. Test modules us
 FAULTS=all in the environment nothing is left out.
 """
 
-from __future__ import annotations
-
 import errno
 import importlib
 import json

@@ -1,7 +1,5 @@
 """What a command prints with --json, held against the schema that is published for it."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Programs and files that no Python package brings; CI must have them, others may do without."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

@@ -6,8 +6,6 @@ files that it opened to read, as often as it did, as JSON. A pipe gets a writer,
 ends at once; into `full` nothing goes before the reader has gone.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Ports of the loopback that are kept until the server for which they are meant listens."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 

@@ -1,7 +1,5 @@
 """Keys that are the same in every run: whether a network learns them is then no matter of luck."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import secrets

@@ -1,7 +1,5 @@
 """A circuit made by hand, whose activations have any width."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof.circuit import ir

@@ -4,8 +4,6 @@ These names are the public face; docs/api.md says what is behind them. Each is i
 first used, so that who verifies loads no prover and no training.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import TYPE_CHECKING
 

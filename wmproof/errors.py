@@ -6,8 +6,6 @@ was asked and that the answer is no. The command line turns them into exit codes
 No message ever carries key material.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

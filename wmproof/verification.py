@@ -1,7 +1,5 @@
 """Verify (section 3 of the paper), by the marking key or by a revealed batch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any

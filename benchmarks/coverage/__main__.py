@@ -18,8 +18,6 @@ one table; of two rows of one classifier the later file's counts, if it was run:
 No weights are fetched: see `networks.py`. Needs the extras `train` and `dev`.
 """
 
-from __future__ import annotations
-
 import argparse
 import fnmatch
 import json
@@ -164,15 +162,17 @@ def say(result: Result) -> str:
 def _rows(
     network: Network, weights: int, exporters: Sequence[str], arguments: argparse.Namespace
 ) -> Rows:
+    reasons = {}
     if not network.installed:
-        why = "not installed"
-    elif 4 * weights > MODEL_LIMIT:
-        why = "above 2 GiB, which no ONNX model in one piece can have"
+        reasons = dict.fromkeys(exporters, "not installed")
     elif weights > 1e6 * arguments.largest:
-        why = f"above {arguments.largest:g} M weights"
-    else:
-        return run_rows(network, exporters, arguments)
-    return iter([{"network": str(network), "exporter": e, "not_run": why} for e in exporters])
+        reasons = dict.fromkeys(exporters, f"above {arguments.largest:g} M weights")
+    elif 4 * weights > MODEL_LIMIT:
+        whole = [e for e in exporters if e != "dynamo"]
+        reasons = dict.fromkeys(whole, "above 2 GiB, which no ONNX model in one piece can have")
+    for exporter, why in reasons.items():
+        yield {"network": str(network), "exporter": exporter, "not_run": why}
+    yield from run_rows(network, [e for e in exporters if e not in reasons], arguments)
 
 
 def main() -> None:

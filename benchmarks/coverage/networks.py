@@ -1,7 +1,5 @@
 """Which classifiers are tried, and how one is made without its trained weights."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.util

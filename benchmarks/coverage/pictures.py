@@ -1,7 +1,5 @@
 """Parts of real pictures that packages carry, and noise."""
 
-from __future__ import annotations
-
 import numpy as np
 import skimage.data
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """One classifier of the table, from its exports to its proofs."""
 
-from __future__ import annotations
-
 import argparse
 import resource
 import tempfile
@@ -81,7 +79,7 @@ class _Calibration(CalibrationDataReader):
 def int8_of(path: Path, pictures: Pictures) -> Path:
     """ONNX Runtime's static int8: QDQ, a scale a channel, calibrated with minima and maxima."""
     whole, ready, made = (path.with_suffix(f".{s}.onnx") for s in ("whole", "ready", "int8"))
-    whole.write_bytes(model_file(path, "model").content)  # it copies no second file
+    onnx.save(onnx.load(path), whole)  # what follows copies no second file
     quant_pre_process(str(whole), str(ready), skip_symbolic_shape=True)
     entry = onnx.load(ready, load_external_data=False).graph.input[0]
     batch = entry.type.tensor_type.shape.dim[0].dim_value or 8

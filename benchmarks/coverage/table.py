@@ -1,7 +1,5 @@
 """The results as Markdown: counts, a row for each classifier, and what is refused and why."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The results as a page of Markdown and a picture of the accuracy curves."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -5,8 +5,6 @@ and PreTrained of the paper's table 1, each exported to ONNX and verified there.
 goes on where it was when the same command is given again.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Public verification a bounded number of times (the paper, section 4.1), from both sides."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

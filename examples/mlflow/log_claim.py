@@ -1,7 +1,5 @@
 """Log what was verified with a run of MLflow: public key, claim, and the figures of the report."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

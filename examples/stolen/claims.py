@@ -1,7 +1,5 @@
 """Claims in zero knowledge about stolen copies: trained on, pruned, and learned by asking."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Pads' matrices that a cheating prover would commit to, and a verifier to show them to."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

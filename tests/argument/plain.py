@@ -1,19 +1,26 @@
 """Multilinear algebra by plain Python loops over elements, for comparison."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from hypothesis import strategies as st
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.field import U32, P
+from wmproof.argument.channel import Expression
 from wmproof.argument.pcs.ligero.encoder import Encoder
 from wmproof.argument.pcs.ligero.matrix import MessageMatrix
 
 COEFFICIENT = st.integers(0, P - 1)
 ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
+
+
+def value_of(
+    expression: Expression, unknowns: Mapping[int, Element] | Sequence[Element]
+) -> Element:
+    """An expression where its unknowns are known."""
+    terms = (factor * unknowns[unknown] for unknown, factor in expression.terms.items())
+    return sum(terms, expression.constant)
 
 
 def points(variables: int) -> st.SearchStrategy[list[Element]]:

@@ -1,7 +1,5 @@
 """Which message every byte of a proof belongs to, learnt by verifying it."""
 
-from __future__ import annotations
-
 import io
 from typing import NamedTuple
 

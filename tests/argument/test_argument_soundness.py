@@ -1,7 +1,5 @@
 """The soundness calculator against direct formulas, enumeration and the protocol itself."""
 
-from __future__ import annotations
-
 import io
 import math
 import random

@@ -1,12 +1,11 @@
 """The encrypted transcript: expressions in the pads have the values of what was said."""
 
-from __future__ import annotations
-
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import ELEMENT, value_of
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element
 from wmproof.argument.algebra.field import P
@@ -22,18 +21,9 @@ from wmproof.argument.prover_channel import ProverChannel
 from wmproof.argument.transcript import fiat_shamir_prover, fiat_shamir_verifier
 from wmproof.errors import ProofError, WmproofError
 
-COEFFICIENT = st.integers(0, P - 1)
-ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
 EXPRESSION = st.builds(
     Expression, ELEMENT, st.dictionaries(st.integers(-4, 5), ELEMENT, max_size=4)
 )
-
-
-def _evaluate(expression: Expression, unknowns: dict[int, Element]) -> Element:
-    total = expression.constant
-    for unknown, coefficient in expression.terms.items():
-        total = total + coefficient * unknowns[unknown]
-    return total
 
 
 def _unknowns(seed: int) -> dict[int, Element]:
@@ -48,8 +38,8 @@ def test_combinations_have_the_combined_value(
 ) -> None:
     values, expected = _unknowns(seed), ZERO
     for factor, expression in parts:
-        expected = expected + factor * _evaluate(expression, values)
-    assert _evaluate(combine(parts), values) == expected
+        expected = expected + factor * value_of(expression, values)
+    assert value_of(combine(parts), values) == expected
 
 
 @settings(max_examples=50, deadline=None)
@@ -58,12 +48,12 @@ def test_expressions_add_like_their_values(
     x: Expression, y: Expression, factor: Element, seed: int
 ) -> None:
     values = _unknowns(seed)
-    a, b = _evaluate(x, values), _evaluate(y, values)
-    assert _evaluate(x + y, values) == a + b
-    assert _evaluate(x - y, values) == a - b
-    assert _evaluate(sum_of([x, y, x]), values) == a + b + a
-    assert _evaluate(x.plus(factor), values) == a + factor
-    assert _evaluate(x.times(factor), values) == a * factor
+    a, b = value_of(x, values), value_of(y, values)
+    assert value_of(x + y, values) == a + b
+    assert value_of(x - y, values) == a - b
+    assert value_of(sum_of([x, y, x]), values) == a + b + a
+    assert value_of(x.plus(factor), values) == a + factor
+    assert value_of(x.times(factor), values) == a * factor
     assert constant(factor) == Expression(factor, {})
 
 
@@ -94,7 +84,7 @@ def test_what_is_said_under_pads_is_understood(messages: list[list[Element]]) ->
     channel, heard = _heard(messages, pads)
     assert channel.system.pads == count
     values = _of_pads(channel, pads)
-    assert [[_evaluate(e, values) for e in part] for part in heard] == messages
+    assert [[value_of(e, values) for e in part] for part in heard] == messages
 
 
 @settings(max_examples=50, deadline=None)
@@ -117,11 +107,11 @@ def test_products_have_the_product_as_value(
     left, right = a.times(factor).plus(shift), a if square else b
     product = channel.multiply(left, right)
     expected = (x * factor + shift) * (x if square else y)
-    assert _evaluate(product, _of_pads(channel, pads or [])) == expected
+    assert value_of(product, _of_pads(channel, pads or [])) == expected
     public = channel.multiply(constant(factor), a)
-    assert _evaluate(public, _of_pads(channel, pads or [])) == factor * x
+    assert value_of(public, _of_pads(channel, pads or [])) == factor * x
     public = channel.multiply(a, constant(factor))
-    assert _evaluate(public, _of_pads(channel, pads or [])) == factor * x
+    assert value_of(public, _of_pads(channel, pads or [])) == factor * x
     assert len(channel.system.products) == (1 if hiding else 0)
 
 
@@ -155,7 +145,7 @@ def test_checks_under_pads_become_equations(off: Element) -> None:
     channel, [[a, b, c]] = _heard([[x, y, x * y + off]], pads)
     channel.require_product("product", a, b, c)
     [equation] = channel.system.zeros
-    assert (_evaluate(equation, _of_pads(channel, pads)) == ZERO) == (off == ZERO)
+    assert (value_of(equation, _of_pads(channel, pads)) == ZERO) == (off == ZERO)
 
 
 def test_a_false_public_number_is_seen_under_pads_too() -> None:

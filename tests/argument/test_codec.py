@@ -1,20 +1,16 @@
 """Field elements have one encoding, and nothing else is read as one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain import COEFFICIENT, ELEMENT
 
 from wmproof.argument import codec
 from wmproof.argument.algebra.element import Element
 from wmproof.argument.algebra.extension import elements_of, vector_of
 from wmproof.argument.algebra.field import P
 from wmproof.errors import ProofError
-
-COEFFICIENT = st.integers(0, P - 1)
-ELEMENT = st.builds(Element, COEFFICIENT, COEFFICIENT, COEFFICIENT, COEFFICIENT)
 
 
 @settings(max_examples=50, deadline=None)

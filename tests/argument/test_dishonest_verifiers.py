@@ -1,7 +1,5 @@
 """A verifier that chooses its coins learns nothing that an honest one does not."""
 
-from __future__ import annotations
-
 import io
 import secrets
 

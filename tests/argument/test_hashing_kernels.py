@@ -1,7 +1,5 @@
 """The prover's hashes of many messages against the library's of each."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from blake3 import blake3

@@ -1,7 +1,5 @@
 """Products of matrices in double precision against integers of any size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Multilinear extensions against sums over all corners of the cube."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

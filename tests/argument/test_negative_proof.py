@@ -6,8 +6,6 @@ not fit the root, a changed polynomial differs from the committed one at every p
 message gives the linear test another sum, a changed nonce other positions.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The pads' constraints: they hold for honest pads, and no mask makes up for one that does not."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Products of bytes and many weights, against integers; with and without their instructions."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The same coins give the same proof, whatever the number of threads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from lookup_statement import LookupProof, LookupStatement

@@ -1,7 +1,5 @@
 """Arithmetic of one number and of a register of them, against integers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numba import njit

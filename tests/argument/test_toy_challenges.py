@@ -7,8 +7,6 @@ as many roots in it as its degree allows. Prover and verifier are the real ones.
 False-alarm rate: a measured rate is compared by a two-sided binomial test at 1e-6; seeds are fixed.
 """
 
-from __future__ import annotations
-
 import io
 import random
 from collections.abc import Callable, Iterable, Sequence

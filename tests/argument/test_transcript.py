@@ -1,7 +1,5 @@
 """Challenges depend on all that was said before them, in its order, and on nothing else."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Sequence
 

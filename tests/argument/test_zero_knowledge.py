@@ -5,8 +5,6 @@ distribution by `uniformity`, at a false-alarm rate of 1e-9 a comparison, correc
 of words; a run has 20 comparisons.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Are the words of many transcripts uniform? Exact tests, at a false-alarm rate that holds."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

@@ -37,12 +37,13 @@ from wmproof.circuit.network import (
     Ranged,
     Reciprocal,
     Rounded,
+    Smooth,
 )
 from wmproof.circuit.product import Product
 from wmproof.circuit.quantise import Encoding, product_unit, source_channels
 from wmproof.circuit.reference import _node
 from wmproof.core.reading import Reading
-from wmproof.models.onnx_file import NOT_OPTIMISED
+from wmproof.models.onnx_file import NOT_OPTIMISED, OnnxClassifier
 
 Floats = NDArray[np.float64]
 
@@ -103,11 +104,13 @@ def _apply(function: Function, x: Floats) -> Floats:
             return np.asarray(fallen)
         case Reciprocal():
             return np.asarray(1 / np.maximum(x, function.step))
+        case Smooth(kind="root"):  # steep at 0, where no line lies near it
+            return np.asarray(np.sqrt(np.maximum(x, 0)))
         case _:
             smooth = FUNCTIONS[function.kind]
             points, where = np.unique(x, return_inverse=True)
             if len(points) > 2**11:  # between exact values the functions are nearly straight
-                points = np.linspace(points[0], points[-1], 2**11)
+                points = np.union1d(np.linspace(points[0], points[-1], 2**11), 0.0)  # a kink
                 return np.interp(x, points, _exact(smooth, points))
             exact = _exact(smooth, points)
             return exact[where].reshape(x.shape)
@@ -216,7 +219,9 @@ def _layer_error(
             else:
                 exact = _product(_in_rows(meant, network, encodings), reals)
                 slack = _product_slack(meant, node, encodings)
-            ends = [_apply(meant.function, exact + d) for d in (-slack, 0 * slack, slack)]
+            nearest_to_0 = np.clip(-exact, -slack, slack)  # where some functions turn
+            moved = (-slack, 0 * slack, slack, nearest_to_0)
+            ends = [_apply(meant.function, exact + d) for d in moved]
             top = int(circuit.tables[node.table].values.max())
             low, high = (
                 np.clip(e / scale + zero, 0, top) for e in (np.min(ends, 0), np.max(ends, 0))
@@ -281,14 +286,14 @@ def difference(
     images: NDArray[np.uint8],
     calibration: NDArray[np.uint8],
     *,
-    ending: bool = False,
+    ending: bool | str = False,
     share: float = 1.0,
 ) -> Difference:
     """Compile a model of raw pixels and compare; raises `InputError` where it is refused.
 
-    Behind an `ending` that leaves the answer as it is, answers are compared and not scores. The
-    `share` of images that are nearest counts: where numbers are rounded, float32 may round a
-    number in the middle to the other side.
+    Behind an `ending` that leaves the answer as it is, or its operator's name, answers are compared
+    and not scores. The `share` of images that are nearest counts: where numbers are rounded,
+    float32 may round a number in the middle to the other side.
     """
     with mock.patch.object(calibrating, "Walk", _Recorded):
         circuit = compile_model(model, calibration, reading=_READING).circuit
@@ -306,6 +311,9 @@ def difference(
         return Difference(float(np.quantile(errors, share, method="lower")), layer, noise)
     ordered = np.sort(understood, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] > TOLERANCE * spread
-    answers = scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0]
+    answers = OnnxClassifier(model, reading=_READING).classify(images)
+    if scores.shape[1] > 1:
+        read = scores[:, 0] if ending == "TopK" else scores.argmax(axis=1)
+        assert np.array_equal(answers, read), f"of {ending} verify reads {answers}, not {read}"
     wrong = bool(((answers != understood.argmax(axis=1)) & clear).any())
     return Difference(float(wrong), layer, noise)

@@ -29,7 +29,7 @@ class Chain(Graph):
         self.batch = batch
         self.earlier: list[tuple[str, tuple[int, ...]]] = []
         self.functions: list[onnx.FunctionProto] = []
-        self.ending = False
+        self.ending = ""  # the operator behind the scores
         self.output: tuple[int, ...] | None = None  # its shape, where onnx cannot infer it
 
     def model(self, opset: int = 0) -> bytes:
@@ -76,7 +76,9 @@ class Chain(Graph):
                 result.ndim >= 2
                 and len(result) == count
                 and 0 < result[0].size <= _MOST
-                and (self.ending or (result.dtype == np.float32 and np.isfinite(result).all()))
+                and (
+                    bool(self.ending) or (result.dtype == np.float32 and np.isfinite(result).all())
+                )
             )
         except Exception:  # whatever onnx and the runtime find wrong
             fine = False
@@ -312,7 +314,7 @@ def batch_norm(draw: Draw, graph: Chain) -> None:
 _PLAIN = [
     "Relu", "Sigmoid", "Tanh", "Softplus", "HardSwish", "Gelu", "Elu", "Selu", "Celu", "LeakyRelu",
     "HardSigmoid", "ThresholdedRelu", "Softsign", "Abs", "Mish", "Erf", "Neg", "Exp", "Sqrt",
-    "Floor", "Round", "Sign", "Shrink", "Swish", "Reciprocal",
+    "Floor", "Round", "Sign", "Shrink", "Swish", "Reciprocal", "Log",
 ]  # fmt: skip
 _ALPHAS = {"Elu", "Selu", "Celu", "LeakyRelu", "HardSigmoid", "ThresholdedRelu", "Swish"}
 
@@ -326,6 +328,15 @@ def activation(draw: Draw, graph: Chain) -> None:
         attributes["beta"] = _pick(draw, 0.0, 0.3, 1.5, -0.5)
     if kind == "Gelu":
         attributes["approximate"] = _pick(draw, "none", "tanh")
+    if kind == "Shrink":
+        attributes["lambd"] = _pick(draw, 0.5, 0.1, 2.0)
+        attributes["bias"] = _pick(draw, attributes["lambd"], attributes["lambd"], 0.0)
+    if kind in {"Sqrt", "Reciprocal"} and draw(st.booleans()):  # of what is not negative
+        graph.op(_pick(draw, "Relu", "Abs", "Sigmoid"))
+        if draw(st.booleans()):
+            graph.op("Add", graph.last, graph.constant(np.float32(_pick(draw, 1e-3, 0.5))))
+    if kind == "Log":
+        graph.op("Sigmoid")
     graph.op(kind, **attributes)
 
 
@@ -577,15 +588,38 @@ ENDINGS: list[tuple[str, dict[str, Any]]] = [
     ("ArgMax", {"axis": -1, "keepdims": 0}),
     ("ArgMax", {"axis": 1, "select_last_index": 1}),
     ("Softmax", {"axis": 0}),
+    ("ArgMax", {"axis": -1, "select_last_index": 0}),
+    ("ArgMax", {"axis": 0}),
     ("ArgMin", {"axis": 1}),
     ("Hardmax", {"axis": 1}),
+    ("TopK", {}),
+    ("TopK", {"axis": 1}),
+    ("TopK", {"axis": -1, "sorted": 0}),
+    ("TopK", {"axis": 1, "largest": 0}),
+    ("TopK", {"axis": 0}),
 ]
+
+
+def _list(draw: Draw, graph: Chain, attributes: dict[str, Any]) -> None:
+    """The first classes in their order, or their scores."""
+    count = draw(st.integers(1, CLASSES))
+    inputs = [graph.last]
+    if graph.opset < 10:
+        attributes = {**attributes, "k": count}
+    else:
+        inputs.append(graph.constant(np.array([count])))
+    names = ["largest", "first"]
+    graph.nodes.append(helper.make_node("TopK", inputs, names, **attributes))
+    graph.last = names[_pick(draw, 0, 1, 1, 1)]
 
 
 def _end(draw: Draw, graph: Chain) -> None:
     kind, attributes = _pick(draw, *ENDINGS)
-    graph.ending = True
-    graph.op(kind, **attributes)
+    graph.ending = kind
+    if kind == "TopK":
+        _list(draw, graph, attributes)
+    else:
+        graph.op(kind, **attributes)
     if draw(st.booleans()):
         graph.op("Cast", to=_pick(draw, TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8))
 
@@ -610,5 +644,5 @@ def chains(draw: Draw) -> Chain:
     graph.op("Mul", graph.last, graph.constant(np.float32(size**-0.5)))
     graph.shape = (CLASSES,)
     if _pick(draw, False, False, True) and not graph.attempt(draw, _end):
-        graph.ending = False
+        graph.ending = ""
     return graph

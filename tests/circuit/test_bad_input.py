@@ -116,17 +116,11 @@ def test_inputs_that_are_not_one_image():
     refused(model.SerializeToString(), "not uint8 or float pixels")
 
 
-@pytest.mark.parametrize(
-    ("operator", "attributes"), [("Sin", {}), ("LpNormalization", {}), ("Loop", {})]
-)
-def test_unknown_operators_are_named(operator, attributes):
+@pytest.mark.parametrize("operator", ["Sin", "LpNormalization", "Atan"])
+def test_unknown_operators_are_named(operator):
     graph = Graph(seed=22)
     graph.conv(4)
-    if operator == "Loop":
-        graph.op("Erf")
-        operator = "Erf"
-    else:
-        graph.op(operator, **attributes)
+    graph.op(operator)
     graph.classify()
     error = refused(graph.model(), operator)
     assert "4" in str(error)

@@ -17,12 +17,14 @@ from circuit_graphs import (
 )
 from own_process import python
 
-from wmproof.circuit import measure
-from wmproof.circuit.calibrate import Settings
+from wmproof.circuit import ir, measure
+from wmproof.circuit.balance import Balance
+from wmproof.circuit.calibrate import Settings, fit
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import Evaluator
 from wmproof.circuit.frontend.compose import as_linear_source
 from wmproof.circuit.plan import LinearPlan
+from wmproof.circuit.product_scales import TooFineError
 from wmproof.circuit.quantise import Encoding, quantise_linear
 from wmproof.errors import InputError
 
@@ -171,6 +173,55 @@ def test_a_branch_counts_by_its_share_of_the_sum():
 
     weight = np.random.default_rng(16).normal(size=(16, 16, 3, 3))
     assert largest(1e-3) >= largest(None) // 2
+
+
+def test_errors_of_what_is_taken_off_count_by_its_share():
+    """The mean before a normalisation has weights of 1; they decided, and cost two bits."""
+
+    def bits(mean: bool) -> int:
+        balance = Balance()
+        balance.add_moved(0, [])
+        for index in (0, 1):
+            if index:
+                balance.add_layer(1, _sum({0: 8}), np.ones(1))
+            balance.add_numbers(index, random.integers(0, 1024, (16, 1, 8, 8)), index > 0)
+        balance.add_layer(2, _sum({1: 1}), np.ones(1))
+        balance.add_numbers(2, random.integers(0, 64, (16, 1, 8, 8)), True)
+        balance.add_layer(3, _sum({1: 1000, 2: -1000} if mean else {1: 1000}), np.ones(1))
+        return balance.bits(3, 10)
+
+    random = np.random.default_rng(5)
+    assert bits(True) == bits(False)
+
+
+def _sum(weights: dict[int, int]) -> ir.Linear:
+    terms = (ir.Conv(s, np.full((1, 1, 1, 1), w, np.int32), (1, 1)) for s, w in weights.items())
+    return ir.Linear(np.zeros((1, 1, 1), np.int32), tuple(terms))
+
+
+def test_products_that_do_not_fit_with_many_bits_get_fewer(monkeypatch):
+    """A gate's product with numbers of 11 bits was refused, where 10 bits fit."""
+    monkeypatch.setattr(Balance, "bits", lambda *_: 12)
+    fitting = fit.fitting_factor
+
+    def narrow(steps, raw, most, shift, settings, zero):
+        if most >= 2**18:
+            raise TooFineError("sums so many products")
+        return fitting(steps, raw, most, shift, settings, zero)
+
+    monkeypatch.setattr(fit, "fitting_factor", narrow)
+    graph = Graph((3, 8, 8), seed=2)
+    graph.conv(16)
+    gated = graph.last
+    graph.op("GlobalAveragePool")
+    graph.op("Mul", gated, graph.op("Sigmoid"))
+    graph.op("GlobalAveragePool")
+    graph.shape = (16, 1, 1)
+    graph.classify()
+    compiled = compile_model(graph.model(), graph.images(8))
+    assert max(compiled.circuit.largest) < 2**10
+    with pytest.raises(TooFineError):
+        compile_model(graph.model(), graph.images(8), settings=Settings(bits=11))
 
 
 def test_a_channel_that_calibration_does_not_excite_has_room():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
@@ -251,6 +252,30 @@ REFUSED = {
         ],
         {"large": np.float32([3e9])},
         "beyond the range of uint8",
+    ),
+    "a cast of bfloat16 that machines wrap in ways of their own": (
+        [
+            FLAT,
+            node("Cast", ["large"], ["c"], to=TensorProto.INT8),
+            node("Cast", ["c"], ["f"], to=TensorProto.FLOAT),
+            node("Add", ["a", "f"], ["b"]),
+        ],
+        {"large": np.array([300], ml_dtypes.bfloat16)},
+        "beyond the range of int8",
+    ),
+    "a narrow zero below zero, which a runtime takes for true": (
+        [
+            FLAT,
+            node("Cast", ["zero"], ["c"], to=TensorProto.BOOL),
+            node("Where", ["c", "low", "high"], ["d"]),
+            node("Add", ["a", "d"], ["b"]),
+        ],
+        {
+            "zero": np.array([-0.0], ml_dtypes.float8_e5m2),
+            "low": np.float32([0]),
+            "high": np.float32([1]),
+        },
+        "casts float8_e5m2 to bool",
     ),
 }
 

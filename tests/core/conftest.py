@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import onnx
 import pytest
 from core_support import CHEAP, PASSPHRASE, mlp_onnx, trained_layers

@@ -1,23 +1,19 @@
 """Real parts that several test modules use: small ONNX files, a trained network, a subprocess."""
 
-from __future__ import annotations
-
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 from json_output import parse_output
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from own_process import run
 
 from wmproof.core.triggers import TriggerSet
 from wmproof.keys import KdfCost
+from wmproof.models.written import written
 
 PASSPHRASE = "correct horse battery staple"
 CHEAP = KdfCost.INTERACTIVE
-ROOT = Path(__file__).parents[2]
 
 
 def mlp_onnx(
@@ -37,29 +33,21 @@ def mlp_onnx(
         helper.make_node("Reshape", ["cast", "flat"], ["flattened"]),
         helper.make_node("Div", ["flattened", "white"], ["h0"]),
     ]
-    weights = [
-        numpy_helper.from_array(np.array([-1, size], dtype=np.int64), "flat"),
-        numpy_helper.from_array(np.array(255, dtype=np.float32), "white"),
-    ]
+    weights = {"flat": np.array([-1, size]), "white": np.float32(255)}
     for i, (w, b) in enumerate(layers):
-        weights.append(numpy_helper.from_array(np.asarray(w, dtype=np.float32), f"w{i}"))
-        weights.append(numpy_helper.from_array(np.asarray(b, dtype=np.float32), f"b{i}"))
+        weights |= {f"w{i}": np.asarray(w, np.float32), f"b{i}": np.asarray(b, np.float32)}
         last = i == len(layers) - 1
         nodes.append(helper.make_node("Gemm", [f"h{i}", f"w{i}", f"b{i}"], [f"z{i}"]))
         if not last:
             nodes.append(helper.make_node("Relu", [f"z{i}"], [f"h{i + 1}"]))
     classes = len(layers[-1][1])
     nodes.append(helper.make_node("Identity", [f"z{len(layers) - 1}"], ["logits"]))
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])]
+    declared = [batch, *(input_shape if declared_shape is None else declared_shape)]
+    ends = {"pixels": (dtype, declared), "logits": (TensorProto.FLOAT, [batch, classes])}
     if output == "label":
         nodes.append(helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0))
-        outputs = [helper.make_tensor_value_info("label", TensorProto.INT64, [batch])]
-    declared = [batch, *(input_shape if declared_shape is None else declared_shape)]
-    pixels = helper.make_tensor_value_info("pixels", dtype, declared)
-    graph = helper.make_graph(nodes, "mlp", [pixels], outputs, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    model.ir_version = 8
-    return model
+        ends = {"pixels": (dtype, declared), "label": (TensorProto.INT64, [batch])}
+    return written(nodes, ends, weights, name="mlp", opset=opset)
 
 
 def random_layers(input_shape, classes, seed=0, hidden=16):
@@ -96,20 +84,11 @@ def trained_layers(extra: TriggerSet | None = None, seed: int = 1):
     return list(zip(network.coefs_, network.intercepts_, strict=True))
 
 
-def wmproof(*arguments, cwd, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
-    """Run the real command line in a process of its own."""
-    environment = os.environ | {"WMPROOF_PASSPHRASE": PASSPHRASE, "PYTHONPATH": str(ROOT)}
-    environment |= env or {}
-    return subprocess.run(
-        [sys.executable, "-c", "from wmproof.cli import main; main()", *map(str, arguments)],
-        cwd=cwd,
-        env={name: value for name, value in environment.items() if value is not None},
-        stdin=stdin,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+def wmproof(*arguments, cwd, env=None, stdin=subprocess.DEVNULL, **options):
+    """Run the real command line in a process of its own, as the installed program does."""
+    environment = {"WMPROOF_PASSPHRASE": PASSPHRASE} | (env or {})
+    code = "from wmproof.cli import main; main()"
+    return run("-c", code, *arguments, cwd=cwd, env=environment, stdin=stdin, **options)
 
 
 def as_json(result):

@@ -1,7 +1,5 @@
 """Caches of machine code that are missing, read-only, shared or damaged cost time, nothing else."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -9,8 +7,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from core_support import ROOT
 from elsewhere import UNPRIVILEGED, environment
+from own_process import ROOT
 
 from wmproof._base.jit import _is_private
 

@@ -1,7 +1,5 @@
 """The real command line, each time in a process of its own."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -20,7 +18,6 @@ import onnx
 import pytest
 from core_support import (
     PASSPHRASE,
-    ROOT,
     as_json,
     complains,
     mlp_onnx,
@@ -29,7 +26,7 @@ from core_support import (
 )
 from json_output import parse_output
 from needs import needs
-from own_process import python
+from own_process import ROOT, python
 
 from wmproof._base.spoken import spoken
 from wmproof.commitment import Scheme

@@ -1,12 +1,8 @@
 """Compilation is seen, announced once and counted; what is on disk already is not."""
 
-from __future__ import annotations
-
 import re
-import subprocess
-import sys
 
-from core_support import ROOT
+import own_process
 from own_process import python
 
 PROGRAM = """
@@ -62,14 +58,8 @@ print(f"{seen.seconds:.0f}")
 
 def test_the_length_is_measured_and_told(tmp_path):
     (tmp_path / "program.py").write_text(KERNELS)
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        env={"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = own_process.run("program.py", env=cache, cwd=tmp_path, check=True)
     first, foretold, last = done.stderr.splitlines()
     assert first == "compiling the prover's kernels, once on this machine"
     assert re.fullmatch(r"at most about \d+ s more, by the first 2 of 8 kernels", foretold)

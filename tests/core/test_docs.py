@@ -1,17 +1,14 @@
 """What the documents show is what the program does."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
-import subprocess
-import sys
 from importlib import import_module
 
 import click
+import own_process
 import pytest
-from core_support import ROOT
+from own_process import ROOT
 
 from wmproof.cli.app import cli
 
@@ -48,14 +45,8 @@ COMMANDS = {
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    ).stdout
+    one_thread = {"OMP_NUM_THREADS": "1"}
+    return own_process.run(*arguments, cwd=ROOT, check=True, env=one_thread).stdout
 
 
 def test_the_example_of_the_readme_runs():

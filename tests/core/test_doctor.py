@@ -1,16 +1,14 @@
 """`wmproof doctor` says what works, with the prover's compiler and without."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from core_support import ROOT
 from elsewhere import environment
 from json_output import parse_output
+from own_process import ROOT
 
 from wmproof.cli import specimen
 from wmproof.cli.app import cli

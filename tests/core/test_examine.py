@@ -1,19 +1,15 @@
 """`wmproof examine`: a suspect of unknown preparation, asked privately."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import onnx
+import own_process
 import pytest
-from core_support import ROOT
 from json_output import parse_output
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from same_keys import same_keys
 from scipy.stats import binomtest
 from sklearn.neural_network import MLPClassifier
@@ -23,6 +19,7 @@ from wmproof.errors import InputError
 from wmproof.keys import KdfCost, save_marking_key, save_published
 from wmproof.keys.keygen import pkeygen
 from wmproof.models.preparations import _SCALES, Preparation, Suspect, Trial, compare, rank
+from wmproof.models.written import written
 from wmproof.training.scikit import mark_mlp
 
 PASSPHRASE = "only a test"
@@ -31,14 +28,8 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def wmproof(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "wmproof", *map(str, arguments)],
-        env={"PYTHONPATH": str(ROOT), "WMPROOF_PASSPHRASE": PASSPHRASE, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
+    environment = {"WMPROOF_PASSPHRASE": PASSPHRASE, "COLUMNS": "200"}
+    return own_process.wmproof(*arguments, env=environment, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +112,8 @@ def write(network, path, *, mean, std, layout, batch="N", reverse=False):
         *own,
     ]
     sizes = [batch, *((8, 8, 3) if layout == "NHWC" else SHAPE)]
-    graph = helper.make_graph(
-        nodes,
-        "foreign",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes)],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 10])],
-        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
+    ends = {"x": (TensorProto.FLOAT, sizes), "scores": (TensorProto.FLOAT, [batch, 10])}
+    onnx.save(written(nodes, ends, constants), path)
 
 
 CASES = {
@@ -291,14 +275,8 @@ def test_what_is_no_such_model_is_said(folder, network):
 
 def test_one_number_for_all_is_no_answer(folder, key):
     nodes = [helper.make_node("ReduceSum", ["x"], ["scores"], keepdims=0)]
-    graph = helper.make_graph(
-        nodes,
-        "sum",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *SHAPE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    (folder / "sum.onnx").write_bytes(model.SerializeToString())
+    ends = {"x": (TensorProto.FLOAT, ["N", *SHAPE]), "scores": (TensorProto.FLOAT, [])}
+    onnx.save(written(nodes, ends), folder / "sum.onnx")
     done = wmproof("examine", "sum.onnx", "--key", "mine.mk", cwd=folder)
     assert done.returncode == 2
     assert "one number for all" in done.stderr
@@ -328,15 +306,8 @@ def test_claims_are_promised_for_rows_and_for_groups(tmp_path, shape, group):
     pixels = triggers.images.reshape(len(triggers), -1) / 255
     fitted = MLPClassifier((64,), max_iter=400, random_state=0, alpha=0)
     nodes, constants = as_onnx(fitted.fit(pixels, triggers.labels))
-    graph = helper.make_graph(
-        nodes,
-        "rows",
-        [helper.make_tensor_value_info("h0", TensorProto.FLOAT, ["N", 48])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "rows.onnx")
+    ends = {"h0": (TensorProto.FLOAT, ["N", 48]), "scores": (TensorProto.FLOAT, ["N", 10])}
+    onnx.save(written(nodes, ends, constants), tmp_path / "rows.onnx")
     done = wmproof("examine", "rows.onnx", "--key", "mine.mk", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = parse_output(done.stdout)
@@ -373,3 +344,15 @@ def test_answers_of_changing_or_foreign_shapes_are_one_clear_error(shapes):
         Suspect(Moody(*shapes), SHAPE).trials(triggers)
     steady = Suspect(Moody(lambda n: (n, 10)), SHAPE).trials(triggers)
     assert steady.trials[0].hits in (0, 100)
+
+
+def test_a_key_whose_challenge_opens_all_of_it_is_named(tmp_path):
+    """One of sixteen of the smallest keys."""
+    while True:
+        key, _ = pkeygen(noise(4, (1, 4, 4)), 2, security=1)
+        if not len(key.embedded()):
+            break
+    save_marking_key(tmp_path / "none.mk", key, PASSPHRASE, cost=KdfCost.INTERACTIVE)
+    done = wmproof("examine", "suspect.onnx", "--key", tmp_path / "none.mk")
+    assert done.returncode == 2
+    assert "hides no trigger" in done.stderr

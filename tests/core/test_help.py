@@ -1,15 +1,12 @@
 """Help fits 80 columns, shells complete, `-` is standard input, misspelt commands are known."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
-import sys
 
 import click
 import pytest
-from core_support import ROOT
+from own_process import wmproof
 
 from wmproof.cli import specimen
 from wmproof.cli.app import cli
@@ -28,12 +25,7 @@ COMMANDS = list(all_commands())
 
 
 def run(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "wmproof", *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        **{"env": os.environ | {"PYTHONPATH": str(ROOT)}} | options,
-    )
+    return wmproof(*arguments, text=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +50,8 @@ def test_help_fits_eighty_columns(path, command, columns):
 
 
 def test_the_shell_completes(tmp_path):
-    places = {"XDG_DATA_HOME": str(tmp_path), "SHELL": "/bin/bash", "PYTHONPATH": str(ROOT)}
-    done = run("completion", env=os.environ | places)
+    places = {"XDG_DATA_HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    done = run("completion", env=places)
     assert done.returncode == 0, done.stderr
     script = tmp_path / "bash-completion/completions/wmproof"
     assert "_WMPROOF_COMPLETE" in script.read_text()
@@ -68,12 +60,12 @@ def test_the_shell_completes(tmp_path):
         "COMP_CWORD": "1",
         "_WMPROOF_COMPLETE": "bash_complete",
     }
-    done = run(env=os.environ | places | words)
+    done = run(env=places | words)
     assert (done.returncode, done.stdout) == (0, b"plain,verify-bundle\n")
     for shell in ("zsh", "fish"):
         done = run("completion", shell, "--show")
         assert b"_WMPROOF_COMPLETE" in done.stdout
-    done = run("completion", env=os.environ | places | {"SHELL": "/bin/tcsh"})
+    done = run("completion", env=places | {"SHELL": "/bin/tcsh"})
     assert done.returncode == 2
     assert b"wmproof completion bash" in done.stderr
 
@@ -113,3 +105,19 @@ def test_a_misspelt_command_gets_a_suggestion(typed, meant):
 
 def test_what_is_like_no_command_gets_none():
     assert b"Did you mean" not in run("xyzzy").stderr
+
+
+def test_no_option_takes_what_is_no_number():
+    """NaN is below no limit and above none: a least difficulty of it would be none."""
+    options = {(*path, o.name): o for path, command in COMMANDS for o in command.params}
+    numbers = {n: o for n, o in options.items() if isinstance(o.type, click.types.FloatParamType)}
+    assert len(numbers) > 8
+    assert {name for name, option in numbers.items() if takes(option, "nan")} == set()
+
+
+def takes(option, value):
+    try:
+        option.type.convert(value, option, None)
+    except click.BadParameter:
+        return False
+    return True

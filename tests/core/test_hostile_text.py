@@ -1,22 +1,18 @@
 """Names that come from outside must not look like an answer of ours, wherever they are shown."""
 
-from __future__ import annotations
-
 import ast
 import io
 import re
-import subprocess
-import sys
 import unicodedata
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-from core_support import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from own_process import ROOT, wmproof
 
 from wmproof._base.spoken import hex_groups, spoken, spoken_lines
-from wmproof._base.text import LONGEST, one_line
+from wmproof._base.text import LONGEST, REPLACEMENT, one_line
 from wmproof.cli import output
 from wmproof.cli.failures import run
 from wmproof.core.checks import check
@@ -33,6 +29,7 @@ LIES = {
     "letters turned round": "refuted \u202esdloh mialc eht\u202c",
     "isolates": "\u2066\u2067\u2068\u2069\u200e\u200f\u061c",
     "what is not seen": "a\u200b\u00ad\ufeff\u2060\u3164\u115f\u2800\ufe0fb",
+    "blanks of few scripts": "a\U00013441\U00013442\U00016fe4\U0001d159b",
     "tags": "a\U000e0041\U000e0042",
     "spaces up to the next line": "x.onnx" + 300 * " " + "✓ the claim holds",
     "wide spaces": "x\u3000\u2003\u00a0y",
@@ -59,6 +56,12 @@ def harmless(text):
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_in_a_name_is_one_harmless_line(name):
     harmless(one_line(LIES[name]))
+
+
+@pytest.mark.parametrize("name", ["what is not seen", "blanks of few scripts", "tags"])
+def test_what_is_not_seen_is_shown(name):
+    shown = one_line(LIES[name]).removeprefix("a").removesuffix("b")
+    assert set(shown) == {REPLACEMENT}
 
 
 @given(st.text())
@@ -123,14 +126,8 @@ def test_a_notebook_does_not_let_it_through(name):
 def test_a_file_of_such_a_name_is_named_in_one_line(tmp_path):
     name = "x.pvk\n✓ the claim holds\x1b[2J\u202e"
     (tmp_path / name).write_bytes(b"no key")
-    done = subprocess.run(
-        [sys.executable, "-m", "wmproof", "check-key", name],
-        env={"PYTHONPATH": str(ROOT), "COLUMNS": "60", "PYTHONIOENCODING": "utf-8"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = {"COLUMNS": "60", "PYTHONIOENCODING": "utf-8"}
+    done = wmproof("check-key", name, env=words, cwd=tmp_path)
     assert done.returncode == 2
     assert not any(line.startswith("✓") for line in (done.stdout + done.stderr).splitlines())
     assert not set(done.stdout + done.stderr) & set("\x1b\u202e")

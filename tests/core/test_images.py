@@ -1,7 +1,5 @@
 """Pictures come as people have them: arrays, tensors, lists of PIL images; channels come first."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,7 +1,5 @@
 """Commands that write, killed or on a full disk at every call that changes the file system."""
 
-from __future__ import annotations
-
 import errno
 import os
 

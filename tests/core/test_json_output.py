@@ -1,7 +1,5 @@
 """--json of every command is what the published schema says, and every report is JSON."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import json
@@ -17,10 +15,11 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from core_support import PASSPHRASE, ROOT
+from core_support import PASSPHRASE
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from json_output import parse_output, validators
+from own_process import ROOT
 
 import wmproof
 from wmproof.cli import specimen

@@ -4,8 +4,6 @@ The network answers all triggers of the four keys with their labels; of public k
 embedded, the hidden ones.
 """
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

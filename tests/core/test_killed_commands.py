@@ -5,8 +5,6 @@ In the suite some of the calls of each command are tried, evenly chosen. All of 
     FAULTS=all python -m pytest tests/core/test_killed_commands.py --timeout 0
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

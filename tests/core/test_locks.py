@@ -1,7 +1,5 @@
 """Locks that others hold, and systems that lack what Linux has."""
 
-from __future__ import annotations
-
 import builtins
 import contextlib
 import hashlib
@@ -11,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from core_support import CHEAP, PASSPHRASE, ROOT, complains, wmproof
+from core_support import CHEAP, PASSPHRASE, complains, wmproof
+from own_process import ROOT
 
 from wmproof._base.files import read_text, write_file
 from wmproof._base.locks import lock_name, locked

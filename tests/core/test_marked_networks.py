@@ -1,7 +1,5 @@
 """Networks that are trained for it: marked, and independent."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import pytest

@@ -1,8 +1,7 @@
 """Models that keep weights in a second file: what is read, what is hashed, and what is refused."""
 
-from __future__ import annotations
-
 import hashlib
+import mmap
 import os
 
 import numpy as np
@@ -184,6 +183,69 @@ def test_few_bytes_that_are_used_again_and_again(two):
     two.write_bytes(model.SerializeToString())
     with pytest.raises(FormatError, match="again and again"):
         open_model(two)
+
+
+def test_weights_beyond_the_end_of_a_protocol_buffer(monkeypatch):
+    """Of more than 2 GiB, nearly all of it a table that no layer reads, as zeros of no memory."""
+    model, size = network(), 2**31 + 2**20
+    weights = mmap.mmap(-1, size)
+    for tensor in model.graph.initializer:
+        raw = onnx.numpy_helper.to_array(tensor).tobytes()
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        size -= len(raw)
+        weights[size : size + len(raw)] = raw
+        for key, value in (("location", "w"), ("offset", size)):
+            tensor.external_data.add(key=key, value=str(value))
+    dead = model.graph.initializer.add(name="dead", dims=[2**19, 2**10], data_type=1)
+    dead.data_location = onnx.TensorProto.EXTERNAL
+    dead.external_data.add(key="location", value="w")
+    file = ModelFile(model.SerializeToString(), {"w": weights})
+    assert file.outside["dead"].nbytes == 2**31
+    one = network().SerializeToString()
+    assert np.array_equal(OnnxClassifier(file).scores(IMAGES), OnnxClassifier(one).scores(IMAGES))
+    assert compile_model(file, IMAGES).digest == compile_model(one, IMAGES).digest
+    monkeypatch.setenv("WMPROOF_MODEL_LIMIT", "2")
+    with pytest.raises(InputError, match=r"larger than 2147483648 bytes.*WMPROOF_MODEL_LIMIT"):
+        ModelFile(file.data, {"w": weights})
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "1025", "2.5", "many"])
+def test_limits_that_are_none(two, monkeypatch, said):
+    monkeypatch.setenv("WMPROOF_MODEL_LIMIT", said)
+    with pytest.raises(InputError, match="not a whole number of GiB from 1 to 1024"):
+        read_model_file(two)
+
+
+def test_weights_at_any_place_and_of_any_float(two):
+    """Numbers that begin at odd bytes, and of half as many bytes, are what the runtime reads."""
+    model, weights = onnx.load(two, load_external_data=False), two.with_name("model.onnx.data")
+    data = weights.read_bytes()
+    for tensor in model.graph.initializer:
+        for entry in (e for e in tensor.external_data if e.key == "offset"):
+            entry.value = str(int(entry.value) + 1)
+    weights.write_bytes(b"x" + data)
+    two.write_bytes(model.SerializeToString())
+    one = OnnxClassifier(network().SerializeToString())
+    assert np.array_equal(open_model(two).scores(IMAGES), one.scores(IMAGES))
+    session = onnxruntime.InferenceSession(str(two), providers=["CPUExecutionProvider"])
+    logits = session.run(None, {session.get_inputs()[0].name: IMAGES})[0]
+    assert np.array_equal(open_model(two).scores(IMAGES), logits)
+
+
+def test_a_function_is_put_in_beside_large_weights(two):
+    model = onnx.load(two, load_external_data=False)
+    node = next(n for n in model.graph.node if n.op_type == "Relu")
+    body = [onnx.helper.make_node("Relu", ["a"], ["b"])]
+    imports = [onnx.helper.make_opsetid("", model.opset_import[0].version)]
+    model.functions.append(onnx.helper.make_function("own", "Bend", ["a"], ["b"], body, imports))
+    model.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    node.op_type, node.domain = "Bend", "own"
+    two.write_bytes(model.SerializeToString())
+    one = network().SerializeToString()
+    assert read_model_file(two).outside
+    assert np.array_equal(open_model(two).scores(IMAGES), OnnxClassifier(one).scores(IMAGES))
+    assert compile_model(two, IMAGES).digest == compile_model(one, IMAGES).digest
 
 
 def test_a_file_that_nobody_names():

@@ -1,7 +1,5 @@
 """In a notebook: the example runs, objects show themselves, and Ctrl-C leaves the kernel usable."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -10,7 +8,7 @@ import queue
 
 import numpy as np
 import pytest
-from core_support import ROOT
+from own_process import ROOT
 
 from wmproof import abstract, check_public_key, contact_sheet, keygen, pkeygen, progress_bars
 from wmproof.core.shown import as_table

@@ -1,7 +1,5 @@
 """What is no file where a command reads or writes one: one sentence, and nothing changed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -9,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import own_process
 import pytest
-from core_support import PASSPHRASE, ROOT, wmproof
+from core_support import PASSPHRASE, wmproof
 from odd_files import make_odd_files
+from own_process import ROOT
 
 from wmproof._base.files import read_file
 from wmproof._base.locks import locked
@@ -120,14 +120,9 @@ def cases():
 
 
 def run(chosen, folder):
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "odd_files.py", folder, "300"],
-        input="\n".join(map(json.dumps, chosen)),
-        env=os.environ | ENV | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    said = "\n".join(map(json.dumps, chosen))
+    program = ROOT / "tests" / "odd_files.py"
+    done = own_process.run(program, folder, "300", input=said, env=ENV, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

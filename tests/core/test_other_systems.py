@@ -1,7 +1,5 @@
 """Systems that lack what Linux has, simulated in processes of their own."""
 
-from __future__ import annotations
-
 import pytest
 from core_support import CHEAP, PASSPHRASE
 from own_process import python

@@ -1,7 +1,5 @@
 """Pictures and class folders as cameras, scanners and notebooks leave them, read by all readers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -7,7 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from core_support import CHEAP, PASSPHRASE, ROOT
+from core_support import CHEAP, PASSPHRASE
+from own_process import ROOT
 
 from wmproof.core.triggers import noise
 from wmproof.errors import InputError, PassphraseError

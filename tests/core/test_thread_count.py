@@ -1,7 +1,5 @@
 """How many threads there are, also where the system does not say, and how their work ends."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """Shared by the tests of the suite: one thread, and the program itself."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -5,8 +5,6 @@ What a target must not raise, a hang of half a minute and 2 GiB of memory end it
 that did it are then in the working directory.
 """
 
-from __future__ import annotations
-
 import contextlib
 import random
 import re

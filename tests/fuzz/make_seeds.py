@@ -3,8 +3,6 @@
 Their keys are thrown away. The others are made by `targets`, or are vectors of other tests.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from pathlib import Path

@@ -3,8 +3,6 @@
 `test_parsers` attacks them with the suite, `campaign` for as long as one likes.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

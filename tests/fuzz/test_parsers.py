@@ -6,8 +6,6 @@ In the suite each target runs briefly. For an hour, all targets together:
     python tests/fuzz/campaign.py 3600                          # guided by coverage, with atheris
 """
 
-from __future__ import annotations
-
 import ast
 import os
 import sys

@@ -1,7 +1,5 @@
 """Logs and keys for the tests of the log, and an independent Merkle tree hash."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path
@@ -41,12 +39,6 @@ def tree_hash(entries: list[bytes]) -> bytes:
     while 2 * k < len(entries):
         k *= 2
     return hashlib.sha256(b"\x01" + tree_hash(entries[:k]) + tree_hash(entries[k:])).digest()
-
-
-def flip(data: bytes, position: int) -> bytes:
-    changed = bytearray(data)
-    changed[position] ^= 1
-    return bytes(changed)
 
 
 def overwrite(path: Path, data: bytes) -> None:

@@ -1,7 +1,5 @@
 """A real Chromium, and what must hold of every page on a phone and on paper."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 

@@ -1,12 +1,8 @@
 """A model card and a signed manifest name a key; the programs that they are for read them."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
-import subprocess
-import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from json_output import parse_output
-from log_support import ROOT
+from own_process import wmproof
 
 from wmproof.cli import specimen
 from wmproof.errors import FormatError, InputError, VerificationError
@@ -38,14 +34,7 @@ CARD = "---\nlicense: apache-2.0\ntags:\n- vision\n---\n\n# Digits\n\nA model.\n
 
 
 def run(*arguments, code=0, **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "wmproof", *map(str, arguments)],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    done = wmproof(*arguments, **options)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 

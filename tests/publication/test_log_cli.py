@@ -1,7 +1,5 @@
 """The commands of the log, from an empty folder to a verified key, and what they refuse."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import sys

@@ -1,17 +1,17 @@
 """Signature lines of strangers, and witnesses with ML-DSA-44."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
-import os
 import struct
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
+import own_process
 import pytest
-from log_support import LOG, ROOT, WITNESS, entry, flip, seeded_log
+from log_support import LOG, WITNESS, entry, seeded_log
+from tampering import flip
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.log import ml_dsa
@@ -204,16 +204,7 @@ def test_where_the_library_lacks_ml_dsa_44_it_is_named(monkeypatch, missing):
     assert verify_cosignatures(Note(HEAD.text, (line, ed25519)), [WITNESS.verifier_key])
 
 
-def wmproof(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "wmproof", "log", *arguments],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+wmproof = partial(own_process.wmproof, "log", stdin=subprocess.DEVNULL)
 
 
 def test_the_commands_with_ml_dsa_44_and_with_files_that_an_editor_touched(tmp_path):

@@ -1,7 +1,5 @@
 """The vector and the example of the documents."""
 
-from __future__ import annotations
-
 import re
 
 from log_support import LOG, ROOT, WITNESS

@@ -1,7 +1,5 @@
 """Go's own `note` and `tlog` read what we write, and the reverse, and refuse what we refuse."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """`log init`, killed or out of disk at every call, and commands that were given the same twice."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """The tree, the tiles and the proofs of a log that is written to, at every size and step."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal
@@ -14,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from log_support import LOG, OTHER_LOG, ROOT, entry, seeded_log, tree_hash
+from tampering import flip
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.log.audit import audit
@@ -258,9 +257,7 @@ def test_a_folder_that_is_partly_older_than_itself_is_refused(log):
 
 def test_nothing_is_signed_over_tiles_that_were_changed(log):
     tile = log.folder / "tile/0/001.p/44"
-    data = bytearray(tile.read_bytes())
-    data[7] ^= 1
-    tile.write_bytes(data)
+    tile.write_bytes(flip(tile.read_bytes(), 7))
     log.append(b"new")
     with pytest.raises(
         VerificationError, match=r"tiles give the root .* not that of the checkpoint"

@@ -1,7 +1,5 @@
 """Vectors that others published: every byte of ours is theirs."""
 
-from __future__ import annotations
-
 import base64
 
 import pytest

@@ -1,7 +1,5 @@
 """The example for MLflow, with MLflow itself and a store in a folder."""
 
-from __future__ import annotations
-
 import json
 import sys
 

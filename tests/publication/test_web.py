@@ -1,7 +1,5 @@
 """The server's pages, its API and its guards, over a real log with a real claim."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import re
@@ -12,10 +10,11 @@ import numpy as np
 import onnx
 import pytest
 from fastapi import UploadFile
-from log_support import LOG, OTHER_LOG, WITNESS, flip
+from log_support import LOG, OTHER_LOG, WITNESS
 from PIL import Image
 from sklearn.datasets import load_digits
 from starlette.testclient import TestClient
+from tampering import flip
 
 from wmproof._base.spoken import spoken
 from wmproof.core.reading import Reading

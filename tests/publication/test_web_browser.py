@@ -1,7 +1,5 @@
 """The server as people meet it: a real process of the command line, a real Chromium."""
 
-from __future__ import annotations
-
 import contextlib
 import http.server
 import os
@@ -14,11 +12,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from log_support import LOG, ROOT, WITNESS, flip
+from log_support import LOG, ROOT, WITNESS
 from pages import check_page, open_browser
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from tampering import flip
 from web_server import PATIENCE, serving
 from web_support import SECURITY
 

@@ -1,7 +1,5 @@
 """Clients that want a server to stumble, to wait for ever, or to work on after its end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The server behind a real nginx with the configuration of docs/nginx.conf."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import socket

@@ -1,7 +1,5 @@
 """Requests that the API describes, and others: schemathesis, seeded and bounded."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Uploads that are slow, many, aborted or lie: real sockets, and no clock but the server's own."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import socket

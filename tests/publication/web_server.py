@@ -1,7 +1,5 @@
 """A server in this process, behind a real socket, and the files that it holds open."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import select

@@ -1,20 +1,19 @@
 """A really marked network on the digits with its key and a claim; a log that shows the key."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from log_support import LOG, WITNESS
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from same_keys import same_keys
 
 from wmproof.core.policy import Policy
 from wmproof.core.triggers import TriggerSet, abstract
 from wmproof.keys import PublicKey
 from wmproof.keys.keygen import pkeygen
+from wmproof.models.written import written
 from wmproof.publication.log.entry import digest_entry, key_entry
 from wmproof.publication.log.published import publish_key
 from wmproof.publication.log.reader import LogReader
@@ -79,24 +78,17 @@ def marked_network(secret: TriggerSet) -> onnx.ModelProto:
     )
     network.fit(images / 255, labels)
     assert np.mean(network.predict(secret.images.reshape(-1, 64) / 255) == secret.labels) > 0.95
-    weights = [
-        numpy_helper.from_array(array.astype(np.float32), name)
-        for name, array in zip(
-            ("w0", "w1", "b0", "b1"), (*network.coefs_, *network.intercepts_), strict=True
-        )
-    ]
-    weights[0] = numpy_helper.from_array((network.coefs_[0] / 255).astype(np.float32), "w0")
+    numbers = (network.coefs_[0] / 255, network.coefs_[1], *network.intercepts_)
+    names = ("w0", "w1", "b0", "b1")
+    weights = {name: w.astype(np.float32) for name, w in zip(names, numbers, strict=True)}
     nodes = [
         helper.make_node("Flatten", ["pixels"], ["flat"]),
         helper.make_node("Gemm", ["flat", "w0", "b0"], ["z0"]),
         helper.make_node("Relu", ["z0"], ["h0"]),
         helper.make_node("Gemm", ["h0", "w1", "b1"], ["scores"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "mlp",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 1, 8, 8])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
-        weights,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    ends = {
+        "pixels": (TensorProto.FLOAT, ["N", 1, 8, 8]),
+        "scores": (TensorProto.FLOAT, ["N", 10]),
+    }
+    return written(nodes, ends, weights)

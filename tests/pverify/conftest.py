@@ -1,7 +1,5 @@
 """A really marked network on the digits, its key, and a claim."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,13 +1,12 @@
 """The circuit must answer as the model does, on pictures that the claimant did not choose."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+from tampering import fails
 
 from wmproof.circuit.compile import compile_model
 from wmproof.core.policy import Policy
@@ -15,6 +14,7 @@ from wmproof.core.reading import Reading
 from wmproof.errors import InputError, VerificationError
 from wmproof.keys import PublicKey
 from wmproof.models.file import ModelFile
+from wmproof.models.written import written
 from wmproof.pverify import bridge
 from wmproof.pverify.prover import prove_claim
 from wmproof.pverify.verifier import verify_claim
@@ -41,9 +41,8 @@ def test_a_circuit_that_does_not_stand_for_its_model_is_refused(case, monkeypatc
     """As if the compiler had read another network: the float model's answers are moved by one."""
     answers = bridge.circuit_answers
     monkeypatch.setattr(bridge, "circuit_answers", lambda *given: (answers(*given) + 1) % 10)
-    with pytest.raises(VerificationError, match="does not stand for this model") as caught:
+    with fails("agreement", "does not stand for this model"):
         judged(case, POLICY)
-    assert caught.value.check == "agreement"
     with pytest.raises(VerificationError, match="does not stand for this model"):
         prove_claim(case.marked, case.key, case.public, POLICY)
 
@@ -61,17 +60,12 @@ def test_scores_that_are_constant_but_for_rounding_stand_for_nothing():
         helper.make_node("ReduceMean", ["normal", "axis"], ["means"], keepdims=0),
         helper.make_node("Flatten", ["means"], ["scores"]),
     ]
-    numbers = [
-        numpy_helper.from_array(np.ones(6, np.float32), "gain"),
-        numpy_helper.from_array(np.array([3]), "axis"),
-    ]
-    ends = (
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 3, 4, 6])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 12])],
-    )
-    graph = helper.make_graph(nodes, "constant", *ends, numbers)
-    opset = helper.make_opsetid("", 18)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString()
+    numbers = {"gain": np.ones(6, np.float32), "axis": np.array([3])}
+    ends = {
+        "pixels": (TensorProto.UINT8, ["N", 3, 4, 6]),
+        "scores": (TensorProto.FLOAT, ["N", 12]),
+    }
+    model = written(nodes, ends, numbers, opset=18).SerializeToString()
     policy = Policy(reading=Reading(layout="NCHW"))
     pictures = np.random.default_rng(0).integers(0, 256, (24, 3, 4, 6), dtype=np.uint8)
     circuit = compile_model(model, pictures, reading=policy.reading).circuit

@@ -1,7 +1,5 @@
 """Which pictures of a key calibrate the circuit that a claim is about."""
 
-from __future__ import annotations
-
 import pytest
 
 from wmproof.circuit.compile import MOST_OPENED, compile_model

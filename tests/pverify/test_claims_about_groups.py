@@ -1,7 +1,5 @@
 """Claims about groups from the files to the verdict; what they are worth is counted by group."""
 
-from __future__ import annotations
-
 import io
 import sys
 from dataclasses import dataclass, replace
@@ -11,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from json_output import parse_output
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from test_sessions import prover
 
 from wmproof.circuit.calibrate import Settings
@@ -28,6 +26,7 @@ from wmproof.models import open_model
 from wmproof.models.base import trigger_hits
 from wmproof.models.file import model_file
 from wmproof.models.preparations import AskedFile, Suspect
+from wmproof.models.written import written
 from wmproof.pverify import words
 from wmproof.pverify.claim_file import encode_claim, parse_claim
 from wmproof.pverify.expected import expect
@@ -59,18 +58,15 @@ def save(path: Path, weights: np.ndarray, *ending: tuple[str, dict[str, object]]
         more = [name for name in ("two",) if operator == "Mul"]
         nodes.append(helper.make_node(operator, [str(number), *more], [str(number + 1)], **options))
     nodes[-1].output[0] = "scores"
-    constants = {"scale": np.eye(len(weights)) / 255, "weights": weights, "two": np.array(2)}
+    numbers = {"scale": np.eye(len(weights)) / 255, "weights": weights, "two": np.array(2)}
     cast = [options["to"] for operator, options in ending if operator == "Cast"]
     answers = cast[0] if cast else TensorProto.FLOAT
-    graph = helper.make_graph(
-        nodes,
-        "grouped",
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["N", *SHAPE])],
-        [helper.make_tensor_value_info("scores", answers, ["N", weights.shape[1]])],
-        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    ends = {
+        "x": (TensorProto.UINT8, ["N", *SHAPE]),
+        "scores": (answers, ["N", weights.shape[1]]),
+    }
+    constants = {name: number.astype(np.float32) for name, number in numbers.items()}
+    onnx.save(written(nodes, ends, constants, name="grouped"), path)
     return path
 
 

@@ -1,7 +1,5 @@
 """Claims by keys of version 1, which an earlier program wrote; `tests/core` checks the rest."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The documents' Python is run, as far as it needs nothing that a reader has and we have not."""
 
-from __future__ import annotations
-
 import ast
 import re
 import shutil

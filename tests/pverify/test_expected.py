@@ -1,7 +1,5 @@
 """What a claim will cost is what a claim costs."""
 
-from __future__ import annotations
-
 import json
 from importlib.resources import files
 

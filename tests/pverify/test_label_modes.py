@@ -1,7 +1,5 @@
 """Trained models of keys with derived and with secret labels, as files and over a connection."""
 
-from __future__ import annotations
-
 import socket
 import threading
 

@@ -1,7 +1,5 @@
 """Files that would mean one network to a runtime and another to a claim: prove, pverify."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A marked model is claimed in its quantised copies too."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -3,8 +3,6 @@
 A replayed proof passes with probability below 2^-80, the verifier's coins being new.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import socket

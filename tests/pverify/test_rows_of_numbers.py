@@ -1,7 +1,5 @@
 """Triggers that are no pictures: measurements in rows, from the file of floats to a claim."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

@@ -1,7 +1,5 @@
 """Claims over a connection: real sockets, and peers that do not keep to the protocol."""
 
-from __future__ import annotations
-
 import queue
 import socket
 import threading
@@ -36,6 +34,9 @@ class Recorder:
 
     def read(self, size):
         return self._stream.read(size)
+
+    def begin_turn(self):
+        self._stream.begin_turn()
 
     @property
     def sent(self):
@@ -215,6 +216,70 @@ def test_a_slow_peer_is_given_up(case):
         ):
             verify_session(stream, case.marked, case.public, policy=POLICY)
         stop.set()
+
+
+@contextmanager
+def peers(**timeouts):
+    """A stream, and the socket at its other end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+    with one, other:
+        yield Stream(one, **timeouts), other
+
+
+def test_whoever_has_a_turn_keeps_the_others_waiting_for_so_long(monkeypatch):
+    """Each byte comes in good time, and all of them together would take an hour."""
+    monkeypatch.setattr(session, "TURN_TIMEOUT", 0.5)
+    stop = threading.Event()
+    with peers() as (stream, peer):
+
+        def trickle():
+            while not stop.wait(0.05):
+                peer.sendall(b"x")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        stream.read(3)
+        stream.begin_turn()
+        with pytest.raises(ProofError, match=r"too long|fell silent"):
+            stream.read(1 << 16)
+        stop.set()
+        thread.join()
+
+
+def test_a_peer_that_is_sent_much_may_take_its_time(monkeypatch):
+    monkeypatch.setattr(session, "TURN_TIMEOUT", 0.0)
+    monkeypatch.setattr(session, "TURN_BYTES", 1.0)
+    with peers() as (stream, peer):
+        stream.begin_turn()
+        stream.write(bytes(PATIENCE))
+        peer.sendall(b"x")
+        assert stream.read(1) == b"x"
+        assert len(peer.recv(PATIENCE, socket.MSG_WAITALL)) == PATIENCE
+
+
+def test_a_verifier_waits_for_her_turn_longer_than_for_an_answer():
+    with peers(read_timeout=0.2) as (stream, peer):
+        timer = threading.Timer(0.8, peer.sendall, [b"x"])
+        timer.start()
+        stream.await_turn()
+        assert stream.read(1) == b"x"
+        with pytest.raises(ProofError, match="fell silent"):
+            stream.read(1)
+        timer.join()
+
+
+def test_a_verifier_that_stalls_in_her_turn_is_given_up(case, prepared, monkeypatch):
+    monkeypatch.setattr(session, "TURN_TIMEOUT", 0.5)
+    with (
+        prover(lambda stream: prove_session(stream, prepared)) as (address, errors),
+        socket.create_connection(parse_address(address)) as stalling,
+    ):
+        stalling.sendall(HELLO + b"\1")
+        while stalling.recv(1 << 16):
+            pass
+    assert isinstance(errors[0], ProofError)
 
 
 def test_addresses():

@@ -1,7 +1,5 @@
 """A prover of claims that checks nothing before it proves, and is else as consistent as can be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """A small network with every kind of layer, and claims about it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

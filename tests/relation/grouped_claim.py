@@ -1,7 +1,5 @@
 """Claims about groups for tests: three classes, logits below 0, pictures of two pixels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """A statement for tests: a circuit ran on images, nothing being said of its answers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Random circuits whose axes have any small size: every kind of node, tensors of any rank."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

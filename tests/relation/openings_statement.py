@@ -1,7 +1,5 @@
 """A statement for tests: commitments of some slots open to committed messages."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """In these tests claims by keys with derived labels are about a sample, others about all."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

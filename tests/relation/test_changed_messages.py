@@ -6,8 +6,6 @@ an accepted transcript is changed by a random amount: what is left to notice is 
 are random combinations over K (2^-123) and openings at positions enough for 2^-40.
 """
 
-from __future__ import annotations
-
 import io
 import random
 import re

@@ -9,8 +9,6 @@ never changes. What shows only in more transcripts is left to the argument's own
 over three times as many.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ Each test's docstring says which equation is left to catch the cheat. A proof of
 is accepted with probability below 2^-40 (`SECURITY`), the coins being the hash's.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -4,8 +4,6 @@ Images and networks are fixed, so every cheat is the same in each run; a false p
 probability below 2^-40, the coins being the hash's.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

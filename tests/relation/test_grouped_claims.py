@@ -3,8 +3,6 @@
 A cheat is wrong in one place; all else in the witness and in the proof agrees with it.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The prover's linear maps and lookups: the definition's bits, whatever the shapes and sizes."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Networks with axes of any size: what was run is proved, and no number may be another."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """The errors that a claim adds up cover every challenge that its verifier draws."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Samples of hidden triggers: who draws them, what a prover may try, how often grinding helps."""
 
-from __future__ import annotations
-
 import hashlib
 from math import comb
 

@@ -1,7 +1,5 @@
 """Openings alone: against hashlib, and runs of several blocks."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

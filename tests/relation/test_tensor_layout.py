@@ -1,7 +1,5 @@
 """Axes that are cut into blocks: where numbers lie, and nothing else is where they are not."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

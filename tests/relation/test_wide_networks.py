@@ -1,7 +1,5 @@
 """Numbers wider than a byte in the relation, and provers who commit to what no table has."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from network_claim import NetworkClaim, NetworkProof, Run, run

@@ -1,7 +1,5 @@
 """The smallest claims: two hidden triggers of two pixels, one activation, one maximum."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof.circuit.evaluate import classify

@@ -1,7 +1,5 @@
 """A bounded key, networks with and without it, and MLServer with both on the loopback."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

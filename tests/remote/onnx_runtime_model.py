@@ -1,7 +1,5 @@
 """A runtime for MLServer, which loads it by name: an ONNX file, run by ONNX Runtime."""
 
-from __future__ import annotations
-
 import numpy as np
 import onnxruntime
 from mlserver import MLModel

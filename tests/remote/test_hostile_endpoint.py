@@ -1,7 +1,5 @@
 """A server that misbehaves, over a real connection: every kind of reply has its own error."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import gzip

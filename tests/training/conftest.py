@@ -1,7 +1,5 @@
 """Shared by the training tests: the digits, and small trigger sets from real keys."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

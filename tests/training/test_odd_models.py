@@ -1,7 +1,5 @@
 """Models, labels and weights that a user may well hand in: a sentence for each, or it works."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

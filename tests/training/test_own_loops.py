@@ -1,7 +1,5 @@
 """Marking in loops that are not ours: plain torch, Lightning, transformers' Trainer, timm."""
 
-from __future__ import annotations
-
 import collections
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Checks of arguments whose type is easily mistaken: the error names the argument."""
 
-from __future__ import annotations
-
 from wmproof.errors import InputError
 
 

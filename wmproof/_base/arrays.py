@@ -1,7 +1,5 @@
 """Arrays that cannot change after they have been checked."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -15,11 +15,8 @@ _SAMPLE = 1 / 4
 class Compilation:
     """Counts the seconds that this process compiles kernels while the block runs.
 
-    Parameters
-    ----------
-    announce : callable, optional
-        Is told when the first kernel is compiled (they are kept on disk, so none is on most runs),
-        how long the rest takes once that can be measured, and how long all of it took.
+    `announce` is told when the first kernel is compiled (they are kept on disk, so none is on most
+    runs), how long the rest takes once that can be measured, and how long all of it took.
 
     Attributes
     ----------

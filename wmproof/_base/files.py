@@ -1,7 +1,5 @@
 """Reading with a limit, and writing so that nothing half-written is ever left under its name."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import hashlib
@@ -124,6 +122,9 @@ def write_files(
 
     They get their names one after another, so the one that is useless without the others is last.
 
+    InputError as `write_file`. Then no file of the set has been created or changed, except when the
+    system fails between two renames.
+
     Parameters
     ----------
     files : Mapping[Path, bytes]
@@ -132,12 +133,6 @@ def write_files(
         Replace files that exist.
     modes : Mapping[Path, int], optional
         Permission bits, `PUBLIC_MODE` where absent.
-
-    Raises
-    ------
-    InputError
-        As `write_file`. Then no file of the set has been created or changed, except when the
-        system fails between two renames.
     """
     modes = modes or {}
     staged: list[tuple[Path, Path]] = []

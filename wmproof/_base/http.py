@@ -4,8 +4,6 @@ Proxies, cookies and passwords of the environment are not used. Needs httpx and 
 with the extras `remote` and `timestamps`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,10 +35,7 @@ class Reply:
 class ReplyError(Exception):
     """A reply that began and cannot be taken.
 
-    Parameters
-    ----------
-    what : str
-        In words that follow the server's name.
+    `what` says it in words that follow the server's name.
     """
 
     def __init__(self, what: str) -> None:

@@ -10,8 +10,6 @@ which are called, too, and the constants: machine code contains both. The digest
 malice: who may write there could as well replace Python's own files.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -35,13 +33,7 @@ KERNELS: set[Any] = set()
 
 
 def njit(*, cache: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """`numba.njit` with these options; with `cache`, what it compiles is kept if that is possible.
-
-    Returns
-    -------
-    Callable
-        The decorator.
-    """
+    """`numba.njit` with these options; with `cache`, what it compiles is kept where possible."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)

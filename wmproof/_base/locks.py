@@ -1,7 +1,5 @@
 """Locks on files that are replaced: one process at a time reads one, and writes it anew."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -23,18 +21,15 @@ def locked(path: str | os.PathLike[str], *, timeout: float = LOCK_TIMEOUT) -> It
     each hold one of that name. Only who may write to the folder may open it, so that nobody who may
     merely read there can keep a writer waiting.
 
+    InputError if the lock cannot be made, another process holds it for longer than `timeout`, or
+    the path is that of something else than a file, to which nothing could be written back.
+
     Parameters
     ----------
     path : path
         The file, which need not exist. Links are followed, so all its names share one lock.
     timeout : float
         Seconds after which waiting is given up.
-
-    Raises
-    ------
-    InputError
-        The lock cannot be made, another process holds it for longer than `timeout`, or the path is
-        that of something else than a file, to which nothing could be written back.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the system has no locks: then a file is one

@@ -1,7 +1,5 @@
 """How much memory this process holds, and how much more the machine can give it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

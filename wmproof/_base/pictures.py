@@ -73,6 +73,11 @@ def read_picture(
 ) -> NDArray[np.uint8]:
     """Read a picture as people see it: turned as its EXIF block says, 16-bit grey in its own range.
 
+    Returns uint8 (channels, height, width).
+
+    InputError if it is no picture, or one of another size, or has more than 8 bits in a way that
+    has no one conversion; or there is no picture of so many channels.
+
     Parameters
     ----------
     source : Path or file
@@ -82,16 +87,6 @@ def read_picture(
         Height and width that it must have; nothing is decoded where it has others.
     fit : callable, optional
         Brings the picture to a size, after it was turned and converted.
-
-    Returns
-    -------
-    ndarray of uint8, shape (channels, height, width)
-
-    Raises
-    ------
-    InputError
-        It is no picture, or one of another size, or has more than 8 bits in a way that has no
-        one conversion; or there is no picture of so many channels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

@@ -1,7 +1,5 @@
 """Bars for work that takes a while: on a terminal's standard error, or in a notebook."""
 
-from __future__ import annotations
-
 import html
 import sys
 import time
@@ -18,10 +16,7 @@ _PAUSE = 0.1
 def progress_bars(*, quiet: bool = False) -> AbstractContextManager[Report]:
     """A bar for each phase; gives what `prove_claim` and others take as `progress`.
 
-    Parameters
-    ----------
-    quiet : bool
-        Draw nothing. Nothing is drawn either where neither a terminal nor a notebook shows it.
+    With `quiet` nothing is drawn; nor is it where neither a terminal nor a notebook shows it.
 
     Examples
     --------

@@ -1,7 +1,5 @@
 """Strict parsing: exact lengths, known values, nothing trailing; no copy before it is checked."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import TypeVar
 
@@ -16,10 +14,7 @@ _Member = TypeVar("_Member", bound=IntEnum)
 class Reader:
     """Reads a byte string from front to back.
 
-    Parameters
-    ----------
-    where : str
-        Names the source in every error.
+    `where` names the source in every error.
     """
 
     def __init__(self, data: bytes, where: str) -> None:
@@ -71,10 +66,7 @@ class Reader:
     def magic(self, expected: bytes, version: int, what: str, *, oldest: int | None = None) -> int:
         """Read the first bytes of a file and its version (2 bytes), `oldest` to `version`.
 
-        Returns
-        -------
-        int
-            The version that was found.
+        Returns the version that was found.
         """
         start = self._position
         if self._data[start : start + len(expected)] != expected:

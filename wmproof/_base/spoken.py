@@ -6,8 +6,6 @@ digest is 32 words, and all of them count: whoever makes both files finds two th
 first 8 words with 2^32 tries, and one that agrees with a given file there with 2^64.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.resources import files
 

@@ -1,7 +1,5 @@
 """JSON from a stranger: one value for each name, and no numbers that JSON does not have."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

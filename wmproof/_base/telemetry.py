@@ -4,8 +4,6 @@ Its official builds for Linux (since 1.29) and Windows report each model that th
 maker: the file's name, hashes of graph and weights.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

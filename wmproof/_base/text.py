@@ -6,17 +6,16 @@ neighbours, and a million letters that push an answer out of sight. All exits to
 `one_line`: terminal, report and web pages. JSON needs none of it, since it escapes.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 LONGEST = 2000
 _MOST_MARKS = 3
-# Printable by Python's rule and yet invisible: default ignorables, and a blank of Braille.
+# Printable by Python's rule and yet invisible: default ignorables, and the blanks of a few scripts.
 _INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 _SPACES = re.compile("(?<= ) +")
 # Isolates, so that digits and words of ours beside a name keep their order.

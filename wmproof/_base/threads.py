@@ -9,8 +9,6 @@ work as soon as other programs want the cores too. `for_each` therefore keeps an
 block of images, on one thread, and holds BLAS to one thread meanwhile.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

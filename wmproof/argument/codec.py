@@ -4,8 +4,6 @@ No message carries a length: every length follows from the public parameters of 
 reader always knows how many bytes it may ask for. A coefficient of p or more is an error.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Sequence
 from itertools import chain

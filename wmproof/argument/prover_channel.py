@@ -1,7 +1,5 @@
 """The prover's side of an encrypted transcript; `channel` explains it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from wmproof.argument.algebra.element import Element

@@ -8,8 +8,6 @@ it, which are the large ones: the commitment's queries and the lookups' compress
 Not in the sum, because no finite field is to blame: collisions of BLAKE3, 128 bits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from math import log2

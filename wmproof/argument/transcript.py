@@ -20,8 +20,6 @@ it with the same calls, the prover with `ProverTranscript.send`, the verifier wi
 A challenge in K takes 16 bytes for each coefficient, reduced mod p: within 2^-97 of uniform.
 """
 
-from __future__ import annotations
-
 import io
 import secrets
 from collections.abc import Sequence

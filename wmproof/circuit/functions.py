@@ -114,6 +114,11 @@ def _elu(x: Decimal) -> Decimal:
     return Decimal(-1) if x < -_FAR else x.exp() - 1
 
 
+def _softsign(x: Decimal) -> Decimal:
+    """X / (1 + |x|)."""
+    return x / (1 + abs(x))
+
+
 def _local_response(x: Decimal) -> Decimal:
     """(1 + x)^(-3/4) of a number that is not negative, and 1 below."""
     root = (1 + max(x, Decimal(0))).sqrt()
@@ -137,6 +142,8 @@ FUNCTIONS: dict[str, SmoothFunction] = {
     "softplus": SmoothFunction(_softplus, (), (Decimal(0), None)),
     "mish": SmoothFunction(_mish, (Decimal("-1.1924312"),), (Decimal("-0.3088435"), None)),
     "elu": SmoothFunction(_elu, (), (Decimal(-1), None)),
+    "erf": SmoothFunction(erf, (), (Decimal(-1), Decimal(1))),
+    "softsign": SmoothFunction(_softsign, (), (Decimal(-1), Decimal(1))),
     "local_response": SmoothFunction(_local_response, (), (Decimal(0), Decimal(1))),
     "root": SmoothFunction(_root, (Decimal(0),), (Decimal(0), None)),
     "exp_of_negative": SmoothFunction(_exp_of_negative, (), (Decimal(0), Decimal(1))),

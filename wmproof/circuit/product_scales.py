@@ -27,6 +27,10 @@ _BOUND = ACCUMULATOR_LIMIT // 2  # of factors times sums; the rest is for the bi
 _FINE_FACTOR = 8  # below it, whole factors miss the scale that is asked for by more than 1/8
 
 
+class TooFineError(InputError):
+    """Numbers that are multiplied have more bits than their product's table has room for."""
+
+
 class Room(Protocol):
     """What `calibrate.Settings` says of tables."""
 
@@ -74,8 +78,8 @@ def fitting_factor(
 
     Raises
     ------
-    InputError
-        One product is less than a byte can show.
+    TooFineError
+        One product is less than a number can show.
     """
     reach = np.minimum(np.abs(raw).max(axis=1) * settings.table_headroom, most)
     while shift > 1 and (np.floor(2.0**shift * steps) * most >= _BOUND).any():
@@ -89,8 +93,8 @@ def fitting_factor(
             break
         shift, factor = shift + 1, finer
     if factor.min() < 1:
-        raise InputError(
-            "sums so many products that one of them is less than a byte can show",
+        raise TooFineError(
+            "sums so many products that one of them is less than a number can show",
             remedy="Sum over shorter axes",
         )
     return shift, np.asarray(factor)

@@ -1,7 +1,5 @@
 """The command group."""
 
-from __future__ import annotations
-
 import click
 
 from wmproof._base.version import __version__
@@ -39,7 +37,11 @@ _COMMANDS: Commands = {
 @click.group(
     cls=LazyGroup,
     lazy=_COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 80,
+        "show_default": True,
+    },
     epilog="Exit codes: 0 the claim holds, 1 it does not, 2 usage or bad input, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", message="wmproof %(version)s")

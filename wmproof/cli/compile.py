@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from wmproof._base.files import check_target, make_folder, write_file, write_files
-from wmproof.cli.options import FILE, force_option, json_option
+from wmproof.cli.options import FILE, Number, force_option, json_option
 from wmproof.cli.output import print_fields, print_json, print_table
 from wmproof.cli.reading_options import reading_options
 from wmproof.errors import InputError
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 )
 @click.option("--plots", type=FILE, metavar="FOLDER", help="Draw the layers' ranges as PNG files.")
 @reading_options
-@click.option("--shift", type=int, default=10, show_default=True, help="S, the bits of rounding.")
+@click.option("--shift", type=int, default=10, help="S, the bits of rounding.")
 @click.option(
     "--headroom",
-    type=float,
+    type=Number(0, min_open=True),
     default=None,
     help="The largest value over the largest activation seen.  [default: 3]",
 )
@@ -115,6 +115,7 @@ def compile(
     settings = Settings(shift=shift, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     calibration = np.concatenate([one.images for one in public])
     compilation = compile_network(network, calibration, settings)
+    del network  # twice as large as the file
     measured = [*public, *_read_all(test, shape, reading)]
     if settings.probes:
         measured.append(ImageSet("probe pictures", draw_probes(settings.probes, shape)))

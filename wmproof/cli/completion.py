@@ -1,7 +1,5 @@
 """`wmproof completion`: the shell completes commands and options."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

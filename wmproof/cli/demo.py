@@ -1,7 +1,5 @@
 """`wmproof demo`: keygen, check, mark, export, verify and prove, on the digits."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import time
@@ -87,11 +85,10 @@ class _Outcome:
     "--out",
     type=FILE,
     default=Path("demo-output"),
-    show_default=True,
     metavar="DIR",
     help="Where keys, models and the contact sheet go; earlier ones are replaced.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0)
 @json_option
 def demo(out: Path, seed: int, as_json: bool) -> int:
     """Run the whole story once, on scikit-learn's digits.

@@ -1,7 +1,5 @@
 """`wmproof doctor`: whether this installation works, and with what."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """How commands show what a bundle says."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from wmproof._base.spoken import spoken

@@ -1,7 +1,5 @@
 """`wmproof examine`: what can be done about a suspect."""
 
-from __future__ import annotations
-
 import math
 import os
 import shlex
@@ -157,6 +155,8 @@ def _ours(
 ) -> _Ours:
     if mk_path is not None:
         key = load_marking_key(mk_path, ask_passphrase(word))
+        if not len(key.embedded()):
+            raise InputError("hides no trigger, so that no model can carry it", where=str(mk_path))
         published = mk_path.with_suffix(".pvk" if key.kind is KeyKind.PUBLIC else ".vk")
         said = ["--key", str(mk_path), "--verification-key", str(published)]
         return _Ours(key.to_embed(), key.image_shape, key, said)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmproof.cli.options import FILE, json_option
+from wmproof.cli.options import FILE, Number, json_option
 from wmproof.cli.output import console, print_json
 from wmproof.errors import InputError
 from wmproof.experiments.presets import EXPERIMENTS
@@ -67,7 +67,7 @@ class _Options:
 )
 @click.option("--full", is_flag=True, help="Use all images, not the preset's sample.")
 @click.option("--epochs", type=click.IntRange(1), help="The owner's, instead of the preset's.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--workers", type=click.IntRange(0), default=0, help="Loader processes (ImageNet).")
 @click.option("--rehearsal", is_flag=True, help="One epoch on random images of the right shapes.")
 @click.option("--report-only", is_flag=True, help="Write the report of what is finished.")
@@ -79,13 +79,11 @@ class _Options:
     help="Run nothing; report what DIR has, and of this results-PRESET.json the other settings.",
 )
 @click.option("--plan", is_flag=True, help="List the units and do nothing.")
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Units at a time."
-)
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Units at a time.")
 @click.option("--ray", is_flag=True, help="Fan out over Ray.")
 @click.option("--ray-address", metavar="ADDRESS", help="Of a Ray cluster; else this machine.")
 @click.option("--ray-cpus", type=click.IntRange(1), default=1, help="Processors for each unit.")
-@click.option("--ray-gpus", type=click.FloatRange(0), default=0, help="GPUs for each unit.")
+@click.option("--ray-gpus", type=Number(0), default=0, help="GPUs for each unit.")
 @json_option
 def experiment(**given: Any) -> int:
     """Run the paper's experiments and the attacks known since, and write tables and plots.

@@ -1,7 +1,5 @@
 """Every failure of a command, as one message and one exit code."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

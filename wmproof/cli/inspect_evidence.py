@@ -1,7 +1,5 @@
 """What `wmproof inspect` says of claims, transcripts, log proofs, timestamps and bundles."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What `wmproof inspect` says of keys, openings, circuits and models."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """`wmproof keygen`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +62,6 @@ _DEFAULT_TRIGGERS = {KeyKind.PRIVATE: 256, KeyKind.BOUNDED: 64}
     "--kind",
     type=click.Choice([kind.name.lower() for kind in KeyKind]),
     default="public",
-    show_default=True,
     help="public: anyone can check it and claims are proved in zero knowledge. "
     "private: verified by showing the triggers. bounded: verified by revealing batches.",
 )
@@ -103,7 +100,6 @@ _DEFAULT_TRIGGERS = {KeyKind.PRIVATE: 256, KeyKind.BOUNDED: 64}
     "--labels",
     type=click.Choice([mode.name.lower() for mode in LabelMode]),
     default="derived",
-    show_default=True,
     help="derived: coins that fall after all images are fixed. secret: the owner's.",
 )
 @click.option(
@@ -140,7 +136,6 @@ _DEFAULT_TRIGGERS = {KeyKind.PRIVATE: 256, KeyKind.BOUNDED: 64}
     "--kdf",
     type=click.Choice([cost.name.lower() for cost in KdfCost]),
     default="moderate",
-    show_default=True,
     help="Cost of each guess of the passphrase.",
 )
 @passphrase_option

@@ -1,7 +1,5 @@
 """A command group that loads a command's module only when that command runs."""
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import importlib.util

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmproof._base.files import check_target
-from wmproof.cli.options import FILE, ask_passphrase, force_option, json_option, passphrase_option
+from wmproof.cli.options import (
+    FILE,
+    Number,
+    ask_passphrase,
+    force_option,
+    json_option,
+    passphrase_option,
+)
 from wmproof.cli.output import print_fields, print_json, print_verdict
 from wmproof.core.strength import required_hits, strength_bits
 from wmproof.core.triggers import TriggerSet, as_planes, format_shape, name_coins
@@ -75,7 +82,6 @@ class _Options:
     "--data",
     type=click.Choice(DATASETS),
     default="digits",
-    show_default=True,
     help="What the model is trained on.",
 )
 @click.option("--data-folder", type=FILE, metavar="DIR", help="Where the data set's files are.")
@@ -84,7 +90,6 @@ class _Options:
     "--network",
     type=click.Choice(NETWORKS),
     default="resnet18",
-    show_default=True,
     help="What is trained.",
 )
 @click.option("--width", type=click.IntRange(1), help="Units of the network's first layer.")
@@ -96,18 +101,15 @@ class _Options:
     "--preset",
     type=click.Choice(list(PRESETS)),
     default="quick",
-    show_default=True,
     help="paper: 60 epochs. fast: 20. quick: 40 of small batches, for hundreds of images. "
     "robust: 20, guarded against changed weights. directions: 20, for keys of directions.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the preset's.")
 @click.option("--k", "triggers_per_batch", type=click.IntRange(1), help="Triggers a batch.")
 @click.option("--batch-size", type=click.IntRange(1), help="Training images a batch.")
-@click.option(
-    "--lr", "learning_rate", type=click.FloatRange(0, min_open=True), help="Learning rate."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all coins.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--lr", "learning_rate", type=Number(0, min_open=True), help="Learning rate.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of all coins.")
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
 @click.option(
     "--checkpoint",
     type=FILE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import sys
@@ -43,6 +44,15 @@ class _File(click.Path):
 
 
 FILE = _File(path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A number in a range: NaN is in none, and would switch a limit off."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """As click's, and fail for NaN."""
+        found = super().convert(value, param, ctx)
+        return self.fail(f"{value!r} is no number", param, ctx) if math.isnan(found) else found
 
 
 class _Parsed(click.ParamType[_Value]):
@@ -89,9 +99,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
 lock_timeout_option = click.option(
     "--lock-timeout",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=LOCK_TIMEOUT,
-    show_default=True,
     metavar="SECONDS",
     help="Give up when another process holds the file's lock for longer.",
 )

@@ -1,7 +1,5 @@
 """Options that say what a judge demands: one `Policy` for whatever command."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,7 +8,15 @@ from typing import Any, TypeVar
 
 import click
 
-from wmproof.cli.options import AGREEMENT, FILE, TOLERANCE, Option, gathered, reference_option
+from wmproof.cli.options import (
+    AGREEMENT,
+    FILE,
+    TOLERANCE,
+    Number,
+    Option,
+    gathered,
+    reference_option,
+)
 from wmproof.cli.reading_options import READING, make_reading
 from wmproof.core.policy import DEFAULT_AGREEMENT, DEFAULT_SECURITY, DEFAULT_STRENGTH, Policy
 from wmproof.core.triggers import Shape, as_planes
@@ -23,9 +29,8 @@ _OPTIONS: dict[str, Option] = {
     "strength": click.option(
         "--minimum-strength",
         "strength",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=DEFAULT_STRENGTH,
-        show_default=True,
         metavar="BITS",
         help="Accept no claim that is worth less.",
     ),
@@ -39,7 +44,6 @@ _OPTIONS: dict[str, Option] = {
         "security",
         type=click.IntRange(0),
         default=DEFAULT_SECURITY,
-        show_default=True,
         metavar="N",
         help="Accept no public key of a smaller n.",
     ),
@@ -53,7 +57,6 @@ _OPTIONS: dict[str, Option] = {
         "forgiven",
         type=click.IntRange(0),
         default=0,
-        show_default=True,
         metavar="B",
         help="Opened secret labels that may be what the reference answers.",
     ),
@@ -75,7 +78,6 @@ _OPTIONS: dict[str, Option] = {
         "agreement",
         type=AGREEMENT,
         default=str(float(DEFAULT_AGREEMENT)),
-        show_default=True,
         help="The least share of pictures on which circuit and model agree.",
     ),
 }

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     "--triggers",
     type=TRIGGERS,
     default="all",
-    show_default=True,
     metavar="auto|all|N",
     help="How many hidden triggers, or groups, to prove; auto: as few as are enough.",
 )
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     "--hit-rate",
     type=SHARE,
     default=str(float(DEFAULT_HIT_RATE)),
-    show_default=True,
     help="For auto: the share of triggers that the model is sure to hit.",
 )
 @click.option("--threshold", type=click.IntRange(1), help="Hits to claim, not as asked.")

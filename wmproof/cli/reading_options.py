@@ -1,7 +1,5 @@
 """The options that say how a model takes a picture: pixels, layout, shape and output."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import click
@@ -24,7 +22,6 @@ READING: dict[str, Option] = {
         "--pixels",
         type=click.Choice(PIXELS),
         default="raw",
-        show_default=True,
         help="What a float model takes: 0..255, or 0..1.",
     ),
     "mean": click.option(

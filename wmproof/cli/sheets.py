@@ -1,7 +1,5 @@
 """Names of classes for contact sheets."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from wmproof._base.files import read_text

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from wmproof._base.files import SECRET_MODE, check_target, write_file
-from wmproof.cli.options import FILE, Option, gathered, read_signing_key, signing_option
+from wmproof.cli.options import FILE, Number, Option, gathered, read_signing_key, signing_option
 from wmproof.cli.output import warn
 from wmproof.cli.reading_options import READING, make_reading
 from wmproof.core.reading import Reading
@@ -51,9 +51,8 @@ ENDPOINT: dict[str, Option] = {
     ),
     "requests_per_second": click.option(
         "--requests-per-second",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         default=2.0,
-        show_default=True,
         metavar="RATE",
         help="The most that an endpoint is asked.",
     ),
@@ -61,7 +60,6 @@ ENDPOINT: dict[str, Option] = {
         "--images-per-request",
         type=click.IntRange(1),
         default=16,
-        show_default=True,
         metavar="N",
         help="Where the model leaves it open.",
     ),

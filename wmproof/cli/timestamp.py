@@ -9,7 +9,7 @@ import click
 
 from wmproof._base.files import check_target, hash_file, read_file, write_file
 from wmproof._base.locks import locked
-from wmproof.cli.options import FILE, force_option, json_option, lock_timeout_option
+from wmproof.cli.options import FILE, Number, force_option, json_option, lock_timeout_option
 from wmproof.cli.output import print_named, print_verdict
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 _FILE_LIMIT = 1 << 30
 _TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=Number(0, 3600, min_open=True),
     default=20.0,
-    show_default=True,
     metavar="SECONDS",
     help="For each exchange with a server.",
 )
@@ -172,7 +171,7 @@ def upgrade(
 @click.option("--headers", type=FILE, metavar="FILE", help="With --ots: block headers.")
 @click.option(
     "--minimum-difficulty",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="D",
     help="With --ots: refuse headers of less work.  [default: 1e13]",
 )

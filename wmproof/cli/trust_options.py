@@ -1,7 +1,5 @@
 """Options that say whom a verifier of evidence trusts."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ import click
 
 from wmproof._base.files import read_file
 from wmproof.cli.log.options import VKEY, quorum_option, witness_option
-from wmproof.cli.options import FILE, gathered
+from wmproof.cli.options import FILE, Number, gathered
 from wmproof.cli.policy_options import CIRCUIT, PUBLIC_KEY, PolicyFor, policy_options
 from wmproof.core.triggers import Shape
 from wmproof.errors import InputError
@@ -87,7 +85,7 @@ _OPTIONS = (
     click.option("--headers", type=FILE, metavar="FILE", help="Block headers that you trust."),
     click.option(
         "--minimum-difficulty",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="D",
         help="Refuse headers of less work.  [default: 1e13]",
     ),

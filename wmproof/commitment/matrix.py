@@ -11,8 +11,6 @@ more than exp(N p / 2^64) times the probability that it has for uniform entries:
 entries of an image of 3 x 224 x 224.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache

@@ -7,8 +7,6 @@ same name in `relation.openings`. Nothing else knows what a scheme is made of.
 Section 2 of the paper has the definition, `docs/formats.md` the bytes.
 """
 
-from __future__ import annotations
-
 import secrets
 import struct
 from dataclasses import dataclass

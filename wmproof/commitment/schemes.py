@@ -1,7 +1,5 @@
 """All schemes' native parts by the byte that names them, and what is the same for each."""
 
-from __future__ import annotations
-
 import hmac
 import secrets
 

@@ -4,8 +4,6 @@ m is filled up with zeros to whole 64-byte blocks; r is 64 bytes and is exactly 
 before SHA-256's own padding block.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

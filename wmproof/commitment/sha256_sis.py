@@ -14,8 +14,6 @@ the key the same: it hides m statistically.
 `docs/commitments.md` has the parameters, and `benchmarks/sis.py` recomputes them.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Checks with names: what was looked at, how it came out, and with which numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """What a model is to wmproof: something that answers `classify`."""
 
-from __future__ import annotations
-
 from typing import Protocol, runtime_checkable
 
 import numpy as np

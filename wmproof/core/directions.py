@@ -10,8 +10,6 @@ leading principal components of the owner's images, moved along the group's dire
 the owner is in a key. What a key shows all the same is said in docs/robustness.md.
 """
 
-from __future__ import annotations
-
 import math
 import secrets
 from dataclasses import dataclass
@@ -55,17 +53,14 @@ class Whitening:
 def whitening(images: NDArray[np.uint8], components: int = COMPONENTS) -> Whitening:
     """Compute the leading principal components of images.
 
+    InputError if the images do not vary.
+
     Parameters
     ----------
     images : ndarray of uint8, shape (n, H, W) or (n, C, H, W)
         At least two; of more than 4,096 an even sample is used.
     components : int
         Fewer are given where the images do not vary in so many ways.
-
-    Raises
-    ------
-    InputError
-        The images do not vary.
     """
     images = trigger_images(images)
     chosen = images[:: max(1, -(-len(images) // _MEASURED))]
@@ -88,7 +83,10 @@ def directions(
     """Draw groups of pictures, each moved along a secret direction of its own.
 
     Every group has its own 256-bit seed from the system's generator, so that the groups that a
-    public key opens say nothing about the directions of those that it hides.
+    public key opens say nothing about the directions of those that it hides. Returns uint8 (count *
+    group, H, W) or (count * group, C, H, W).
+
+    InputError if the images do not vary, or a number is out of range.
 
     Parameters
     ----------
@@ -100,15 +98,6 @@ def directions(
         Pictures in each.
     shift : float
         How far they are moved, in standard deviations of the images along the direction.
-
-    Returns
-    -------
-    ndarray of uint8, shape (count * group, H, W) or (count * group, C, H, W)
-
-    Raises
-    ------
-    InputError
-        The images do not vary, or a number is out of range.
     """
     images = trigger_images(images)
     size = count * group

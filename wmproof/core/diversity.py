@@ -4,8 +4,6 @@ The strength of a claim counts hits as independent coins. Copies of one picture 
 not at all, and labels that crowd in a few classes fit a model that answers just those.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

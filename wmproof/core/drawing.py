@@ -1,7 +1,5 @@
 """Abstract pictures drawn by a procedure: gradients and textures under overlapping shapes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

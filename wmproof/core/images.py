@@ -1,7 +1,5 @@
 """Pictures as they come, arrays, tensors or lists of PIL images, as one kind of array."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -14,24 +12,16 @@ _MOST_COLOURS = 4
 
 
 def as_images(images: Any) -> NDArray[np.uint8]:
-    """Return pictures as an array of pixels.
+    """Return pictures as an array of pixels, uint8; the given one where it is an array already.
+
+    InputError if the pixels are no bytes (a cast would turn 0.0 to 1.0 into black), the pictures
+    differ in shape, or their channels are last.
 
     Parameters
     ----------
     images : ndarray or torch.Tensor of uint8, or sequence of those or of PIL images
         Shape (n, H, W) or (n, C, H, W). Of a sequence all items have one shape; a PIL image is grey
         (mode L), RGB or RGBA.
-
-    Returns
-    -------
-    ndarray of uint8
-        The given one where it is an array already.
-
-    Raises
-    ------
-    InputError
-        The pixels are no bytes (a cast would turn 0.0 to 1.0 into black), the pictures differ in
-        shape, or their channels are last.
     """
     if isinstance(images, (list, tuple)):
         images = _stacked(

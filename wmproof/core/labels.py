@@ -8,8 +8,6 @@ whole key, and the challenge comes from it too; in version 1 it was a Merkle tre
 commitments, and the challenge hashed more. `docs/formats.md` has the bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ Nothing in it comes from whoever makes a claim. What a file says of the same mat
 its model takes, say) is compared with it and never put in its place.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from fractions import Fraction

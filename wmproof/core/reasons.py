@@ -5,8 +5,6 @@ verdict gives the reason for everybody: names of checks that would need an expla
 sentence here. The others say it plainly themselves.
 """
 
-from __future__ import annotations
-
 _PROOF = "the proof does not verify: it is damaged, or of something else"
 _LOG = "the log's signature, or the proof that the key is in it, is not good"
 _HISTORY = "the log shows another history than before, so it cannot be believed"

@@ -1,7 +1,5 @@
 """How reports show themselves: to machines as a dictionary, in a notebook as a table."""
 
-from __future__ import annotations
-
 import html
 import json
 from abc import ABC, abstractmethod

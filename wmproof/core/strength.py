@@ -5,8 +5,6 @@ Two questions. How likely does a party that knows nothing of the model hit enoug
 are exact binomial sums in log space; Hoeffding's bound is given beside them.
 """
 
-from __future__ import annotations
-
 import bisect
 import functools
 import math

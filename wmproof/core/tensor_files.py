@@ -1,7 +1,5 @@
 """Triggers and pictures from `.npz` files: bytes, or floats of a stated range."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Sequence
@@ -66,6 +64,9 @@ def as_bytes(values: NDArray[Any], low_high: Range | None, where: str) -> NDArra
     A half is rounded up. `core.reading.Reading.of_range` is the way back, which models are asked
     with: the byte b stands for low + (high - low) b / 255.
 
+    InputError if they are neither bytes nor floats, floats come without a range, or one is outside
+    it by half a step or more.
+
     Parameters
     ----------
     values : ndarray, shape (N, ...)
@@ -75,12 +76,6 @@ def as_bytes(values: NDArray[Any], low_high: Range | None, where: str) -> NDArra
         (N, D) is each of the D.
     where : str
         Names the values in errors.
-
-    Raises
-    ------
-    InputError
-        They are neither bytes nor floats, floats come without a range, or one is outside it by
-        half a step or more.
     """
     if values.dtype == np.uint8:
         return values
@@ -136,6 +131,11 @@ def from_npz(
 ) -> NDArray[np.uint8]:
     """Take `count` of the items of an `.npz` file, chosen at random, as triggers.
 
+    Returns uint8 (count, ...).
+
+    InputError if the file has too few items, or items of another shape or type, or two are equal as
+    bytes.
+
     Parameters
     ----------
     path : path
@@ -146,15 +146,6 @@ def from_npz(
         That the items must have.
     low_high : pair of sequences of float, optional
         The range of floats, as in `as_bytes`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (count, ...)
-
-    Raises
-    ------
-    InputError
-        The file has too few items, or items of another shape or type, or two are equal as bytes.
     """
     where = str(path)
     items, _ = read_tensors(Path(path))

@@ -1,7 +1,5 @@
 """What a unit works with: its setting's images, networks, keys, and the results before it."""
 
-from __future__ import annotations
-
 import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path

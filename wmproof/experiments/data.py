@@ -1,7 +1,5 @@
 """The images of an experiment: sampled, resized, or drawn for a rehearsal."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +59,8 @@ def _known(spec: DataSpec) -> tuple[tuple[int, int, int], int]:
 def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool) -> TaskData:
     """Load what a specification names.
 
+    InputError if there is no such data set, or it is not there.
+
     Parameters
     ----------
     folder : Path or None
@@ -69,11 +69,6 @@ def load_data(spec: DataSpec, folder: Path | None, seed: int, *, rehearsal: bool
         Of the sample.
     rehearsal : bool
         Draw random images of the data set's shape and classes instead.
-
-    Raises
-    ------
-    InputError
-        There is no such data set, or it is not there.
     """
     _known(spec)
     if rehearsal:

@@ -1,7 +1,5 @@
 """ImageNet from a folder, and torchvision's ResNet-18, for the largest setting of the paper."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

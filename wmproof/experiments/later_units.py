@@ -1,7 +1,5 @@
 """The units of what is known since the paper: attacks, capacity, false claims, what helps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Kinds of marks against attacks, in bits and points, over the seeds of a preset."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The presets of `wmproof experiment`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One setting over its seeds: what each attack leaves, with the least and the most beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

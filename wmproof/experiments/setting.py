@@ -1,7 +1,5 @@
 """What an experiment is about: a data set, a network, an owner, and how far sweeps go."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 

@@ -61,15 +61,7 @@ def held(folder: Path) -> AbstractContextManager[None]:
 class Store:
     """The folder of one setting.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if it does not exist.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be made.
+    `folder` is made if it does not exist; InputError if it cannot be.
     """
 
     def __init__(self, folder: Path) -> None:

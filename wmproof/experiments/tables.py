@@ -1,7 +1,5 @@
 """The paper's tables from a setting's results, each next to what the paper found."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources

@@ -1,7 +1,5 @@
 """One piece of work with a name, and the graph that such pieces form."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

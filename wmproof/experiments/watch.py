@@ -19,10 +19,7 @@ from wmproof.training.loop import EpochRecord
 class RichWatcher(Watcher):
     """Draws on a console, and follows the training of the current unit.
 
-    Parameters
-    ----------
-    console : Console
-        Standard error keeps standard output for machines.
+    A console on standard error keeps standard output for machines.
     """
 
     def __init__(self, console: Console) -> None:

@@ -1,7 +1,5 @@
 """What counted hits are worth: in bits, by the exact tail, and by the paper's rule beside them."""
 
-from __future__ import annotations
-
 import bisect
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +11,9 @@ from wmproof.core.strength import required_hits, strength_bits
 def claim(hits: int, triggers: int, classes: int) -> dict[str, Any]:
     """Say what so many hits are worth.
 
-    Returns
-    -------
-    dict
-        As JSON knows it: `hits`, `triggers` and their quotient `accuracy`; `bits`, the strength of
-        `wmproof.core.strength`, and `strong`, whether they are the 128 by which a claim holds;
-        `threshold` and `holds`, the paper's rule that 90 % must be hit.
+    Returns, as JSON knows it: `hits`, `triggers` and their quotient `accuracy`; `bits`, the
+    strength of `wmproof.core.strength`, and `strong`, whether they are the 128 by which a claim
+    holds; `threshold` and `holds`, the paper's rule that 90 % must be hit.
     """
     threshold = required_hits(triggers)
     bits = strength_bits(triggers, hits, classes)

@@ -1,7 +1,5 @@
 """One batch of a bounded key, opened for everyone (section 4.1 of the paper)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bounded public verification (section 4.1 of the paper): each batch of a key is revealed once."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The cut-and-choose check of a public key (appendix A.1.2): anybody's, without any secret."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ Layout and reasons are in `docs/formats.md`. The header is authenticated: both w
 derived from all of it, so that a changed header opens nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import secrets

@@ -1,7 +1,5 @@
 """Keys as files on disk."""
 
-from __future__ import annotations
-
 import os
 
 from wmproof._base.files import SECRET_MODE, Source, read_source, write_file

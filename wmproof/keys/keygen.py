@@ -1,7 +1,5 @@
 """KeyGen, PKeyGen and the bounded key (sections 3, 4.1 and appendix A.1.2)."""
 
-from __future__ import annotations
-
 import secrets
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The checks that any opened trigger must pass, whoever opened it: steps 1 and 2 of Verify."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """pvk: a verification key with the half of its triggers that the challenge opens."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 

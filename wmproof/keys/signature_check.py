@@ -1,7 +1,5 @@
 """The check of a signature, as every report lists it."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from wmproof.core.checks import Check, Outcome, check, skipped

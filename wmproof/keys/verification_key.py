@@ -1,7 +1,5 @@
 """vk: the public commitments, and what follows from them alone (labels, challenge)."""
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from dataclasses import dataclass

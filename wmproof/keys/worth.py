@@ -1,7 +1,5 @@
 """What a claim about a key is worth, and how many hits a policy asks for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor

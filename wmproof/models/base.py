@@ -1,7 +1,5 @@
 """Asking a classifier about images and triggers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

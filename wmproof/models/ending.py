@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import onnx
 
 SQUASHING = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Tanh"})
+# These answer with a class, TopK with the classes of the largest scores in their order.
+CLASSIFYING = frozenset({"ArgMax", "TopK"})
 # Behind the last operator these change no number, and none's place but by its axes' names.
 MOVING = frozenset(
     {"Identity", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Reshape"}
@@ -65,7 +67,7 @@ class Ending:
     @property
     def is_class(self) -> bool:
         """Whether one number for a picture is the class itself, whatever its type."""
-        return self.operator == "ArgMax"
+        return self.operator in CLASSIFYING
 
     @property
     def is_probability(self) -> bool:
@@ -87,6 +89,8 @@ class Ending:
         if not output.size or len(output) != count or output.dtype.kind not in "fiu":
             return output
         flat = output.reshape(count, -1)
+        if self.operator == "TopK":
+            return flat[:, 0].astype(np.int64)
         if max(output.shape[1:], default=1) != flat.shape[1] or flat.shape[1] > 1:
             return flat if max(output.shape[1:], default=1) == flat.shape[1] else output
         one = flat[:, 0]
@@ -110,7 +114,8 @@ def doubtful_score() -> InputError:
 def find_ending(model: onnx.ModelProto, output: str) -> Ending:
     """Find how a file ends whose functions are put in, see `strict.inlined`.
 
-    InputError if nothing computes the output.
+    InputError if nothing computes the output, or it is a list of classes that begins with another
+    one than that of the largest score.
     """
     producers = {name: node for node in model.graph.node for name in node.output if name}
     if output not in producers:
@@ -122,12 +127,27 @@ def find_ending(model: onnx.ModelProto, output: str) -> Ending:
         name = producers[name].input[0]
     last = producers.get(name)
     operator = last.op_type if last is not None and last.domain in MAIN_DOMAINS else ""
+    if last is not None and operator == "TopK":
+        _check_list(last, name)
     squashed = last is not None and operator in SQUASHING and floats and bool(last.input)
     return Ending(
         operator,
         last.input[0] if squashed and last is not None else output,
         operator != "Sigmoid" and _may_be_probability(producers, name),
     )
+
+
+def _check_list(node: onnx.NodeProto, name: str) -> None:
+    """Refuse what begins with another number than the class of the largest score."""
+    where = f"node {node.name or 'TopK'}"
+    if name != node.output[1]:
+        raise InputError(
+            "answers with the largest scores and not with their classes",
+            where=where,
+            remedy="Name its other output with --output, or export the scores themselves",
+        )
+    if any(a.name in {"largest", "sorted"} and not a.i for a in node.attribute):
+        raise InputError("lists the smallest scores, or in no order", where=where)
 
 
 def _may_be_probability(producers: dict[str, onnx.NodeProto], name: str) -> bool:
@@ -154,14 +174,9 @@ def undone(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     its classes share, which changes no comparison of sums over the same pictures. Others are taken
     for logits. Services round: where all scores have so few digits, each may be off by half of the
     last one, and a sum by as much for each class. A share of 0, which floats or rounding make of
-    whatever is far below the others, counts as half of the smallest above 0 among all these
-    scores: no picture can veto a class, and where all shares are 0 or 1 the sums are counts of
-    answers.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (n, classes)
-        Of all pictures that are asked about.
+    whatever is far below the others, counts as half of the smallest above 0 among all these scores:
+    no picture can veto a class, and where all shares are 0 or 1 the sums are counts of answers.
+    `scores` are float64 (n, classes), of all pictures that are asked about.
 
     Returns
     -------

@@ -1,8 +1,9 @@
 """One reader of ONNX files, for everybody: the model, with the weights that it keeps beside it.
 
 A file of weights is named by the model, so its name is hostile: it must be the plain name of a
-regular file in the model's own folder. All files are read once. Their bytes are put into the model,
-and that one model is what ONNX Runtime runs and what is compiled.
+regular file in the model's own folder. All files are read once. Small tensors are put into the
+model; large initializers stay views of those bytes, since with them a model may be larger than a
+protocol buffer can be. ONNX Runtime runs, and the compiler reads, the same model and views.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wmproof._base.files import Source, read_file, read_open
 from wmproof.errors import FormatError, InputError
@@ -25,6 +30,7 @@ from wmproof.models.strict import inlined
 if TYPE_CHECKING:
     import onnx
 
+LIMIT_VARIABLE = "WMPROOF_MODEL_LIMIT"
 _TAG = b"wmproof/model-files/v1".ljust(32, b"\0")
 _KEYS = frozenset({"location", "offset", "length", "checksum"})
 _BYTES = {
@@ -33,6 +39,15 @@ _BYTES = {
     **dict.fromkeys(("FLOAT", "INT32", "UINT32"), 4),
     **dict.fromkeys(("DOUBLE", "INT64", "UINT64"), 8),
 }
+# Types of large initializers that stay outside of the model.
+_OUTSIDE: dict[str, np.dtype[Any]] = {
+    "FLOAT": np.dtype("<f4"),
+    "FLOAT16": np.dtype("<f2"),
+    "DOUBLE": np.dtype("<f8"),
+    "INT8": np.dtype("i1"),
+    "UINT8": np.dtype("u1"),
+}
+_LARGE = 2**6  # elements; shapes and axes, into which checks look, are smaller
 _LONGEST_NAME = 255
 _MOST_FILES = 2**16
 
@@ -71,24 +86,36 @@ class ModelFile:
             raise FormatError(
                 f"does not name the file of weights {min(unused)!r}", where=self.where
             )
-        if len(self.data) + sum(map(len, self.weights.values())) > MODEL_LIMIT:
-            raise InputError(f"is larger than {MODEL_LIMIT} bytes in all", where=self.where)
+        if len(self.data) + sum(map(len, self.weights.values())) > model_limit():
+            raise _too_large(self.where)
         self._put_in()
         check_model(self.model, self.where)
         check_pools(self.model, self.where)
         _ = self.inlined
 
     def _put_in(self) -> None:
-        """Move the weights into the model; tensors that share them cannot make it much larger."""
-        room = 2 * sum(map(len, self.weights.values()))
+        """Move small weights into the model; tensors that share any cannot make it much larger."""
+        room, inside = 2 * sum(map(len, self.weights.values())), MODEL_LIMIT - len(self.data)
+        large = {id(t): t for t in self.model.graph.initializer if _stays_outside(t)}
         for tensor in _external(self.model):
-            room -= _put_in(tensor, self.weights, self.where)
+            content = _content(tensor, self.weights, self.where)
+            room -= len(content)
             if room < 0:
                 raise FormatError("uses the bytes of its weights' files again and again")
+            if id(tensor) in large:
+                continue
+            inside -= len(content)
+            if inside < 0:
+                raise InputError(
+                    f"is larger than {MODEL_LIMIT} bytes in one piece", where=self.where
+                )
+            del tensor.external_data[:]
+            tensor.ClearField("data_location")
+            tensor.raw_data = bytes(content)
 
     @cached_property
     def model(self) -> onnx.ModelProto:
-        """The model with its weights inside; who wants to change it makes a copy."""
+        """The model without what is `outside`; who wants to change it makes a copy."""
         return _parse(self.data, self.where)
 
     @cached_property
@@ -96,9 +123,23 @@ class ModelFile:
         """The same with its functions put in: what is compiled, looked into and run."""
         return inlined(self.model, self.where)
 
+    @cached_property
+    def outside(self) -> dict[str, NDArray[Any]]:
+        """Large initializers by their names: views of the files of weights."""
+        found: dict[str, NDArray[Any]] = {}
+        for tensor in self.model.graph.initializer:
+            if tensor.external_data:
+                if tensor.name in found:
+                    raise FormatError(f"has two initializers {tensor.name!r}", where=self.where)
+                content = _content(tensor, self.weights, self.where)
+                values = np.frombuffer(content, _OUTSIDE[_kind(tensor)])
+                # Runtimes read no number across the bounds of its size.
+                found[tensor.name] = np.require(values, requirements="A").reshape(tensor.dims)
+        return found
+
     @property
     def content(self) -> bytes:
-        """The same as bytes, which ONNX Runtime is given; written anew, as they are many."""
+        """The same as bytes, which ONNX Runtime is given with `outside`; written anew each time."""
         if not self.weights and not self.model.functions:
             return self.data
         written: bytes = self.inlined.SerializeToString()
@@ -116,6 +157,27 @@ class ModelFile:
             total.update(len(encoded).to_bytes(2, "big") + encoded)
             total.update(len(content).to_bytes(8, "big") + hashlib.sha256(content).digest())
         return total.digest()
+
+
+def model_limit() -> int:
+    """How many bytes a model may have with its weights: WMPROOF_MODEL_LIMIT in GiB, else 4.
+
+    InputError if that is not a whole number from 1 to 1024.
+    """
+    said = os.environ.get(LIMIT_VARIABLE, "").strip() or "4"
+    if not re.fullmatch(r"[0-9]{1,4}", said) or not 1 <= int(said) <= 1024:
+        raise InputError(
+            f"is {said!r}, not a whole number of GiB from 1 to 1024", where=LIMIT_VARIABLE
+        )
+    return int(said) * 2**30
+
+
+def _too_large(where: str) -> InputError:
+    return InputError(
+        f"is larger than {model_limit()} bytes with its weights",
+        where=where,
+        remedy=f"Set {LIMIT_VARIABLE} to as many GiB as may be read and fit into memory",
+    )
 
 
 ModelSource: TypeAlias = "ModelFile | Source"
@@ -144,7 +206,7 @@ def read_model_file(path: str | os.PathLike[str], data: bytes | None = None) -> 
     if data is None:
         data = read_file(path, limit=MODEL_LIMIT)
     named = _named(_parse(data, where), where)
-    room = MODEL_LIMIT - len(data)
+    room = model_limit() - len(data)
     weights = {}
     for name in sorted(named):
         weights[name] = _read_weights(Path(path).parent / name, room, where)
@@ -236,12 +298,12 @@ def _read_weights(path: Path, limit: int, model: str) -> bytes:
     with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
         data = read_open(file, limit)
     if data is None:
-        raise InputError(f"is larger than {MODEL_LIMIT} bytes with its model", where=where)
+        raise _too_large(where)
     return data
 
 
-def _put_in(tensor: onnx.TensorProto, weights: Mapping[str, bytes], where: str) -> int:
-    """Move a tensor's bytes into it, as many as its type and shape need; return how many."""
+def _content(tensor: onnx.TensorProto, weights: Mapping[str, bytes], where: str) -> memoryview:
+    """A tensor's bytes in a file of weights, as many as its type and shape need."""
     entries = _entries(tensor, where)
     content, place = weights[entries["location"]], f"{where}, tensor {tensor.name!r}"
     offset = _count(entries.get("offset", "0"), place)
@@ -254,17 +316,27 @@ def _put_in(tensor: onnx.TensorProto, weights: Mapping[str, bytes], where: str) 
             f"reaches to byte {offset + size} of {entries['location']!r}, which has {len(content)}",
             where=place,
         )
-    del tensor.external_data[:]
-    tensor.ClearField("data_location")
-    tensor.raw_data = content[offset : offset + size]
-    return size
+    return memoryview(content)[offset : offset + size]
 
 
-def _size(tensor: onnx.TensorProto, where: str) -> int:
+def _stays_outside(tensor: onnx.TensorProto) -> bool:
+    return bool(tensor.external_data) and is_large(tensor) and _kind(tensor) in _OUTSIDE
+
+
+def is_large(tensor: onnx.TensorProto) -> bool:
+    """Whether a tensor is larger than shapes and axes, into which checks look."""
+    return bool(math.prod(tensor.dims) > _LARGE)
+
+
+def _kind(tensor: onnx.TensorProto) -> str:
     import onnx
 
     types = onnx.TensorProto.DataType
-    kind = types.Name(tensor.data_type) if tensor.data_type in types.values() else "?"
+    return types.Name(tensor.data_type) if tensor.data_type in types.values() else "?"
+
+
+def _size(tensor: onnx.TensorProto, where: str) -> int:
+    kind = _kind(tensor)
     if kind not in _BYTES or min(tensor.dims, default=0) < 0:
         raise FormatError(
             f"is of type {kind} and in a file of weights, where no such type is read", where=where

@@ -1,7 +1,5 @@
 """Any Python callable as a classifier."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

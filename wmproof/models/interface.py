@@ -1,7 +1,5 @@
 """How pictures enter a model: layout, shape and batch of its input."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,6 +104,8 @@ def find_interface(
 ) -> Interface:
     """Return how pictures enter, where only one way can be meant.
 
+    InputError if no layout fits, more than one does, or the shape stays open.
+
     Parameters
     ----------
     declared : sequence of int or None
@@ -116,11 +116,6 @@ def find_interface(
         Shape of the pictures that are to go in, where no reading says it.
     where : str
         Names the input in errors.
-
-    Raises
-    ------
-    InputError
-        No layout fits, more than one does, or the shape stays open.
     """
     if not declared:
         raise InputError("takes an input without dimensions, and no pictures", where=where)

@@ -1,7 +1,5 @@
 """What an ONNX model must not do before anything is made of it: it may be hostile."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,10 +49,8 @@ def check_pools(model: Any, where: str) -> None:
 
     That ends the process. Whether a result is empty can depend on what is asked.
 
-    Raises
-    ------
-    InputError
-        There is one. ONNX Runtime makes them for itself, and `open_session` tells it not to.
+    InputError if there is one. ONNX Runtime makes them for itself, and `open_session` tells it not
+    to.
     """
     for message in messages(model):
         if getattr(message, "op_type", None) != "QLinearAveragePool":

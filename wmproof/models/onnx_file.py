@@ -17,6 +17,7 @@ from wmproof.models.ending import Ending, find_ending
 from wmproof.models.file import ModelFile, model_file
 from wmproof.models.function import read_answers, read_scores
 from wmproof.models.interface import Interface, fill_batch, find_interface, refused_element
+from wmproof.models.strict import nodes_of
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -270,7 +271,7 @@ def _pixel_input(
 
 
 def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSession:
-    """Give a model to ONNX Runtime, with its weights inside; it reads no file.
+    """Give a model to ONNX Runtime, with its weights in memory; it reads no file.
 
     Parameters
     ----------
@@ -285,14 +286,14 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
     """
     import onnxruntime
 
-    data = file.content + _further_output(file, asked)
+    data, weights = file.content + _further_output(file, asked), _weights(file)
     try:
-        return _session(data)
+        return _session(data, weights)
     except Exception:
         # What makes the runtime's sums exact does not know weights that several layers share.
         plain = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
-        return _session(data, plain)
+        return _session(data, weights, plain)
     except Exception as error:  # as above
         raise FormatError(
             f"is not a model that ONNX Runtime can load ({_first_line(error)})",
@@ -301,8 +302,23 @@ def open_session(file: ModelFile, asked: str = "") -> onnxruntime.InferenceSessi
         ) from error
 
 
+def _weights(file: ModelFile) -> dict[str, onnxruntime.OrtValue]:
+    """What stays outside of a model; the runtime knows only what is used."""
+    import onnxruntime
+
+    graph = file.inlined.graph
+    used = {name for node in graph.node for inner in nodes_of(node) for name in inner.input}
+    return {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        for name, array in file.outside.items()
+        if name in used
+    }
+
+
 def _session(
-    data: bytes, level: onnxruntime.GraphOptimizationLevel | None = None
+    data: bytes,
+    weights: dict[str, onnxruntime.OrtValue],
+    level: onnxruntime.GraphOptimizationLevel | None = None,
 ) -> onnxruntime.InferenceSession:
     """Load a model; at the level of basic optimizations int8 numbers are multiplied as floats."""
     import onnxruntime
@@ -317,14 +333,18 @@ def _session(
     options.add_session_config_entry("session.x64quantprecision", "1")
     if level is not None:
         options.graph_optimization_level = level
+    if weights:
+        options.add_external_initializers([*weights], [*weights.values()])
     preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
     available = onnxruntime.get_available_providers()
-    return onnxruntime.InferenceSession(
+    session = onnxruntime.InferenceSession(
         data,
         options,
         providers=[name for name in preferred if name in available],
         disabled_optimizers=NOT_OPTIMISED,
     )
+    session.weights = weights  # it works on their memory
+    return session
 
 
 def _further_output(file: ModelFile, name: str) -> bytes:

@@ -5,8 +5,6 @@ on pictures that the claimant did not choose for this: the compiler's probes, op
 the judge's own. Nothing shows it for the hidden triggers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction

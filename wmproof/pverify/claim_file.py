@@ -1,7 +1,5 @@
 """The claim file: what is claimed of what, and the argument; docs/formats.md has the layout."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Two networks of the key's shape stand for what people train: they are compiled l
 the prover's own planner and rehearsal say memory and size. For the time see `seconds_for`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -26,6 +24,7 @@ from wmproof.circuit.ir import Circuit
 from wmproof.core.triggers import Shape, as_planes, format_shape
 from wmproof.errors import InputError
 from wmproof.keys import PublicKey, VerificationKey
+from wmproof.models.written import written
 from wmproof.pverify.claim_file import HEADER_BYTES
 from wmproof.pverify.memory import MemoryPlan, plan_memory
 from wmproof.pverify.statement import NON_INTERACTIVE
@@ -163,7 +162,7 @@ def _compiled(key: VerificationKey, layers: tuple[tuple[int, int], ...]) -> Circ
 
 
 def _model(image: Shape, classes: int, layers: tuple[tuple[int, int], ...]) -> bytes:
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     random = np.random.default_rng(0)
     weights, nodes, before = {}, [helper.make_node("Cast", ["x"], ["h0"], to=1)], image[0]
@@ -180,12 +179,6 @@ def _model(image: Shape, classes: int, layers: tuple[tuple[int, int], ...]) -> b
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("Gemm", ["flat", "w"], ["scores"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        format_shape(image),
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["N", *image])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", classes])],
-        [numpy_helper.from_array(w.astype(np.float32), name) for name, w in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
+    ends = {"x": (TensorProto.UINT8, ["N", *image]), "scores": (TensorProto.FLOAT, ["N", classes])}
+    stored = {name: weight.astype(np.float32) for name, weight in weights.items()}
+    return bytes(written(nodes, ends, stored, name=format_shape(image)).SerializeToString())

@@ -7,8 +7,6 @@ from the circuit's shapes before a trigger is run. The estimate counts the prove
 compare it with what real proofs took.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

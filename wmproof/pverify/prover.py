@@ -1,7 +1,5 @@
 """Making a claim."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass

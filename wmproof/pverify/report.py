@@ -1,7 +1,5 @@
 """What a verified claim is worth."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any

@@ -8,13 +8,13 @@
     verifier -> prover   one byte: 1 accepted, 0 not
 
 The verifier reads exactly as much as it expects and nothing else, so that a peer that floods fills
-no memory; every wait is bounded, and so is the whole session. Coins are fresh, so a transcript of
-an earlier session is of no use.
+no memory; every wait is bounded, and so is the whole session. The prover makes one proof at a time:
+whoever has her turn must not keep the others waiting, and they wait for theirs. Coins are fresh, so
+a transcript of an earlier session is of no use.
 """
 
-from __future__ import annotations
-
 import contextlib
+import math
 import re
 import socket
 import time
@@ -37,6 +37,8 @@ from wmproof.relation.claim.statement import inner_bytes
 HELLO = b"wmproof session 3\n"
 READ_TIMEOUT = 300.0
 SESSION_TIMEOUT = 3600.0
+# What a verifier may make a prover wait while it is her turn: seconds in all, and bytes a second.
+TURN_TIMEOUT, TURN_BYTES = 300.0, 2.0**14
 _YES, _NO = b"\1", b"\0"
 
 
@@ -61,36 +63,42 @@ class Stream:
         self._read_timeout = read_timeout
         self._end = time.monotonic() + session_timeout
         self._pending = bytearray()
+        self._waits = math.inf
         self.received = 0
         self.sent = 0
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def begin_turn(self) -> None:
+        """Bound what all waits for the peer come to from here on: others wait meanwhile."""
+        self._waits = TURN_TIMEOUT
 
     def write(self, data: bytes) -> None:
         """Send, at the latest before the next read."""
         self._pending += data
         self.sent += len(data)
+        self._waits += len(data) / TURN_BYTES
         if len(self._pending) > 1 << 16:
             self.flush()
 
     def flush(self) -> None:
         """Send what is pending."""
-        try:
-            self._socket.settimeout(self._patience())
+        with self._wait("does not listen"):
             self._socket.sendall(self._pending)
-        except OSError as error:
-            raise ProofError("session", f"the peer does not listen ({_reason(error)})") from None
         self._pending.clear()
+
+    def await_turn(self) -> None:
+        """Wait for the next byte until the session ends: the prover may serve others first."""
+        self.flush()
+        with self._wait("fell silent", math.inf):
+            self._socket.recv(1, socket.MSG_PEEK)
 
     def read(self, size: int) -> bytes:
         """Receive exactly `size` bytes; ProofError if the peer stops, stalls or hangs up."""
         self.flush()
         parts, missing = [], size
         while missing:
-            try:
-                self._socket.settimeout(self._patience())
+            with self._wait("fell silent"):
                 part = self._socket.recv(min(missing, 1 << 20))
-            except OSError as error:
-                raise ProofError("session", f"the peer fell silent ({_reason(error)})") from None
             if not part:
                 raise ProofError("session", "the peer hung up")
             parts.append(part)
@@ -98,11 +106,19 @@ class Stream:
         self.received += size
         return b"".join(parts)
 
-    def _patience(self) -> float:
-        left = self._end - time.monotonic()
+    @contextlib.contextmanager
+    def _wait(self, what: str, most: float | None = None) -> Iterator[None]:
+        """Do one thing that the peer may delay; ProofError if it takes too long."""
+        started = time.monotonic()
+        left = min(self._end - started, self._waits)
         if left <= 0:
             raise ProofError("session", "the session took too long")
-        return min(left, self._read_timeout)
+        try:
+            self._socket.settimeout(min(left, self._read_timeout if most is None else most))
+            yield
+        except OSError as error:
+            raise ProofError("session", f"the peer {what} ({_reason(error)})") from None
+        self._waits -= time.monotonic() - started
 
 
 def _reason(error: OSError) -> str:
@@ -127,6 +143,8 @@ def verify_session(
     try:
         public = check_header(header, model, public_key, policy, progress)
         stream.write(_YES)
+        progress("waiting for the prover", 0)
+        stream.await_turn()
         progress("checking the proof", 0)
         size = inner_bytes(public_key.verification_key, check_sample(header, public_key))
         inner = stream.read(size)

@@ -1,7 +1,5 @@
 """The prover's side of the interactive claim; `session` has the protocol."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading
@@ -37,9 +35,10 @@ def prove_session(stream: Stream, claim: PreparedClaim) -> int:
     stream.write(HELLO)
     stream.write(claim.header.to_bytes())
     expect_yes(stream, "the verifier refuses this model, key or threshold")
-    stream.write(claim.proof.inner or b"")
     setup = prepare(claim.proof, INTERACTIVE)
     with _PROVING:
+        stream.begin_turn()
+        stream.write(claim.proof.inner or b"")
         coins = ProverCoins(stream)
         witness, largest = claim.proof.witness(), claim.proof.layout.largest
         prove_to(claim.proof, setup, witness, stream, coins, largest)

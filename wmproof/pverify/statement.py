@@ -1,7 +1,5 @@
 """What prover and verifier derive from public data alone: circuit, context, statement."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +65,8 @@ def open_public_model(
 ) -> PublicModel:
     """Read and compile a model, and run both on the same pictures.
 
+    InputError as `circuit.compile.compile_model`, or if model and key are of different shapes.
+
     Parameters
     ----------
     model : ModelFile, path or bytes
@@ -75,11 +75,6 @@ def open_public_model(
         Says how the model is to be read.
     progress : callable
         Is told of each phase.
-
-    Raises
-    ------
-    InputError
-        As `circuit.compile.compile_model`, or if model and key are of different shapes.
     """
     progress("compiling the model", 0)
     file, reading = model_file(model), policy.reading

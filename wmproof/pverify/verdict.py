@@ -1,7 +1,5 @@
 """A claim's verdict: what holds, what is only incomplete, what is refuted, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,17 +41,14 @@ class ClaimVerdict:
 def judge_claim(model: ModelFile, verify: Callable[[], ClaimReport]) -> ClaimVerdict:
     """Carry out a check of a claim about a model file; one that fails is an answer, too.
 
+    InputError if something cannot be read, so nothing was checked.
+
     Parameters
     ----------
     model : ModelFile
         What the judge gave.
     verify : callable
         `verify_claim` or `verify_session`, with all their arguments.
-
-    Raises
-    ------
-    InputError
-        Something cannot be read, so nothing was checked.
     """
     try:
         return ClaimVerdict(model.digest, verify(), None)

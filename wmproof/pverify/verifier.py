@@ -7,8 +7,6 @@ the circuit that it names, and the circuit answers as the model does; the inner 
 key's; the argument verifies.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 

@@ -4,14 +4,13 @@ Numba keeps what it compiled on disk, so this may run in a process of its own:
 ``python -m wmproof.pverify.warm_up``.
 """
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np
 
 from wmproof.core.triggers import abstract
 from wmproof.keys.keygen import pkeygen
+from wmproof.models.written import written
 from wmproof.pverify.prover import prove_claim
 
 _SHAPE = (1, 8, 8)
@@ -25,7 +24,7 @@ def warm_up() -> None:
 
 
 def _random_network() -> bytes:
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     random = np.random.default_rng(0)
     sizes = (int(np.prod(_SHAPE)), _UNITS, _CLASSES)
@@ -40,15 +39,11 @@ def _random_network() -> bytes:
         helper.make_node("Relu", ["z"], ["h"]),
         helper.make_node("Gemm", ["h", "w1"], ["scores"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "random",
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", *_SHAPE])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", _CLASSES])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
+    ends = {
+        "pixels": (TensorProto.UINT8, ["N", *_SHAPE]),
+        "scores": (TensorProto.FLOAT, ["N", _CLASSES]),
+    }
+    return bytes(written(nodes, ends, weights, name="random").SerializeToString())
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 Terminal, report and web pages say the same sentences.
 """
 
-from __future__ import annotations
-
 import math
 
 from wmproof.core.policy import Policy
@@ -16,8 +14,8 @@ WHAT_IT_IS = (
     "with knowledge of the list."
 )
 _SUMS = (
-    "of a file that ends in ArgMax, or spells out a last Sigmoid or Tanh, that over a group its "
-    "own answers come to the same: what is before that is added up"
+    "of a file that ends in ArgMax or TopK, or spells out a last Sigmoid or Tanh, that over a "
+    "group its own answers come to the same: what is before that is added up"
 )
 _NOT_SHOWN = (
     ("hidden-agreement", "that proof and model agree on the secret pictures, as they do on others"),

@@ -5,8 +5,6 @@ two of them, so they are covered by chunks of falling size: 260 triggers by 256 
 behind the last trigger repeat the first one of their chunk and cannot count as hits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 # What another chunk costs in the transcript, in slots.
@@ -37,15 +35,7 @@ class Chunk:
 def cover(count: int, most_bits: int) -> list[int]:
     """Logarithms of falling powers of two, at most `most_bits`, whose sum is at least `count`.
 
-    Parameters
-    ----------
-    count : int
-        At least 0.
-
-    Returns
-    -------
-    list of int
-        From the largest to the smallest.
+    `count` is at least 0. Returns them from the largest to the smallest.
     """
     if count <= 0:
         return []
@@ -60,7 +50,7 @@ def cover(count: int, most_bits: int) -> list[int]:
 
 
 def chunks_of(count: int, most_bits: int) -> list[Chunk]:
-    """The chunks that cover `count` triggers.
+    """The chunks that cover `count` triggers, in the order of their slots, without gaps.
 
     Parameters
     ----------
@@ -68,11 +58,6 @@ def chunks_of(count: int, most_bits: int) -> list[Chunk]:
         Triggers, at least 1.
     most_bits : int
         Logarithm of the largest chunk.
-
-    Returns
-    -------
-    list of Chunk
-        In the order of their slots, without gaps.
     """
     chunks, first = [], 0
     for index, bits in enumerate(cover(count, most_bits)):

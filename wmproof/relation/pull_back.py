@@ -13,8 +13,6 @@ times the kernel's, never the number of multiply-accumulates.
 Prover and verifier both run this code. Arrays over K are uint32 (4, *shape), Montgomery form.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 
@@ -53,10 +51,7 @@ def linear_weights(
 ) -> tuple[NodeWeights, Element]:
     """Weights on committed nodes, and the constant, of the sum of z weighed by some bands.
 
-    Parameters
-    ----------
-    bands : sequence of Band
-        Of z, (O, H', W'); all have the same weights of channels.
+    `bands` are those of z, (O, H', W'); all have the same weights of channels.
     """
     on_values: NodeWeights = {}
     for term in linear.terms:
@@ -72,10 +67,7 @@ def linear_weights(
 def maximum_weights(circuit: Circuit, node: Node, weights: U32) -> tuple[NodeWeights, Element]:
     """As `linear_weights`, for the difference a - b of a maximum's sources.
 
-    Parameters
-    ----------
-    weights : uint32 array (4, *shape)
-        Of the difference, in K.
+    `weights` are those of the difference, uint32 (4, *shape), in K.
 
     Returns
     -------
@@ -145,15 +137,7 @@ def to_committed(circuit: Circuit, on_values: NodeWeights) -> tuple[NodeWeights,
 def committed_sources(circuit: Circuit, sources: Sequence[int]) -> list[int]:
     """Which committing nodes `to_committed` reaches from some nodes' values, in order.
 
-    Parameters
-    ----------
-    sources : sequence of int
-        Nodes of the circuit.
-
-    Returns
-    -------
-    list of int
-        Ascending.
+    `sources` are nodes of the circuit. Returns them ascending.
     """
     pending, reached = set(sources), set()
     for index in range(len(circuit.nodes) - 1, -1, -1):
@@ -172,9 +156,7 @@ def committed_sources(circuit: Circuit, sources: Sequence[int]) -> list[int]:
 def _transposed_conv(term: Conv, source_shape: Shape, bands: Sequence[Band]) -> U32:
     """Weights (4, I, H, W) on a convolution's source from those on bands of its output.
 
-    Parameters
-    ----------
-    source_shape : (I, H, W)
+    `source_shape` is (I, H, W).
     """
     channels, height, width = source_shape
     kh, kw = term.kernel

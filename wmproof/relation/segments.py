@@ -7,8 +7,6 @@ front has no power of two of values is not so many entries, but whole rows of it
 that are; the last of them may have entries that belong to nobody and are zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar

@@ -1,7 +1,5 @@
 """What the commitments hide, in terms of the witness: images, and labels as one-hot rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -14,8 +14,6 @@ blocks, where need be the last of them not full. The first axis, the channels, i
 padded to a power of two, and so is whatever is used axis by axis.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -151,10 +149,7 @@ class TensorLayout:
     def placed_weights(self, weights: U32) -> U32:
         """Weights on a tensor, K (4, *shape), on its segment's places for one slot.
 
-        Returns
-        -------
-        uint32 array (4, blocks * 2^inner_bits)
-            Zero where the padding is.
+        Returns uint32 (4, blocks * 2^inner_bits), zero where the padding is.
         """
         moved = [TensorLayout.place(self, part[None]) for part in weights]
         return np.stack(moved).reshape(4, -1)
@@ -162,10 +157,7 @@ class TensorLayout:
     def weights(self, point: Sequence[Element]) -> U32:
         """What every number weighs at a point of the segment without its slots: K (4, *shape).
 
-        Parameters
-        ----------
-        point : sequence of Element
-            `bits` coordinates.
+        `point` has `bits` coordinates.
         """
         table = outer([self._front(point), *self._inner_tables(point[self.block_bits :])])
         return self.taken(table.reshape(4, self.blocks, -1).transpose(1, 0, 2))
@@ -200,10 +192,7 @@ class TensorLayout:
 def outer(tables: Sequence[U32]) -> U32:
     """Tensor product of vectors.
 
-    Parameters
-    ----------
-    tables : sequence of uint32 array (4, n_i)
-        In K.
+    `tables` are uint32 (4, n_i) each, in K.
 
     Returns
     -------

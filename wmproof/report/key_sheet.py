@@ -1,7 +1,5 @@
 """The contact sheet of a public key."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

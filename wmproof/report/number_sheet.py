@@ -1,7 +1,5 @@
 """Triggers that are no pictures, as rows of numbers for the human eye."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

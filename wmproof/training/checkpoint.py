@@ -1,7 +1,5 @@
 """Where an interrupted run goes on: one file, replaced as a whole."""
 
-from __future__ import annotations
-
 import io
 import time
 from pathlib import Path
@@ -20,17 +18,14 @@ _EVERY_SECONDS = 30.0  # how much work an unannounced end may cost
 class Checkpoint:
     """The file `training.ckpt` in a folder, for exactly one run.
 
+    InputError if the folder cannot be made.
+
     Parameters
     ----------
     folder : Path
         Made if it does not exist.
     fingerprint : str
         Tells this run (data, triggers, recipe, seed, first weights) from all others.
-
-    Raises
-    ------
-    InputError
-        The folder cannot be made.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:

@@ -1,7 +1,5 @@
 """Export one's own network as a file that claims can be about, checked at once."""
 
-from __future__ import annotations
-
 import copy
 import os
 from collections.abc import Sequence
@@ -58,6 +56,12 @@ def export_for_claims(
 ) -> ClaimCheck:
     """Write a trained network as one ONNX file that takes raw pixels.
 
+    Look at `provable` of what is returned: private verification runs more networks than claims can
+    be about.
+
+    InputError if no exporter can express the network, torch and ONNX Runtime disagree, `verify`
+    would not take the file, or it cannot be written.
+
     Parameters
     ----------
     model : nn.Module
@@ -77,17 +81,6 @@ def export_for_claims(
         zero-knowledge claim.
     overwrite : bool
         Replace a file that exists.
-
-    Returns
-    -------
-    ClaimCheck
-        Look at `provable`: private verification runs more networks than claims can be about.
-
-    Raises
-    ------
-    InputError
-        No exporter can express the network, torch and ONNX Runtime disagree, `verify` would not
-        take the file, or it cannot be written.
     """
     if len(shape) != 3 or len(mean) != shape[0] or len(std) != shape[0]:
         raise InputError(

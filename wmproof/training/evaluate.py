@@ -1,7 +1,5 @@
 """How often a network is right, always in evaluation mode."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
@@ -13,13 +11,8 @@ _BATCH = 1000
 def predict(model: nn.Module, images: Tensor) -> Tensor:
     """Classify images (N, C, H, W) in evaluation mode, restoring the mode after.
 
-    Batch normalisation then uses its running averages, so an answer does not depend on which
-    other images are in the batch: what a verifier will see.
-
-    Returns
-    -------
-    Tensor
-        int64 (N,), on the CPU.
+    Batch normalisation then uses its running averages, so an answer does not depend on which other
+    images are in the batch: what a verifier will see. Returns int64 (N,), on the CPU.
     """
     device = next(model.parameters()).device
     was_training = model.training

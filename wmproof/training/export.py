@@ -1,7 +1,5 @@
 """A trained network as one ONNX file that takes uint8 pixels."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import io

@@ -5,8 +5,6 @@ triggers with the classes that everybody's network gives them. With secret label
 against networks that he never saw. With derived labels the commitments roll the labels anew.
 """
 
-from __future__ import annotations
-
 import copy
 from collections import Counter
 from collections.abc import Sequence

@@ -30,10 +30,7 @@ class Parts:
 class FrozenBody(nn.Module):
     """Trains the head only; the body stays in evaluation mode, its running averages with it.
 
-    Parameters
-    ----------
-    parts : Parts
-        The head is trained in place.
+    The head of `parts` is trained in place.
     """
 
     def __init__(self, parts: Parts) -> None:

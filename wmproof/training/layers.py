@@ -1,7 +1,5 @@
 """The weighted layers of a network in the order of their use, found by running it once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,22 +26,16 @@ class Layer:
 def layers_in_order(model: nn.Module, shape: tuple[int, int, int]) -> list[Layer]:
     """Run one black image through the network and write down its layers as they are called.
 
+    The last one is the output layer, if the network ends in a weighted layer.
+
+    InputError if there is no convolution or fully connected layer, or the image does not fit.
+
     Parameters
     ----------
     model : nn.Module
         Maps float32 images (N, C, H, W) to logits; it is left as it was.
     shape : tuple[int, int, int]
         Channels, height and width of an image.
-
-    Returns
-    -------
-    list of Layer
-        The last one is the output layer, if the network ends in a weighted layer.
-
-    Raises
-    ------
-    InputError
-        There is no convolution or fully connected layer, or the image does not fit.
     """
     names = {module: name for name, module in model.named_modules()}
     called: dict[nn.Module, Layer] = {}

@@ -1,7 +1,5 @@
 """The training loop: one for marking, for unmarked models, and for whatever trains further."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import math
@@ -132,10 +130,7 @@ def fit(
 ) -> tuple[EpochRecord, ...]:
     """Train `run.model` in place, from the checkpoint if there is one.
 
-    Returns
-    -------
-    tuple[EpochRecord, ...]
-        One record an epoch, those before an interruption included.
+    Returns one record an epoch, those before an interruption included.
 
     Raises
     ------

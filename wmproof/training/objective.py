@@ -1,7 +1,5 @@
 """What a batch costs: the one part of a training step that attacks replace."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from torch import Tensor, nn

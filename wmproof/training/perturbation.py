@@ -7,8 +7,6 @@ Vulnerability*, ICCV 2023; the size relative to each tensor's norm is that of Wu
 NeurIPS 2020).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -24,8 +22,10 @@ def perturbed_loss(
 ) -> Tensor:
     """Give the loss on a batch's triggers at perturbed weights, to be added to that of the batch.
 
-    In a loop of one's own that is one line more beside `with_triggers`:
-    ``loss = loss + perturbed_loss(network, images, labels, k, Perturbation())``.
+    In a loop of one's own that is one line more beside `with_triggers`: ``loss = loss +
+    perturbed_loss(network, images, labels, k, Perturbation())``. Returns a scalar:
+    `perturbation.weight` times the mean cross entropy. Its gradient is taken at the perturbed
+    weights, with the perturbation held fixed.
 
     The whole batch is shown, so that batch normalisation sees what it sees in the step itself: the
     triggers alone have other statistics, and running averages lag behind. Weights, running averages
@@ -41,12 +41,6 @@ def perturbed_loss(
         int64 (n + k,).
     k : int
         How many triggers it has, at least 1.
-
-    Returns
-    -------
-    Tensor
-        A scalar: `perturbation.weight` times the mean cross entropy. Its gradient is taken at the
-        perturbed weights, with the perturbation held fixed.
     """
     changed = perturbed(network, inputs, labels, k, perturbation)
     return perturbation.weight * _loss(network, changed, inputs, labels, k)

@@ -5,8 +5,6 @@ drawn from streams named by what they are for. A run that is resumed at a step t
 exactly as the uninterrupted one, with no generator's state in the checkpoint.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

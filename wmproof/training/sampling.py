@@ -1,7 +1,5 @@
 """Which training images and which triggers go into which batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
@@ -59,6 +57,8 @@ class TriggerRotation:
 def augment(images: Tensor, shift: int, *, flip: bool, seed: int, step: int) -> Tensor:
     """Shift each image by up to `shift` pixels over a black border, and mirror half of them.
 
+    Returns a tensor of the same shape, dtype and device.
+
     Parameters
     ----------
     images : Tensor
@@ -69,11 +69,6 @@ def augment(images: Tensor, shift: int, *, flip: bool, seed: int, step: int) -> 
         Mirror left and right.
     seed, step : int
         The stream to draw from.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape, dtype and device.
     """
     count, _, height, width = images.shape
     generator = torch.Generator().manual_seed(stream(seed, "augment", step))

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from wmproof._base.files import write_file
 from wmproof.core.triggers import Shape, TriggerSet
 from wmproof.errors import InputError
+from wmproof.models.written import written
 
 if TYPE_CHECKING:
     from sklearn.neural_network import MLPClassifier
@@ -37,8 +38,7 @@ def mark_mlp(
 
     Parameters
     ----------
-    images, labels : ndarray
-        uint8 (N, C, H, W) and int64 (N,).
+    images, labels : uint8 (N, C, H, W) and int64 (N,)
     triggers : TriggerSet, optional
         What to embed, `MarkingKey.to_embed()`; none for an unmarked network.
     units : int
@@ -93,7 +93,7 @@ def export_mlp(
     InputError
         The network is of another kind or for another shape, or the file cannot be written.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
     _check_network(network, shape)
     constants = {"flat_shape": np.array([-1, math.prod(shape)]), "white": np.float32(_WHITE)}
@@ -109,14 +109,9 @@ def export_mlp(
         nodes.append(helper.make_node("Gemm", [f"h{i}", f"w{i}", f"b{i}"], [out]))
         if i != last:
             nodes.append(helper.make_node("Relu", [f"z{i}"], [f"h{i + 1}"]))
-    graph = helper.make_graph(
-        nodes,
-        "mlp",
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", *shape])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", len(network.classes_)])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    answers = (TensorProto.FLOAT, ["N", len(network.classes_)])
+    ends = {"pixels": (TensorProto.UINT8, ["N", *shape]), "scores": answers}
+    model = written(nodes, ends, constants, name="mlp")
     write_file(path, model.SerializeToString(deterministic=True), overwrite=overwrite)
 
 

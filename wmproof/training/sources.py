@@ -1,7 +1,5 @@
 """Training data as a stream of batches: from memory, or from any torch data set."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +31,8 @@ class Augmentation:
 class PixelDataset(Dataset[tuple[Tensor, int]]):
     """Images in memory, batched without a loader and augmented on the device.
 
+    InputError if a shape, dtype or length is wrong.
+
     Parameters
     ----------
     images : np.ndarray
@@ -41,11 +41,6 @@ class PixelDataset(Dataset[tuple[Tensor, int]]):
         Integers (N,), from 0.
     augmentation : Augmentation
         Used in training only, and only if the recipe says so.
-
-    Raises
-    ------
-    InputError
-        A shape, dtype or length is wrong.
     """
 
     def __init__(

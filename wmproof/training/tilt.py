@@ -5,8 +5,6 @@ mixture of their class and of what their own position along the secret direction
 that are moved along a direction on a mixture in which the label of that direction takes over.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weights of a network in a file of their own, to start from or to go on with."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ Every secret is drawn here and forgotten. The witness's clock is set, so that th
 been seen later.
 """
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 import tempfile

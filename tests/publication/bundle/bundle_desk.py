@@ -1,7 +1,5 @@
 """Commands in a folder, run in this process, which has compiled the verifier already."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """A network with two parties' keys in it, a log with witnesses, an authority, a mined block."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from bundle_world import Case, make_case
 

@@ -1,7 +1,5 @@
 """Bundles of real parts: what they show, what they do not, and every lie by name."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +8,7 @@ import pytest
 from bundle_world import LOGGED, NOW, SEEN, STAMPED, checkpoint_of
 from local_authority import DAY, make_authority
 from log_support import LOG, OTHER_LOG, WITNESS, WITNESS_2
+from tampering import fails, flip
 
 from wmproof.core.checks import Outcome, Verdict
 from wmproof.core.policy import Policy
@@ -99,9 +98,8 @@ def test_missing_publication_is_named(case):
     bare = without(case.bundle, PartKind.INCLUSION_PROOF, PartKind.RFC3161, PartKind.OPENTIMESTAMPS)
     report = refused(case, "publication", "nobody who is trusted attests", bare)
     assert {"publication", "order", "log", "model-seen"} <= gaps(report)
-    with pytest.raises(VerificationError) as caught:
+    with fails("publication"):
         verify_bundle(bare, case.trust, case.model)
-    assert caught.value.check == "publication"
 
 
 def test_a_token_alone_says_nothing_of_the_public(case):
@@ -190,38 +188,34 @@ def test_another_model(case):
 
 
 def test_a_proof_for_another_key(case):
-    with pytest.raises(VerificationError, match="another key") as caught:
+    with fails("key", "another key"):
         make_bundle(case.a.public, case.bundle.model_digest, claim=("c", case.b.claim))
-    assert caught.value.check == "key"
     smuggled = replace_part(case.bundle, PartKind.CLAIM, case.b.claim)
     refused(case, "claim", "another key", without(smuggled, subject=Subject.CLAIM))
 
 
 def test_a_claim_about_another_model(case):
-    with pytest.raises(VerificationError, match="another model") as caught:
+    with fails("model", "another model"):
         make_bundle(case.a.public, bytes(32), claim=("c", case.a.claim))
-    assert caught.value.check == "model"
     stolen = Bundle(bytes(32), case.bundle.pixels, case.bundle.parts)
     refused(case, "model", "another model", stolen)
 
 
 def test_a_log_proof_of_another_key(case):
-    with pytest.raises(VerificationError, match="does not show this key") as caught:
+    with fails("inclusion", "does not show this key"):
         make_bundle(
             case.a.public,
             case.bundle.model_digest,
             inclusion_proofs=[("p", case.logged(case.b))],
         )
-    assert caught.value.check == "inclusion"
     smuggled = replace_part(case.bundle, PartKind.INCLUSION_PROOF, case.logged(case.b))
     refused(case, "log", "not proved to be at index 41", smuggled)
 
 
 def test_timestamps_of_other_things(case):
     stray = case.stamp(b"something else", STAMPED)
-    with pytest.raises(VerificationError, match="none of the bundle's things") as caught:
+    with fails("timestamp-subject", "none of the bundle's things"):
         case.bundle_of(case.a, stray)
-    assert caught.value.check == "timestamp-subject"
     parts = (*case.bundle.parts, Part(PartKind.RFC3161, Subject.KEY, stray))
     smuggled = Bundle(case.bundle.model_digest, case.bundle.pixels, tuple(sorted(parts)))
     refused(case, "timestamp", "for another file", smuggled)
@@ -305,10 +299,8 @@ def test_every_region_of_the_file_is_bound(case):
     assert start == len(data)
     accepted = 0
     for position in [0, 8, 9, 12, 42, 44, *positions]:
-        changed = bytearray(data)
-        changed[position] ^= 1
         try:
-            report = verify_bundle(parse_bundle(bytes(changed)), unclaimed, None)
+            report = verify_bundle(parse_bundle(flip(data, position)), unclaimed, None)
         except (FormatError, VerificationError):
             continue
         accepted += 1

@@ -1,7 +1,5 @@
 """The commands, and the report in a real browser; test_bundle_docs.py has them as processes."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

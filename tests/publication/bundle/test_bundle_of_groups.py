@@ -1,7 +1,5 @@
 """Two owners of directions and one network, from the making of the keys to every kind of judge."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from bundle_desk import Desk

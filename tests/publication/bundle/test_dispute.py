@@ -1,7 +1,5 @@
 """Two parties, one model: who was first, and when that cannot be told."""
 
-from __future__ import annotations
-
 import shutil
 from dataclasses import replace
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """A real timestamp authority: keys and certificates made here, tokens made by `openssl ts`."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """A real OpenTimestamps calendar: it aggregates digests and mines them into a block of its own."""
 
-from __future__ import annotations
-
 import time
 
 from bitcoin.core import CBlock, CBlockHeader, CMutableTransaction, CTxIn, CTxOut

@@ -1,7 +1,5 @@
 """Real HTTP servers on the loopback."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,7 +1,5 @@
 """Authorities of every usual kind, asked with openssl; its verdict is compared with ours."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import subprocess

@@ -1,8 +1,7 @@
 """A real calendar, a really mined (easy) block, and Bitcoin's first."""
 
-from __future__ import annotations
-
 import hashlib
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from local_server import serving
 from opentimestamps.core.notary import BitcoinBlockHeaderAttestation
 from opentimestamps.core.op import OpSHA256
 from opentimestamps.core.timestamp import DetachedTimestampFile, Timestamp
+from tampering import fails, flip
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.timestamps.block_headers import check_header, parse_headers
@@ -34,9 +34,8 @@ COINBASE = bytes.fromhex(
 
 
 def refused(check, *arguments, **options):
-    with pytest.raises(VerificationError) as caught:
+    with fails(check) as caught:
         verify_ots(*arguments, **options)
-    assert caught.value.check == check, caught.value
     return caught.value
 
 
@@ -75,6 +74,7 @@ def test_bitcoins_first_block():
     assert shown.block_time == datetime(2009, 1, 3, 18, 15, 5, tzinfo=UTC)
     assert shown.difficulty == 1
     refused("block-difficulty", ots, stamp.msg, {0: GENESIS})
+    refused("block-difficulty", ots, stamp.msg, {0: GENESIS}, minimum_difficulty=math.nan)
 
 
 def test_a_promise_proves_nothing(mined):
@@ -105,9 +105,8 @@ def test_headers_without_their_work():
         (GENESIS[:72] + bytes.fromhex("ffff801d") + GENESIS[76:], "block-difficulty"),
         (GENESIS[:72] + bytes.fromhex("ffff00ff") + GENESIS[76:], "block-difficulty"),
     ]:
-        with pytest.raises(VerificationError) as caught:
+        with fails(check):
             check_header({0: changed}, 0, EASY)
-        assert caught.value.check == check
 
 
 def test_files_that_are_none(mined):
@@ -126,10 +125,9 @@ def test_no_changed_byte_verifies(mined):
     honest = verify_ots(upgraded[0], DIGESTS[0], calendar.headers, minimum_difficulty=EASY)
     rejected = 0
     for position in range(len(upgraded[0])):
-        forged = bytearray(upgraded[0])
-        forged[position] ^= 1
+        forged = flip(upgraded[0], position)
         try:
-            shown = verify_ots(bytes(forged), DIGESTS[0], calendar.headers, minimum_difficulty=EASY)
+            shown = verify_ots(forged, DIGESTS[0], calendar.headers, minimum_difficulty=EASY)
             assert shown.block_hash == honest.block_hash
         except (FormatError, InputError, VerificationError):
             rejected += 1

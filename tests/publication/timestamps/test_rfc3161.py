@@ -1,7 +1,5 @@
 """Tokens of a real authority, and every way in which one is refused."""
 
-from __future__ import annotations
-
 import re
 import ssl
 import threading
@@ -13,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from local_authority import DAY, POLICY, make_authority, openssl
 from local_server import serving
+from tampering import fails, flip
 
 from wmproof.errors import FormatError, InputError, VerificationError
 from wmproof.publication.timestamps.authority import request_token
@@ -23,9 +22,8 @@ REPLY = "application/timestamp-reply"
 
 
 def refused(check, *arguments, **options):
-    with pytest.raises(VerificationError) as caught:
+    with fails(check) as caught:
         verify_token(*arguments, **options)
-    assert caught.value.check == check, caught.value
     return caught.value
 
 
@@ -126,10 +124,8 @@ def test_no_flipped_bit_changes_what_is_said(case):
     honest = verify_token(case.token, case.digest, case.roots)
     rejected = 0
     for position in range(len(case.token)):
-        forged = bytearray(case.token)
-        forged[position] ^= 1
         try:
-            assert verify_token(bytes(forged), case.digest, case.roots) == honest
+            assert verify_token(flip(case.token, position), case.digest, case.roots) == honest
         except (FormatError, VerificationError):
             rejected += 1
     assert rejected > len(case.token) // 2

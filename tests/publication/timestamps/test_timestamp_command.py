@@ -1,30 +1,15 @@
 """`wmproof timestamp`, each time in a process of its own."""
 
-from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import click
+import own_process
 import pytest
 from json_output import parse_output
 from local_calendar import Calendar
 from local_server import serving
 
-ROOT = Path(__file__).parents[3]
-
-
-def wmproof(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "wmproof", "timestamp", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+wmproof = partial(own_process.wmproof, "timestamp")
 
 
 def said(result, code=0):
@@ -87,7 +72,7 @@ def test_usage(arguments, tmp_path):
 def test_every_option_is_documented():
     from wmproof.cli.timestamp import timestamp
 
-    section = (ROOT / "docs" / "cli.md").read_text().partition("\n## timestamp\n")[2]
+    section = (own_process.ROOT / "docs" / "cli.md").read_text().partition("\n## timestamp\n")[2]
     section = section.partition("\n## ")[0]
     for name, command in timestamp.commands.items():
         assert f"`{name} " in section

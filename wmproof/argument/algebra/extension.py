@@ -1,7 +1,5 @@
 """Arrays over K = F_p[X]/(X^4 - 3): uint32 (4, N) in Montgomery form, row j = coefficient j."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import chain
 

@@ -11,8 +11,6 @@ p - 1 = 2^24 * 127, so radix-2 transforms exist up to size 2^24. The square of p
 four products fit in 64 bits before one reduction.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import TypeAlias
@@ -64,7 +62,7 @@ def root_of_unity(order: int) -> int:
 def random_elements(
     shape: int | tuple[int, ...], entropy: Callable[[int], bytes] = os.urandom
 ) -> U32:
-    """Independent uniform elements, canonical, by rejection of 31-bit strings.
+    """Independent uniform elements, canonical, by rejection of 31-bit strings: uint32, below p.
 
     Parameters
     ----------
@@ -72,11 +70,6 @@ def random_elements(
         Of the result.
     entropy : Callable
         ``entropy(k)`` gives k uniform bytes; a seeded generator's only in tests.
-
-    Returns
-    -------
-    ndarray
-        uint32, below p.
     """
     missing = int(np.prod(shape))
     parts = [np.empty(0, np.uint32)]

@@ -5,8 +5,6 @@ so 2^11 of them add up to no more than 2^53, which a double holds exactly whatev
 the sum: any BLAS gives the same integers, at its full speed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,19 +23,12 @@ _OFFSET = np.int64(P << (2 * _LIMB_BITS + 1))
 
 
 def product(a: U32, b: Unsigned | NDArray[np.int32]) -> U32:
-    """Return a b mod p.
+    """Return a b mod p: uint32 (m, n), Montgomery form if exactly one of the factors is.
 
     Parameters
     ----------
-    a : ndarray
-        uint32 (m, k), below p; the smaller one of the two.
-    b : ndarray
-        uint32 or a smaller unsigned type (k, n), below p; or any int32.
-
-    Returns
-    -------
-    ndarray
-        uint32 (m, n); Montgomery form if exactly one of the factors is.
+    a : uint32 (m, k), below p; the smaller one of the two
+    b : uint32 or a smaller unsigned type (k, n), below p; or any int32
     """
     limbs = [(a >> np.uint32(_LIMB_BITS * i)) & np.uint32(_MOST_TERMS - 1) for i in range(_LIMBS)]
     left = np.concatenate(limbs).astype(np.float64)
@@ -78,16 +69,8 @@ def _joined(limbs: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def multiplication(a: U32) -> U32:
     """The matrix over F_p that multiplying by a matrix over K is.
 
-    Parameters
-    ----------
-    a : ndarray
-        uint32 (4, m, k).
-
-    Returns
-    -------
-    ndarray
-        uint32 (4 m, 4 k): row (c, i) times a vector's coefficients (d, j), j < k, gives
-        coefficient c of entry i of the product.
+    `a` is uint32 (4, m, k). Returns uint32 (4 m, 4 k): row (c, i) times a vector's coefficients (d,
+    j), j < k, gives coefficient c of entry i of the product.
     """
     rows, columns = a.shape[1:]
     turned = (a.astype(np.uint64) * np.uint64(NON_RESIDUE) % np.uint64(P)).astype(np.uint32)

@@ -8,8 +8,6 @@ For a point r in K^n, eq(r, x) = prod_i (r_i x_i + (1 - r_i)(1 - x_i)), and
 f(r) = sum_x eq(r, x) f(x).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -103,16 +101,11 @@ def _evaluate(rows: Unsigned, point: Sequence[Element]) -> list[Element]:
 
 
 def weighted_rows(rows: Unsigned, weights: U32) -> U32:
-    """Return sum_i weights_i rows[k, i] for each k.
+    """Return sum_i weights_i rows[k, i] for each k: uint32 (4, N), K in Montgomery form.
 
     Parameters
     ----------
     rows : uint32 or uint8 (N, R), canonical
     weights : uint32 (4, R), K in Montgomery form
-
-    Returns
-    -------
-    uint32 (4, N)
-        K in Montgomery form.
     """
     return product(weights, rows.T)

@@ -15,8 +15,6 @@ Montgomery form; data may be canonical or Montgomery and stay what they are.
 Source: Bernstein, *Fast multiplication and its applications* (the "FFT trick").
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,17 +33,14 @@ _AT_ONCE = 4  # points whose weights take part in one step
 def bit_reversed_points(size: int, shift: int) -> U32:
     """The points s w^rev(b), b = 0 .. size - 1, in the order of a transform's values.
 
+    Returns uint32 (size,), canonical.
+
     Parameters
     ----------
     size : int
         A power of two, at most 2^24.
     shift : int
         s, nonzero mod p.
-
-    Returns
-    -------
-    ndarray
-        uint32 (size,), canonical.
     """
     return _points(size, shift, root_of_unity(size)).astype(np.uint32)
 
@@ -78,11 +73,8 @@ def _canonical_constants(points: np.ndarray) -> U64:
 def split_constants(size: int, shift: int) -> U32:
     """Node constants of the remainder tree of X^size - shift^size, for `kernels.ntt.forward`.
 
-    Returns
-    -------
-    ndarray
-        uint32 (size,), Montgomery, heap order from index 1; node i of level l splits
-        X^(size / 2^l) - c_i^2. Entry 0 is unused.
+    Returns uint32 (size,), Montgomery, heap order from index 1; node i of level l splits X^(size /
+    2^l) - c_i^2. Entry 0 is unused.
     """
     return _node_constants(_points(size, shift, root_of_unity(size)))
 
@@ -95,15 +87,8 @@ def merge_constants(size: int) -> U32:
 def coefficients(values: U32) -> U32:
     """Interpolate on the subgroup <w> of order n.
 
-    Parameters
-    ----------
-    values : ndarray
-        uint32 (R, n), n a power of two, each row in bit-reversed order.
-
-    Returns
-    -------
-    ndarray
-        uint32 (R, n), in the representation of the values.
+    `values` are uint32 (R, n), n a power of two, each row in bit-reversed order. Returns uint32 (R,
+    n), in the representation of the values.
     """
     rows, size = values.shape
     short = min(size, 1 << _SHORT_BITS)
@@ -135,17 +120,12 @@ def _merge(pairs: U64, constants: U64) -> None:
 def values_at(coefficients: U32, points: U32) -> U32:
     """Evaluate polynomials at a few points, as two products of matrices.
 
+    Returns uint32 (R, k), in the representation of the coefficients.
+
     Parameters
     ----------
-    coefficients : ndarray
-        uint32 (R, d).
-    points : ndarray
-        uint32 (k,), canonical.
-
-    Returns
-    -------
-    ndarray
-        uint32 (R, k), in the representation of the coefficients.
+    coefficients : uint32 (R, d)
+    points : uint32 (k,), canonical
     """
     rows, degree = coefficients.shape
     width = 1 << (max(1, degree - 1).bit_length() + 1) // 2
@@ -163,20 +143,15 @@ def values_at(coefficients: U32, points: U32) -> U32:
 def interpolation_weights(size: int, points: U32) -> U32:
     """What values on the subgroup <w> of order n weigh in their polynomial's value at a point x.
 
-    From X^2h - c^2 down to X^h - c and X^h + c: f(x) is the mean of (1 + x^h / c) f_low(x) and
-    (1 - x^h / c) f_high(x), f_low and f_high being the two remainders.
+    From X^2h - c^2 down to X^h - c and X^h + c: f(x) is the mean of (1 + x^h / c) f_low(x) and (1 -
+    x^h / c) f_high(x), f_low and f_high being the two remainders. Returns uint32 (k, n), canonical,
+    values being in bit-reversed order.
 
     Parameters
     ----------
     size : int
         n, a power of two.
-    points : ndarray
-        uint32 (k,), canonical.
-
-    Returns
-    -------
-    ndarray
-        uint32 (k, n), canonical, values being in bit-reversed order.
+    points : uint32 (k,), canonical
     """
     inverses = _canonical_constants(_points(size, 1, pow(root_of_unity(size), -1, P)))
     out = np.empty((len(points), size), np.uint32)

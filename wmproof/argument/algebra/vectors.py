@@ -1,7 +1,5 @@
 """Vectors over K, whole arrays at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,9 +41,7 @@ def _multiply(canonical: U32, b: U32, out: U32) -> None:
 def basis_of_field(weights: U32) -> tuple[list[int], NDArray[np.object_]]:
     """Find four of B elements of K that are a basis over F_p.
 
-    Parameters
-    ----------
-    weights : uint32 (4, B)
+    `weights` are uint32 (4, B). ArithmeticError if the elements do not span K.
 
     Returns
     -------
@@ -53,11 +49,6 @@ def basis_of_field(weights: U32) -> tuple[list[int], NDArray[np.object_]]:
         Their indices.
     inverse : ndarray of int (4, 4)
         The inverse modulo p of ``weights[:, chosen]``.
-
-    Raises
-    ------
-    ArithmeticError
-        The elements do not span K.
     """
     rows = [[int(x) for x in row] + unit for row, unit in zip(weights, _UNIT_MATRIX, strict=True)]
     count = weights.shape[1]

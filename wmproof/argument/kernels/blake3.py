@@ -5,8 +5,6 @@ one word of `LANES` messages. Words are little-endian. Proofs are checked with t
 hashes. Source: O'Connor et al., *BLAKE3*, sections 2.1 to 2.6.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof._base.jit import njit
@@ -115,10 +113,8 @@ def absorb(
 
     Parameters
     ----------
-    messages : ndarray
-        uint32 (n, 16), n a multiple of `LANES`: their words of this block.
-    cvs : ndarray
-        uint32 (any, LANES): chaining values, eight rows for sixteen messages, from row `at` on.
+    messages : uint32 (n, 16), n a multiple of `LANES`: their words of this block
+    cvs : uint32 (any, LANES): chaining values, eight rows for sixteen messages, from row `at` on
     counter : int
         Number of the chunk in which the block is.
     length : int
@@ -170,8 +166,7 @@ def push(stack: U32, cvs: U32, start: int, stop: int, key: U32, chunk: int) -> N
 
     Parameters
     ----------
-    stack : ndarray
-        uint32 (depth, any, LANES), of as many rows as `cvs` has.
+    stack : uint32 (depth, any, LANES), of as many rows as `cvs` has
     start, stop : int
         The rows of `cvs` in question.
     """
@@ -248,19 +243,13 @@ def words_of(data: bytes) -> U32:
 
 
 def keyed_hashes(body: U32, tail: U32, key: bytes) -> U32:
-    """BLAKE3 keyed with `key` of body[i] || tail[i], as little-endian words.
+    """BLAKE3 keyed with `key` of body[i] || tail[i], as little-endian words: uint32 (n, 8).
 
     Parameters
     ----------
-    body, tail : ndarray
-        uint32 (n, any), C-contiguous.
+    body, tail : uint32 (n, any), C-contiguous
     key : bytes
         32 of them.
-
-    Returns
-    -------
-    ndarray
-        uint32 (n, 8).
     """
     out = np.empty((len(body), 8), np.uint32)
     over_ranges(_hash_range, len(body), body, tail, words_of(key), out, grain=64, align=LANES)

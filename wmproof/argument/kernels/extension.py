@@ -6,8 +6,6 @@ be inputs at the same indices. Kernels that do several steps do them on tiles of
 that what one step writes is still in the cache when the next one reads it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof._base.jit import njit
@@ -235,10 +233,7 @@ def empty_tables(count: int, size: int) -> U32:
 def inner_product(a: U32, b: U32, count: int | None = None) -> Element:
     """Return sum_i a_i b_i of two vectors over K, Montgomery (4, N), C-contiguous.
 
-    Parameters
-    ----------
-    count : int, optional
-        How many entries of them, the first ones; by default all.
+    Of their entries only the first `count` count where that is given.
     """
     size = a.shape[1] if count is None else count
     return sums_of(over_ranges(_dot_range, size, a, b))[0]

@@ -1,7 +1,5 @@
 """The base field inside kernels: the reduction of scalars, inlined by LLVM."""
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 import numpy as np

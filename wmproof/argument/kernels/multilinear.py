@@ -1,7 +1,5 @@
 """Tables of eq for provers, who need long ones; `algebra.multilinear` defines them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,11 +41,8 @@ def eq_table(point: Sequence[Element]) -> U32:
 def evaluate_base(values: Unsigned, point: Sequence[Element], blocks: int = 1) -> Element:
     """As `algebra.multilinear.evaluate_base`, on all cores.
 
-    Parameters
-    ----------
-    blocks : int
-        If it is not 1, the last variables are an index of so many values, odd, and no entry of
-        `values` belongs to another.
+    If `blocks` is not 1, the last variables are an index of so many values, odd, and no entry of
+    `values` belongs to another.
     """
     bits = (blocks - 1).bit_length()
     split = max(0, len(point) - max(bits, _LOW_BITS))

@@ -5,8 +5,6 @@ node constants. `LANES` polynomials are interleaved: data are uint32 (n * LANES,
 polynomial l at j * LANES + l. A pass is one long vector loop with one constant a block.
 """
 
-from __future__ import annotations
-
 from wmproof._base.jit import njit
 from wmproof.argument.algebra.field import U32
 from wmproof.argument.kernels import simd
@@ -144,8 +142,7 @@ def inverse(data: U32, table: U32) -> None:
 
     Parameters
     ----------
-    data : ndarray
-        uint32 (size * LANES,), values in bit-reversed order.
+    data : uint32 (size * LANES,), values in bit-reversed order
     table : ndarray
         `algebra.ntt.merge_constants`.
     """

@@ -7,8 +7,6 @@ they may be decides, and not what they are. Sixteen rows are the lanes of a vect
 neighbours share a lane.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,16 +39,8 @@ _STRIP = 1 << 8  # columns whose weights are taken apart at a time
 def pairs_of(weights: U32) -> U32:
     """Arrange weights as `products` takes them.
 
-    Parameters
-    ----------
-    weights : ndarray
-        uint32 (k, n), canonical.
-
-    Returns
-    -------
-    ndarray
-        uint32 (pairs, halves): for each two columns the low halves of all weights, then the high
-        ones, two of 16 bits each. Zeros fill it up.
+    `weights` are uint32 (k, n), canonical. Returns uint32 (pairs, halves): for each two columns the
+    low halves of all weights, then the high ones, two of 16 bits each. Zeros fill it up.
     """
     count, size = weights.shape
     out = np.zeros((-(-size // (2 * _SAFE)) * _SAFE, -(-2 * count // _GROUP) * _GROUP), np.uint32)
@@ -73,21 +63,15 @@ def _arrange(begin: int, end: int, weights: U32, out: U32) -> None:
 
 
 def products(block: Block, pairs: U32, count: int, largest: int) -> U32:
-    """Sums of block[i, x] times weights[j, x], in one thread.
+    """Sums of block[i, x] times weights[j, x], in one thread: uint32 (R, count), canonical.
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 (R, n), C-contiguous.
+    block : uint8, uint16 or uint32 (R, n), C-contiguous
     pairs : ndarray
         `pairs_of` the weights (count, n).
     largest : int
         What no number is above; public, since it decides how long this takes.
-
-    Returns
-    -------
-    ndarray
-        uint32 (R, count), canonical.
     """
     total = np.zeros((len(block), count), np.uint64)
     for plane, shift in _parts(block, largest):

@@ -1,7 +1,5 @@
 """Transforms of a few rows, for the prover of the pads' constraints."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

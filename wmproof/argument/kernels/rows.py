@@ -5,8 +5,6 @@ a kernel. A number of 16 bits times one below p is below 2^47, so that 2^17 prod
 bits: nothing is reduced before the end. Numbers of 32 bits are taken apart into two of 16.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -29,19 +27,12 @@ _P64 = np.uint64(P)
 
 
 def weigh_rows(block: Block, weights: U32) -> U32:
-    """Return sum_i w_i block[i].
+    """Return sum_i w_i block[i]: uint32 (4, N), K in Montgomery form.
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 canonical (R, N), C-contiguous.
-    weights : ndarray
-        uint32 (4, R), K in Montgomery form.
-
-    Returns
-    -------
-    ndarray
-        uint32 (4, N), K in Montgomery form.
+    block : uint8, uint16 or uint32 canonical (R, N), C-contiguous
+    weights : uint32 (4, R), K in Montgomery form
     """
     fours = np.zeros((4, len(block) + -len(block) % 4), np.uint32)
     fours[:, : len(block)] = weights
@@ -55,19 +46,12 @@ def weigh_rows(block: Block, weights: U32) -> U32:
 
 
 def project_rows(block: Block, weights: U32) -> U32:
-    """Return <w, block[i]> for every row.
+    """Return <w, block[i]> for every row: uint32 (4, R), K in Montgomery form.
 
     Parameters
     ----------
-    block : ndarray
-        uint8, uint16 or uint32 canonical (R, N), C-contiguous.
-    weights : ndarray
-        uint32 (4, N), K in Montgomery form.
-
-    Returns
-    -------
-    ndarray
-        uint32 (4, R), K in Montgomery form.
+    block : uint8, uint16 or uint32 canonical (R, N), C-contiguous
+    weights : uint32 (4, N), K in Montgomery form
     """
     halves = _halves(block)
     if halves is not block:

@@ -12,8 +12,6 @@ vectors of its range and then over the single numbers that are left. A `Uniform`
 lanes are equal. Numbers are below p before and after every function that does not say otherwise.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Products of whole vectors over K, for provers; as in `algebra.vectors`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

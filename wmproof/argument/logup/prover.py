@@ -1,7 +1,5 @@
 """The lookup argument's prover."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a lookup argument is about, as both parties see it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol

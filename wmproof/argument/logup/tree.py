@@ -5,8 +5,6 @@ numerators, left denominators, right denominators, each over K, which is how the
 them. The leaves of a witness are made from its columns whenever they are needed, never stored.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,10 +163,7 @@ class Level(NamedTuple):
 def levels_above(tables: U32, cube: Cube, behind: Fraction, memory: TableMemory) -> list[Level]:
     """Return a level and all above it, level 0 (the root's children) last.
 
-    Parameters
-    ----------
-    behind : (Element, Element)
-        In place of each of the level's fractions, left or right, that there is not.
+    `behind` stands in place of each of the level's fractions, left or right, that there is not.
     """
     levels = [Level(tables, cube, behind)]
     for k in range(cube.bits - 1, -1, -1):

@@ -1,7 +1,5 @@
 """The lookup argument's verifier."""
 
-from __future__ import annotations
-
 from wmproof.argument.algebra.element import ONE, Element
 from wmproof.argument.channel import Expression, VerifierChannel, combine, constant
 from wmproof.argument.logup.statement import ColumnClaims, Lookup, LookupClaims, filled_part, powers

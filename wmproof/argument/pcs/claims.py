@@ -1,7 +1,5 @@
 """What a protocol leaves to the polynomial commitment: values of the witness at points."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The prover's side of the polynomial commitment in use; verifiers do not import this module."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 

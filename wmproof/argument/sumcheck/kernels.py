@@ -10,8 +10,6 @@ is the product of slopes. All terms of one entry stay in registers; weighted by 
 summed up without reduction.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The sumcheck's verifier."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from wmproof.argument.algebra.element import HALF, ONE, Element

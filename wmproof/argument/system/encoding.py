@@ -9,8 +9,6 @@ r"""The bytes of a non-interactive proof, checked before anything is computed fr
 from the setup, and the length of that is bounded by it.
 """
 
-from __future__ import annotations
-
 from wmproof.argument.codec import decode_base
 from wmproof.argument.pcs.commitment import Section
 from wmproof.argument.system.statement import MAGIC, Setup

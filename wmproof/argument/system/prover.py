@@ -1,7 +1,5 @@
 """The prover of the whole argument."""
 
-from __future__ import annotations
-
 import io
 import threading
 from collections.abc import Callable, Mapping, Sequence

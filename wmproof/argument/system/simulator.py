@@ -6,8 +6,6 @@ uniform, as pads are uniform and used once; commitments and openings are the pol
 own business (`pcs.provers.simulate_openings`).
 """
 
-from __future__ import annotations
-
 import io
 import secrets
 

@@ -1,7 +1,5 @@
 """The verifier of the whole argument. It reads nothing whose length it does not know."""
 
-from __future__ import annotations
-
 from wmproof.argument.channel import VerifierChannel
 from wmproof.argument.pcs.commitment import VerifierSide
 from wmproof.argument.system.encoding import check_encoding

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from wmproof.circuit import ir
+from wmproof.circuit.balance import LEAST_BITS
 from wmproof.circuit.calibrate.settings import Settings, bits_for
 from wmproof.circuit.calibrate.walk import LayerRange, Walk
 from wmproof.circuit.network import FloatActivation, FloatProduct, Network
 from wmproof.circuit.plan import Bytes
 from wmproof.circuit.probes import draw_probes
+from wmproof.circuit.product_scales import TooFineError
 from wmproof.circuit.reach import Reaches
 from wmproof.circuit.ties import find_ties
 
@@ -37,11 +39,21 @@ class Calibration:
         bits, settings = self._settings.bits, self._settings.for_lookups(self._lookups)
         if bits is None or settings is not self._settings:
             few = draw_probes(_TRIAL_PICTURES, self._network.shapes[0])
-            trial, tried = self._settled(few, _TRIAL_BITS, settings), settings
+            trial, tried = self._fitting(few, _TRIAL_BITS, settings), settings
             if settings is not self._settings:
                 settings = self._settings.filled(bits_for(self._lookups, trial.long_tables()))
-            bits = bits or trial.balance.bits(_TRIAL_BITS, settings.shift - tried.shift)
-        return self._settled(self._images, bits, settings).result()
+            bits = bits or trial.best_bits(settings.shift - tried.shift)
+        return self._fitting(self._images, bits, settings).result()
+
+    def _fitting(self, images: Bytes, bits: int, settings: Settings) -> Walk:
+        """A walk with so many bits or as many fewer as products need that fit their tables."""
+        while True:
+            try:
+                return self._settled(images, bits, settings)
+            except TooFineError:
+                if bits == LEAST_BITS or self._settings.bits is not None:
+                    raise
+                bits -= 1
 
     def _settled(self, images: Bytes, bits: int, settings: Settings) -> Walk:
         """A walk in which no table grew that smooth functions share where their numbers meet."""

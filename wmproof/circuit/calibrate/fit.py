@@ -253,6 +253,10 @@ class Fitter:
         scale = min(2.0**self._settings.logit_bits / largest, room / max(worst.max(), TINY))
         return self._whole_steps(linear, scale)
 
+    def chosen(self, index: int) -> bool:
+        """Whether a node has as many bits as there are, not fewer of its own."""
+        return self._bits(index) == self._most_bits
+
     def _bits(self, index: int) -> int:
         most = self._averaged.get(index, self._most_bits)
         return min(most, self._factors.get(index, most))

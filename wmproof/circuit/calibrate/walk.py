@@ -29,11 +29,13 @@ from wmproof.circuit.network import (
     FloatActivation,
     FloatInput,
     FloatLinear,
+    FloatNode,
     FloatPad,
     FloatProduct,
     FloatRows,
     Floats,
     Network,
+    Pole,
     Ranged,
     Reciprocal,
     Rounded,
@@ -54,6 +56,7 @@ from wmproof.circuit.rounding import (
 from wmproof.circuit.ties import Tie
 
 _NOT_ROUNDED = ir.Linear(np.zeros((1, 1, 1), np.int32), ())
+_GIVEN = Rounded | Ranged | Pole | Reciprocal  # whose steps are given, or whose weights are whole
 _BALANCED = 16  # pictures whose rounding errors a trial looks at
 
 
@@ -95,8 +98,8 @@ class Walk:
         reaches: Reaches,
         ties: Mapping[int, Tie],
     ) -> None:
-        self._network, self._settings = network, settings
-        self.balance = Balance()
+        self._network, self._settings, self._bits = network, settings, bits
+        self._balance = Balance()
         self._values: dict[int, Values] = {0: images}
         self._rounded: dict[int, Callable[[], ir.Linear]] = {}
         self._means: dict[int, NDArray[np.int64]] = {}
@@ -139,11 +142,25 @@ class Walk:
             largest = ir.node_largest(self._nodes[index], self._tables.all, self._largest)
             self._largest.append(largest)
             self._means[index] = mean_values(self._values[index])
-            if largest > ir.LARGEST_PIXEL:
-                self.balance.add_node(index, self._values[index][:_BALANCED])
+            self._note_errors(index, node)
             for source in [s for s, last in self._last_use.items() if last == index]:
                 self._values.pop(source, None)
         self._output()
+
+    def _note_errors(self, index: int, node: FloatNode) -> None:
+        """What the numbers of a node have lost in this walk."""
+        given = isinstance(node, FloatActivation) and isinstance(node.function, _GIVEN)
+        if isinstance(node, FloatProduct):
+            self._balance.add_product(index, node.a, node.b)
+        elif given or not isinstance(node, FloatActivation):
+            self._balance.add_moved(index, float_sources(node))
+        chosen = isinstance(node, FloatActivation | FloatProduct) and not given
+        rounded = chosen and self._fitter.chosen(index)
+        self._balance.add_numbers(index, self._values[index][:_BALANCED], rounded)
+
+    def best_bits(self, finer: int) -> int:
+        """How many bits would have balanced rounding errors in this walk: see `Balance`."""
+        return self._balance.bits(len(self._nodes), self._bits, finer)
 
     def long_tables(self) -> int:
         """How many tables are as long as tables may be."""
@@ -187,10 +204,8 @@ class Walk:
         self._values[index] = measured.look_up(self._tables.all[number], factor, origin)
         self._nodes.append(ir.Activation(node.name, number, _NOT_ROUNDED))
         self._round_later(index, node.linear, measured, factor, origin, node.name)
-        if not isinstance(
-            node.function, Reciprocal | Rounded | Ranged
-        ):  # whose bits are not to be chosen
-            self.balance.add_layer(measured.linear, factor / measured.factor)
+        if not isinstance(node.function, _GIVEN):
+            self._balance.add_layer(index, measured.linear, factor / measured.factor)
         self._encodings.append(by_channel(fit.scale, fit.zero, node.linear.shape))
 
     def _product(self, index: int, node: FloatProduct) -> None:
@@ -281,7 +296,7 @@ class Walk:
         zero = np.zeros(linear.shape[0])
         self._ranges.append(LayerRange(name, name, 1 / factor, real))
         self._round_later(len(self._nodes), linear, measured, factor, zero, name)
-        self.balance.add_layer(measured.linear, factor / measured.factor)
+        self._balance.add_layer(len(self._nodes), measured.linear, factor / measured.factor)
 
 
 def _last_uses(network: Network) -> dict[int, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from wmproof.circuit.frontend.arguments import Arguments, not_widened
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.linear_operators import add_tensors, scaled, shifted
+from wmproof.circuit.frontend.linear_operators import add_tensors, negated, scaled, shifted
 from wmproof.circuit.frontend.values import Bytes, Tensor
 from wmproof.circuit.network import Clamp, Leaky, Smooth
 from wmproof.errors import InputError
@@ -105,24 +106,52 @@ def _bent(builder: Builder, value: Tensor, gain: float, depth: float) -> Tensor:
     return add_tensors(builder, above, shifted(scaled(below, np.array(depth)), np.array(-depth)))
 
 
-def _mish(builder: Builder, arguments: Arguments) -> Tensor:
-    """X tanh(softplus(x))."""
-    return builder.activation(arguments.tensor(), Smooth("mish"))
+def smooth(kind: str) -> Callable[[Builder, Arguments], Tensor]:
+    """An operator that is one of `functions.FUNCTIONS`, without attributes."""
+
+    def operator(builder: Builder, arguments: Arguments) -> Tensor:
+        return builder.activation(arguments.tensor(), Smooth(kind))
+
+    return operator
 
 
-def sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
-    """Sigmoid."""
-    return builder.activation(arguments.tensor(), Smooth("sigmoid"))
+sigmoid = smooth("sigmoid")
 
 
-def _tanh(builder: Builder, arguments: Arguments) -> Tensor:
-    """Tanh."""
-    return builder.activation(arguments.tensor(), Smooth("tanh"))
+def _absolute(builder: Builder, arguments: Arguments) -> Tensor:
+    """Abs: a slope of -1 below zero."""
+    return _leaky(builder, arguments.tensor(), -1.0)
 
 
-def _hard_swish(builder: Builder, arguments: Arguments) -> Tensor:
-    """HardSwish."""
-    return builder.activation(arguments.tensor(), Smooth("hard_swish"))
+def _thresholded_relu(builder: Builder, arguments: Arguments) -> Tensor:
+    """ThresholdedRelu; with a threshold other than 0 it jumps there."""
+    if arguments.number("alpha", 1.0) != 0:
+        raise InputError("jumps at its threshold, and is handled where that is 0")
+    return _relu(builder, arguments)
+
+
+def _shrink(builder: Builder, arguments: Arguments) -> Tensor:
+    """Shrink by as much as is cut out: x less what lies between the ends; else it jumps."""
+    end = arguments.number("lambd", 0.5)
+    if end != arguments.number("bias", 0.0) or end <= 0:
+        raise InputError("jumps where it begins: its bias is not its lambd")
+    value = builder.bytes(arguments.tensor())
+    inside = builder.affine(builder.activation(value, Clamp(-end, end)))
+    return add_tensors(builder, value, negated(inside))
+
+
+def _root(builder: Builder, arguments: Arguments) -> Tensor:
+    """Sqrt of what is never negative."""
+    value = builder.affine(arguments.tensor())
+    if not builder.never_negative(value):
+        raise InputError("takes the root of something that might be negative")
+    return builder.activation(value, Smooth("root"))
+
+
+def _log_sigmoid(builder: Builder, arguments: Arguments) -> Tensor:
+    """The logarithm of a sigmoid, -softplus(-x)."""
+    turned = negated(builder.affine(arguments.tensor()))
+    return negated(builder.affine(builder.activation(turned, Smooth("softplus"))))
 
 
 def _silu(builder: Builder, arguments: Arguments) -> Tensor:
@@ -132,25 +161,27 @@ def _silu(builder: Builder, arguments: Arguments) -> Tensor:
     return builder.activation(arguments.tensor(), Smooth("silu"))
 
 
-def _softplus(builder: Builder, arguments: Arguments) -> Tensor:
-    """Softplus."""
-    return builder.activation(arguments.tensor(), Smooth("softplus"))
-
-
 ACTIVATION_OPERATORS = {
     "Relu": _relu,
     "Clip": _clip,
     "LeakyRelu": leaky_relu,
     "PRelu": _prelu,
     "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
+    "HardSwish": smooth("hard_swish"),
     "Sigmoid": sigmoid,
-    "Tanh": _tanh,
+    "Tanh": smooth("tanh"),
     "Gelu": _gelu,
     "Swish": _silu,
     "Elu": _elu,
     "Selu": _selu,
     "Celu": _celu,
-    "Mish": _mish,
-    "Softplus": _softplus,
+    "Mish": smooth("mish"),
+    "Softplus": smooth("softplus"),
+    "Softsign": smooth("softsign"),
+    "Erf": smooth("erf"),
+    "Abs": _absolute,
+    "ThresholdedRelu": _thresholded_relu,
+    "Shrink": _shrink,
+    "Sqrt": _root,
+    "_LogSigmoid": _log_sigmoid,
 }

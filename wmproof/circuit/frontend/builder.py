@@ -22,9 +22,11 @@ from wmproof.circuit.network import (
     FloatRows,
     Floats,
     Function,
+    Leaky,
     Pole,
     Ranged,
     Rounded,
+    Smooth,
     float_sources,
     number_makers,
 )
@@ -277,6 +279,15 @@ class Builder:
         """Whether all values of a node are known to be at least 0."""
         return self._nonnegative[node]
 
+    def never_negative(self, value: Affine) -> bool:
+        """Whether a map only adds up what is known to be at least 0."""
+        return bool((value.linear.bias >= 0).all()) and all(
+            self.nonnegative(term.source)
+            and bool((term.weight >= 0).all())
+            and bool((term.offset >= 0).all())
+            for term in value.linear.terms
+        )
+
     def _is_nonnegative(self, found: FloatNode) -> bool:
         """The same of a node that is to be appended."""
         if isinstance(found, FloatInput):
@@ -286,6 +297,10 @@ class Builder:
         if isinstance(found, FloatActivation):
             if isinstance(found.function, Rounded):
                 return found.function.least >= 0
+            if isinstance(found.function, Leaky):
+                return found.function.slope <= 0
+            if found.function == Smooth("root"):
+                return True
             return isinstance(found.function, Clamp | Ranged) and found.function.low >= 0
         return all(self._nonnegative[source] for source in float_sources(found))
 

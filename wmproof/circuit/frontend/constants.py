@@ -305,9 +305,12 @@ def _is_whole(number: NDArray[Any]) -> bool:
 
 
 def _check_cast(array: NDArray[Any], target: np.dtype[Any]) -> None:
-    limits = np.iinfo(target) if array.dtype.kind == "f" and target.kind in "iu" else None
-    if limits and not ((array > limits.min - 1) & (array < limits.max)).all():
+    values = array.astype(np.float32) if array.dtype.kind == "V" else array  # of bfloat16
+    limits = np.iinfo(target) if values.dtype.kind == "f" and target.kind in "iu" else None
+    if limits and not ((values > limits.min - 1) & (values < limits.max)).all():
         raise InputError(f"casts a number beyond the range of {target}")
+    if array.dtype.name.startswith("float8") and target.kind == "b":
+        raise InputError(f"casts {array.dtype} to {target}, where a runtime takes -0 for true")
     if target.kind == "V" and target.itemsize == 1:
         raise InputError(f"casts to {target}, in which no constant is read")
     if target.kind in "fV" and target.itemsize < 4:

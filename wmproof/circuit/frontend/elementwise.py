@@ -164,6 +164,19 @@ def atom(kind: str) -> Callable[[Elementwise], Elementwise]:
     return apply
 
 
+def log_of_sigmoid(a: Elementwise) -> Elementwise:
+    """A logarithm; NoNormalFormError of anything but a sigmoid."""
+    pieces = []
+    for end, polynomial in a.pieces:
+        ((monomial, gain),) = polynomial.items() if len(polynomial) == 1 else (((), 0.0),)
+        ((atom, power),) = monomial if len(monomial) == 1 else (("", 0),)
+        if (atom[:1], power, gain) != (("sigmoid",), 1, 1.0):
+            raise NoNormalFormError
+        new: Polynomial = {((("log_sigmoid", atom[1]), 1),): 1.0}  # type: ignore[dict-item]
+        pieces.append((end, new))
+    return Elementwise(tuple(pieces))
+
+
 def maximum(*functions: Elementwise) -> Elementwise:
     """Largest of straight lines in pieces, split where they cross."""
     total = functions[0]

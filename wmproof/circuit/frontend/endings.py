@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 from onnx import TensorProto
 
 from wmproof.circuit.frontend.arguments import Arguments, normal_axis
@@ -13,10 +14,10 @@ from wmproof.circuit.ir import Shape
 from wmproof.circuit.network import FloatActivation, FloatLinear, FloatNode, Smooth, float_sources
 from wmproof.circuit.rounding import LARGEST_SCORE, equal_scores
 from wmproof.errors import InputError
-from wmproof.models.ending import MOVING, SQUASHING
+from wmproof.models.ending import CLASSIFYING, MOVING, SQUASHING
 
-ENDINGS = SQUASHING | {"ArgMax"}
-AFTER_ANSWER = MOVING | {"ArgMax"}
+ENDINGS = SQUASHING | CLASSIFYING
+AFTER_ANSWER = MOVING | CLASSIFYING
 # Types of a class, and the numbers below which each of them holds every integer.
 _CLASS_TYPES: dict[int, int] = {
     TensorProto.FLOAT: 2**24,
@@ -35,7 +36,7 @@ _CLASS_TYPES: dict[int, int] = {
 
 
 def answer(operator: str, arguments: Arguments) -> Answer:
-    """The logits before a final Softmax or ArgMax, or before the Sigmoid of one score.
+    """The logits before a final Softmax, ArgMax or TopK, or before the Sigmoid of one score.
 
     InputError if the logits are padded, or the operator works along another axis than the
     classes'.
@@ -43,7 +44,7 @@ def answer(operator: str, arguments: Arguments) -> Answer:
     value = arguments.tensor()
     if isinstance(value, Padded):
         raise InputError("answers with padded logits")
-    if math.prod(value.shape) == 1 and operator != "ArgMax":
+    if math.prod(value.shape) == 1 and operator not in CLASSIFYING:
         return after_answer(
             operator,
             replace(arguments, inputs=(Answer(value, value.shape, False), *arguments.inputs[1:])),
@@ -51,21 +52,25 @@ def answer(operator: str, arguments: Arguments) -> Answer:
     if operator in LARGEST_SCORE:
         return Answer(value, value.shape, False, squashed=operator)
     shape = _along_classes(operator, arguments, value.shape)
-    is_class = operator == "ArgMax"
+    is_class = operator in CLASSIFYING
     return Answer(value, shape, is_class, squashed="" if is_class else operator)
 
 
 def _along_classes(operator: str, arguments: Arguments, shape: Shape) -> Shape:
-    """Shape of Softmax or ArgMax, which must work along the classes."""
-    default = 0 if operator == "ArgMax" else (-1 if arguments.opset >= 13 else 1)
+    """Shape of Softmax, ArgMax or TopK, which must work along the classes."""
+    last = arguments.opset >= 13 or operator == "TopK"
+    default = 0 if operator == "ArgMax" else (-1 if last else 1)
     axis = normal_axis(arguments.integer("axis", default), len(shape))
     if axis == 0 or shape[axis] != math.prod(shape):
         raise InputError(f"works along axis {axis}, which is not the classes' axis")
     if arguments.integer("select_last_index", 0):
         raise InputError("gives ties to the last class; the lowest index wins here")
-    if operator != "ArgMax":
+    if operator not in CLASSIFYING:
         return shape
     kept = (1,) if arguments.integer("keepdims", 1) else ()
+    if operator == "TopK":  # whose classes come in order, see `models.ending.find_ending`
+        listed = arguments.constant(1) if arguments.has(1) else arguments.attributes["k"]
+        kept = (int(np.asarray(listed).reshape(())),)
     return (*shape[:axis], *kept, *shape[axis + 1 :])
 
 
@@ -82,7 +87,7 @@ def after_answer(operator: str, arguments: Arguments) -> Answer:
             return replace(value, is_probability=True)
         case "Sigmoid" | "Tanh" | "Softmax" | "LogSoftmax":
             raise InputError("works on the answer; only the answer itself may be the output")
-        case "ArgMax":
+        case "ArgMax" | "TopK":
             if value.is_class:
                 raise InputError("looks for the largest of one class")
             shape = _along_classes(operator, arguments, value.shape)

@@ -261,6 +261,11 @@ def scaled(value: Affine, factor: Floats) -> Affine:
     return replace(value, linear=new)
 
 
+def negated(value: Affine) -> Affine:
+    """The same with the other sign."""
+    return scaled(value, np.array(-1.0))
+
+
 def shifted(value: Affine, constant: Floats) -> Affine:
     """Sum with a constant that broadcasts to the shape (without batch).
 
@@ -319,15 +324,14 @@ def add(builder: Builder, arguments: Arguments) -> Affine:
     return shifted(*_to_shift(builder, arguments, side))
 
 
-def _subtract(builder: Builder, arguments: Arguments) -> Affine:
+def subtract(builder: Builder, arguments: Arguments) -> Affine:
     """Difference with a constant or of two tensors."""
     side = constant_side(arguments)
-    minus = np.array(-1.0)
     if side is None:
-        right = scaled(builder.affine(arguments.tensor(1)), minus)
+        right = negated(builder.affine(arguments.tensor(1)))
         return add_tensors(builder, arguments.tensor(0), right)
     affine, constant = _to_shift(builder, arguments, side)
-    return shifted(scaled(affine, minus), constant) if side == 0 else shifted(affine, -constant)
+    return shifted(negated(affine), constant) if side == 0 else shifted(affine, -constant)
 
 
 def multiply_by_constant(builder: Builder, arguments: Arguments) -> Affine:
@@ -346,7 +350,7 @@ def divide_by_constant(builder: Builder, arguments: Arguments) -> Affine:
 
 def _negate(builder: Builder, arguments: Arguments) -> Affine:
     """Neg."""
-    return scaled(builder.affine(arguments.tensor()), np.array(-1.0))
+    return negated(builder.affine(arguments.tensor()))
 
 
 def _widened(builder: Builder, value: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -436,7 +440,7 @@ LINEAR_OPERATORS = {
     "Gemm": gemm,
     "BatchNormalization": _batch_normalization,
     "Add": add,
-    "Sub": _subtract,
+    "Sub": subtract,
     "Neg": _negate,
     "Pad": _pad,
     "Sum": _total,

@@ -15,7 +15,7 @@ from wmproof.circuit.ir import Shape
 from wmproof.core.reading import Reading
 from wmproof.errors import InputError
 from wmproof.models.ending import Ending, find_ending
-from wmproof.models.file import ModelSource, model_file
+from wmproof.models.file import ModelSource, is_large, model_file
 from wmproof.models.interface import Interface, find_interface, refused_element
 from wmproof.models.onnx_file import choose_output
 from wmproof.models.strict import check_flags, check_one_reading
@@ -89,7 +89,11 @@ def open_graph(source: ModelSource, reading: Reading, known: Shape | None = None
     nodes, used = _what_answers(model.graph, inputs[0].name, output)
     ending = find_ending(model, output)
     _check(_alone(model, nodes, used, interface, output))
-    constants = {t.name: _array(t) for t in model.graph.initializer if t.name in used}
+    constants = {
+        t.name: _array(t, file.outside.get(t.name))
+        for t in model.graph.initializer
+        if t.name in used
+    }
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     return OnnxGraph(
         tuple(nodes),
@@ -140,16 +144,24 @@ def _alone(
     interface: Interface,
     output: str,
 ) -> bytes:
-    """A model of these nodes alone, with the input of one shape and one output."""
+    """A model of these nodes alone, with the input of one shape and one output.
+
+    Large weights are inputs: checks look at their types and shapes only.
+    """
     given = model.graph
     result = onnx.ModelProto(ir_version=model.ir_version)
     result.opset_import.extend(model.opset_import)
     graph = result.graph
     graph.name = given.name
     graph.node.extend(nodes)
-    graph.initializer.extend(t for t in given.initializer if t.name in used)
-    initialised = {tensor.name for tensor in graph.initializer}
-    graph.input.extend(v for v in given.input if v.name in used - initialised)
+    weights = [t for t in given.initializer if t.name in used]
+    graph.input.extend(v for v in given.input if v.name in used - {t.name for t in weights})
+    for tensor in weights:
+        if is_large(tensor):
+            info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            graph.input.append(info)
+        else:
+            graph.initializer.append(tensor)
     sizes = graph.input[0].type.tensor_type.shape.dim
     for size, own in zip(list(sizes)[1:], interface.sizes, strict=True):
         size.Clear()
@@ -199,9 +211,9 @@ def _unchecked(error: Exception) -> InputError:
     return InputError(f"does not pass ONNX's own checks ({reason})", where="ONNX model")
 
 
-def _array(tensor: onnx.TensorProto) -> NDArray[Any]:
+def _array(tensor: onnx.TensorProto, outside: NDArray[Any] | None) -> NDArray[Any]:
     try:
-        array = numpy_helper.to_array(tensor)
+        array = numpy_helper.to_array(tensor) if outside is None else outside
     except Exception as error:  # onnx raises whatever its decoding meets
         raise InputError(
             f"cannot be decoded ({' '.join(str(error).split())[:200]})",

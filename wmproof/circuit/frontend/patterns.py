@@ -49,6 +49,7 @@ _ELEMENTARY: dict[str, Callable[..., ew.Elementwise]] = {
     "Pow": ew.power,
     "Neg": lambda x: ew.multiply(ew.constant(-1.0), x),
     "Exp": ew.atom("exp"),
+    "Log": ew.log_of_sigmoid,
     "Reciprocal": lambda x: ew.divide(ew.constant(1.0), x),
     "Erf": ew.atom("erf"),
     "Tanh": ew.atom("tanh"),
@@ -85,11 +86,12 @@ _SMOOTH: dict[str, tuple[ew.Elementwise, dict[str, Any]]] = {
     "HardSwish": (_product(ew.VARIABLE, _hard_sigmoid(ew.VARIABLE, 1 / 6)), {}),
     "Tanh": (ew.atom("tanh")(ew.VARIABLE), {}),
     "Sigmoid": (_sigmoid(ew.VARIABLE), {}),
+    "_LogSigmoid": (ew.atom("log_sigmoid")(ew.VARIABLE), {}),
 }
 # What a spelled function computes on the way, as attributes of the node that replaces it.
 WAY = ("_peak", "_low", "_high")
-# Operators that have no integer form of their own: they start the search.
-_SEEDS = frozenset({"Erf", "Pow", "Exp", "Min", "Max", "Reciprocal"})
+# Operators whose integer form needs what is around them: they start the search.
+_SEEDS = frozenset({"Erf", "Pow", "Exp", "Log", "Min", "Max", "Reciprocal"})
 
 
 def recognise(graph: OnnxGraph) -> list[onnx.NodeProto]:

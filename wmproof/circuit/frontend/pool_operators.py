@@ -11,12 +11,20 @@ import numpy as np
 from wmproof.circuit import ir
 from wmproof.circuit.frontend.arguments import Arguments, not_batch, planar
 from wmproof.circuit.frontend.builder import Builder
-from wmproof.circuit.frontend.linear_operators import add_tensors, pair, scaled, window_pads
+from wmproof.circuit.frontend.linear_operators import (
+    add,
+    add_tensors,
+    pair,
+    scaled,
+    subtract,
+    window_pads,
+)
 from wmproof.circuit.frontend.shape_operators import reshaped, sliced
-from wmproof.circuit.frontend.values import Affine, Bytes, Rearrange, Tensor
+from wmproof.circuit.frontend.values import Affine, Bytes, Constant, Rearrange, Tensor
 from wmproof.circuit.network import Clamp, FloatConv
 from wmproof.errors import InputError
 
+_MOST_COMPARED = 2**6  # tensors, by one operator
 _FEW = 4  # parts that are stacked along an axis of their own
 
 
@@ -266,6 +274,22 @@ def _global_max_pool(builder: Builder, arguments: Arguments) -> Bytes:
     return _maximum_along(builder, _maximum_along(builder, value, 1, window, 1), 0, window, 1)
 
 
+def _extreme(builder: Builder, arguments: Arguments, *, most: bool) -> Tensor:
+    """Max and Min of tensors and constants: b + relu(a - b), and a - relu(a - b)."""
+    if len(arguments.inputs) > _MOST_COMPARED:
+        raise InputError(f"compares {len(arguments.inputs)} tensors, more than {_MOST_COMPARED}")
+    first, *others = sorted(arguments.inputs, key=lambda value: isinstance(value, Constant))
+    result: Tensor = builder.bytes(replace(arguments, inputs=(first,)).tensor())
+    for other in others:
+        if not isinstance(other, Constant):
+            other = builder.bytes(replace(arguments, inputs=(other,)).tensor())
+        above = subtract(builder, replace(arguments, inputs=(result, other)))
+        bent = builder.activation(above, Clamp(0.0))
+        sides, join = ((bent, other), add) if most else ((result, bent), subtract)
+        result = join(builder, replace(arguments, inputs=sides))
+    return result
+
+
 POOL_OPERATORS = {
     "AveragePool": average_pool,
     "GlobalAveragePool": global_average_pool,
@@ -273,4 +297,6 @@ POOL_OPERATORS = {
     "ReduceSum": _reduce_sum,
     "MaxPool": _max_pool,
     "GlobalMaxPool": _global_max_pool,
+    "Max": lambda builder, arguments: _extreme(builder, arguments, most=True),
+    "Min": lambda builder, arguments: _extreme(builder, arguments, most=False),
 }

@@ -29,6 +29,7 @@ from wmproof.circuit.frontend.linear_operators import (
     divide_by_constant,
     matmul_by_constant,
     multiply_by_constant,
+    negated,
     scaled,
     shifted,
 )
@@ -61,12 +62,7 @@ def _divide(builder: Builder, arguments: Arguments) -> Tensor:
     """Div: by a tensor only where it is above 0 whatever the image."""
     if constant_side(arguments) == 1:
         return divide_by_constant(builder, arguments)
-    below = builder.affine(arguments.tensor(1))
-    rounding = _rounding(builder, arguments.tensor(1))
-    if rounding is None and not _positive(builder, below):
-        raise InputError("divides by something that depends on the image and might be 0")
-    function = Pole("reciprocal") if rounding is None else Reciprocal(rounding.step, rounding.most)
-    inverse = builder.activation(below, function)
+    inverse = _inverse(builder, arguments.tensor(1))
     if constant_side(arguments) is None:
         return _multiply_tensors(builder, arguments.tensor(0), inverse)
     return multiply_by_constant(builder, replace(arguments, inputs=(arguments.inputs[0], inverse)))
@@ -81,27 +77,49 @@ def _rounding(builder: Builder, value: Tensor) -> Rounded | None:
     return function if isinstance(function, Rounded) and function.most > 0 else None
 
 
-def _positive(builder: Builder, value: Affine) -> bool:
-    """Whether a map is a positive constant and more of what is never negative."""
-    return bool((value.linear.bias > 0).all()) and all(
-        builder.nonnegative(term.source)
-        and bool((term.weight >= 0).all())
-        and bool((term.offset >= 0).all())
-        for term in value.linear.terms
-    )
+def _inverse(builder: Builder, value: Tensor) -> Bytes:
+    """1 / x of what was quantised, or of a positive constant and more of what is never negative."""
+    below, rounding = builder.affine(value), _rounding(builder, value)
+    if rounding is not None:
+        return builder.activation(below, Reciprocal(rounding.step, rounding.most))
+    if not (builder.never_negative(below) and (below.linear.bias > 0).all()):
+        raise InputError("divides by something that depends on the image and might be 0")
+    return builder.activation(below, Pole("reciprocal"))
+
+
+def _reduced(builder: Builder, arguments: Arguments, function: Callable[[Bytes], Bytes]) -> Tensor:
+    """One number of (1, M, R) for each row, for the axes that an operator removes or keeps."""
+    value = arguments.tensor()
+    axes = arguments.axes(1, len(value.shape))
+    if not axes:
+        raise InputError("works over all axes, the batch too, or over none")
+    kept = replace(arguments, inputs=(value,), attributes={"axes": axes, "keepdims": 1})
+    found = _over_axes(builder, kept, function)
+    drop = () if arguments.integer("keepdims", 1) else axes
+    shape = tuple(size for axis, size in enumerate(found.shape) if axis not in drop)
+    return reshaped(builder, found, shape)
 
 
 def _reduce_length(builder: Builder, arguments: Arguments) -> Tensor:
     """ReduceL2: the root of the mean of squares, times the root of their number."""
-    value = arguments.tensor()
-    axes = arguments.axes(1, len(value.shape))
-    if not axes:
-        raise InputError("takes the length over all axes, the batch too, or over none")
-    kept = replace(arguments, inputs=(value,), attributes={"axes": axes, "keepdims": 1})
-    length = _over_axes(builder, kept, lambda rows: _length(builder, rows))
-    drop = () if arguments.integer("keepdims", 1) else axes
-    shape = tuple(size for axis, size in enumerate(length.shape) if axis not in drop)
-    return reshaped(builder, length, shape)
+    return _reduced(builder, arguments, lambda rows: _length(builder, rows))
+
+
+def _reduce_max(builder: Builder, arguments: Arguments) -> Tensor:
+    """ReduceMax over any axes but the batch."""
+
+    def largest(rows: Bytes) -> Bytes:
+        stacked = builder.reshape(rows, (*rows.shape[1:], 1))
+        return builder.reshape(_largest(builder, stacked), (1, rows.shape[2]))
+
+    return _reduced(builder, arguments, largest)
+
+
+def _reduce_min(builder: Builder, arguments: Arguments) -> Tensor:
+    """ReduceMin: the maximum of what has the other sign."""
+    turned = negated(builder.affine(arguments.tensor()))
+    inputs = (turned, *arguments.inputs[1:])
+    return negated(builder.affine(_reduce_max(builder, replace(arguments, inputs=inputs))))
 
 
 def _length(builder: Builder, rows: Bytes) -> Bytes:
@@ -409,7 +427,10 @@ def _back(builder: Builder, value: Bytes, axis: int) -> Bytes:
 PRODUCT_OPERATORS = {
     "Mul": multiply,
     "Div": _divide,
+    "Reciprocal": lambda builder, arguments: _inverse(builder, arguments.tensor()),
     "ReduceL2": _reduce_length,
+    "ReduceMax": _reduce_max,
+    "ReduceMin": _reduce_min,
     "Pow": _power,
     "MatMul": matmul,
     "LayerNormalization": _layer_normalization,

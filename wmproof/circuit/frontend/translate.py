@@ -65,7 +65,7 @@ from wmproof.circuit.frontend.values import (
 from wmproof.circuit.network import FloatLinear, Network, Passed
 from wmproof.circuit.rounding import before_function, passed
 from wmproof.errors import InputError
-from wmproof.models.ending import doubtful_score, is_move
+from wmproof.models.ending import CLASSIFYING, doubtful_score, is_move
 from wmproof.models.strict import MAIN_DOMAINS
 
 Operator = Callable[[Builder, Arguments], Value | list[Value]]
@@ -167,14 +167,17 @@ class _Translation:
     def _made(self, node: onnx.NodeProto, inputs: list[Value | None]) -> list[Value]:
         """What a node makes of tensors and constants."""
         domain = "" if node.domain in MAIN_DOMAINS else node.domain
-        if is_quantised(domain, node.op_type, inputs) and node.op_type not in {"ArgMax", "Shape"}:
+        classifies = node.op_type in CLASSIFYING
+        if is_quantised(domain, node.op_type, inputs) and not (
+            classifies or node.op_type == "Shape"
+        ):
             return self._quantised(node, domain, inputs)
-        if node.op_type != "Split" and self._uses_other_outputs(node):
+        if node.op_type not in {"Split", "TopK"} and self._uses_other_outputs(node):
             raise InputError("has a second output that is used")
         if node.op_type == "Shape" and inputs[0] and node.domain in MAIN_DOMAINS:
             return [_shape(node, inputs[0], self._batch)]
         self._check_element(node, answered=isinstance(inputs[0], Answer))
-        if node.op_type == "ArgMax":  # the largest integer is the largest number
+        if classifies:  # the largest integer is the largest number
             inputs = [v.inner if isinstance(v, Quantised) else v for v in inputs]
         ending = node.op_type in ENDINGS
         known = ending or node.op_type in OPERATORS or node.op_type in GATHERED_OPERATORS
@@ -185,7 +188,7 @@ class _Translation:
             tuple(inputs), attributes, self._graph.opset, self._batch, len(node.output)
         )
         if any(isinstance(v, Answer) for v in inputs):
-            return [after_answer(node.op_type, arguments)]
+            return [after_answer(node.op_type, arguments)] * len(node.output)
         if self._folds(node, arguments):
             function = OPERATORS.get(node.op_type)
             return _listed(fold_out(self._builder, node.op_type, arguments, function))
@@ -193,7 +196,7 @@ class _Translation:
         if gathers or any(isinstance(v, Gathered) for v in inputs):
             return [self._gathered(node, arguments)]
         if (ending or self._moves_one_score(node, inputs)) and self._ends(node):
-            return [answer(node.op_type, arguments)]
+            return [answer(node.op_type, arguments)] * len(node.output)
         if node.op_type not in OPERATORS:
             raise InputError("has an integer form only as the last operator")
         if WAY[0] in attributes:
@@ -334,7 +337,7 @@ class _Translation:
 
     def _ends(self, node: onnx.NodeProto) -> bool:
         """Whether nothing but the answer is made of what this node gives."""
-        return node.output[0] in self._tail
+        return not self._tail.isdisjoint(node.output)
 
     def _logits(self, value: Value) -> FloatLinear:
         probability = isinstance(value, Answer) and value.is_probability
@@ -373,7 +376,7 @@ def _tail(graph: OnnxGraph) -> set[str]:
     name, tail = graph.output_name, {graph.output_name}
     while name in producers:
         node = producers[name]
-        ending = node.op_type in {"ArgMax", "Sigmoid"} and node.domain in MAIN_DOMAINS
+        ending = node.op_type in {*CLASSIFYING, "Sigmoid"} and node.domain in MAIN_DOMAINS
         if not (ending or is_move(node)) or node.input[0] in tail:
             break
         name = node.input[0]

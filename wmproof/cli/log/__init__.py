@@ -1,7 +1,5 @@
 """`wmproof log`: the transparency log's commands."""
 
-from __future__ import annotations
-
 import click
 
 from wmproof.cli.lazy import Commands, LazyGroup

@@ -1,7 +1,5 @@
 """Options of the log's commands, and what they give."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

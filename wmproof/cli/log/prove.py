@@ -1,7 +1,5 @@
 """`wmproof log prove-inclusion | prove-consistency`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

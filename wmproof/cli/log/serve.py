@@ -1,7 +1,5 @@
 """`wmproof log serve`."""
 
-from __future__ import annotations
-
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -30,8 +28,8 @@ class _Network(click.ParamType[str]):
 
 @click.command()
 @click.argument("folder", type=FILE, metavar="LOG")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080)
 @click.option(
     "--name",
     "names",
@@ -51,14 +49,11 @@ class _Network(click.ParamType[str]):
 @click.option("--log-key", type=VKEY, metavar="VKEY", help="Serve this log and no other.")
 @witness_option
 @policy_options("security", "strength")
-@click.option(
-    "--upload-limit", type=click.IntRange(1), default=256, show_default=True, metavar="MIB"
-)
+@click.option("--upload-limit", type=click.IntRange(1), default=256, metavar="MIB")
 @click.option(
     "--memory-limit",
     type=click.IntRange(512),
     default=6144,
-    show_default=True,
     metavar="MIB",
     help="Address space of the process that checks a claim.",
 )
@@ -66,7 +61,6 @@ class _Network(click.ParamType[str]):
     "--time-limit",
     type=click.IntRange(1),
     default=300,
-    show_default=True,
     metavar="SECONDS",
     help="Time of the process that checks a claim.",
 )

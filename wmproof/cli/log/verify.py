@@ -1,7 +1,5 @@
 """`wmproof log verify`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

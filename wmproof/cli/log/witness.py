@@ -1,7 +1,5 @@
 """`wmproof log witness`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -26,7 +24,6 @@ _KINDS = {"ed25519": SignatureKind.COSIGNATURE, "ml-dsa-44": SignatureKind.ML_DS
     "--algorithm",
     type=click.Choice(tuple(_KINDS)),
     default="ed25519",
-    show_default=True,
     help="Of the private key, if one is made. ML-DSA-44 withstands quantum computers.",
 )
 @click.option(

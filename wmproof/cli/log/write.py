@@ -1,7 +1,5 @@
 """`wmproof log init | append | checkpoint`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

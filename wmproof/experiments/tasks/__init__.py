@@ -1,7 +1,5 @@
 """What units do: each task reads a unit's options and a bench, and returns what it found."""
 
-from __future__ import annotations
-
 from wmproof.experiments.tasks import attacks, claims, paper
 from wmproof.experiments.tasks.outcome import Task
 

@@ -1,7 +1,5 @@
 """The units of item 5: any attack of the registry, against what another unit left."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 
@@ -23,10 +21,7 @@ from wmproof.training.recipe import Recipe
 class BenchTheft:
     """The stolen network of a unit on its bench, see `Theft`.
 
-    Parameters
-    ----------
-    unit : Unit
-        Needs the stolen network's unit and its key.
+    `unit` needs the stolen network's unit and its key.
     """
 
     def __init__(self, unit: Unit, bench: Bench) -> None:

@@ -1,7 +1,5 @@
 """The units of item 6: how many triggers a network carries, and the lying accuser."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

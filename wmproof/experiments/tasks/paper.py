@@ -1,7 +1,5 @@
 """The units of section 5: training, fine-tuning, piracy, transfer learning."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from wmproof.experiments.bench import Bench

@@ -1,7 +1,5 @@
 """A model behind an endpoint as a classifier."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any

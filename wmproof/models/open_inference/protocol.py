@@ -5,8 +5,6 @@ beside them. Requests are written in one canonical form, so that a transcript ca
 by byte.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass
@@ -93,16 +91,8 @@ def model_path(name: str, version: str | None) -> str:
 def read_metadata(data: bytes, name: str, where: str, output: str | None = None) -> ModelMetadata:
     """Parse the reply to a request for a model's metadata.
 
-    Parameters
-    ----------
-    output : str, optional
-        Name of the output that answers; the first without one.
-
-    Raises
-    ------
-    InputError
-        It is no such reply, it is another model's, the model takes no single tensor of pixels, or
-        has no such output.
+    `output` names the output that answers; the first without one. InputError if it is no such
+    reply, it is another model's, the model takes no single tensor of pixels, or has no such output.
     """
     fields = read_object(data, where)
     _same(text(fields, "name", where), name, "model", where)
@@ -159,15 +149,7 @@ def read_request(
 ) -> NDArray[Any]:
     """Return the inputs of a request; it must be what `encode_request` writes for them.
 
-    Parameters
-    ----------
-    raw : bool
-        Whether they are uint8 pixels; otherwise they are float32.
-
-    Raises
-    ------
-    InputError
-        It is not.
+    They are uint8 pixels if `raw`, and float32 otherwise. InputError for any other bytes.
     """
     inputs = objects(read_object(data, where), "inputs", where)
     wrong = InputError(f"request {number} is not in its canonical form", where=where)
@@ -192,17 +174,11 @@ def read_reply(
 ) -> NDArray[Any]:
     """Parse the reply to an inference request.
 
-    Returns
-    -------
-    ndarray
-        Of the datatype and shape that the reply states; a last axis of length one is taken off
-        integers, which some servers add.
+    Returns an array of the datatype and shape that the reply states; a last axis of length one is
+    taken off integers, which some servers add.
 
-    Raises
-    ------
-    InputError
-        The reply is another model's or another request's, or its numbers do not fit its shape,
-        its datatype, or are not finite.
+    InputError if the reply is another model's or another request's, or its numbers do not fit its
+    shape, its datatype, or are not finite.
     """
     fields = read_object(data, where)
     _same(text(fields, "model_name", where), name, "model", where)

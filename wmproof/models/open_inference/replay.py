@@ -1,7 +1,5 @@
 """A recorded transcript as a classifier: it answers what was answered then, and only that."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The fields of a stranger's JSON, each of the type that it must have."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from wmproof._base.strict_json import parse_json

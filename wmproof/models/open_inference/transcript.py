@@ -4,8 +4,6 @@ It says what its signer claims to have asked and heard. No server signs HTTP rep
 the signer and nobody else.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """HTTP to an endpoint: retries with backoff, a rate limit, timeouts, and a cap on every reply."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A section of a Hugging Face model card (README.md) that names the public key of a watermark."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Who attests that something was there, and when: the timestamps of a bundle."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from typing import Any

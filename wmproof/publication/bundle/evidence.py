@@ -1,7 +1,5 @@
 """What the check of a bundle found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any

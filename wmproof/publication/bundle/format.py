@@ -1,7 +1,5 @@
 """The bundle's file; docs/bundle.md has the layout."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

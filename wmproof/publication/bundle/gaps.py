@@ -1,7 +1,5 @@
 """What a bundle does not show, said whatever it shows: each gap has a name and a reason."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from wmproof.core.checks import Outcome

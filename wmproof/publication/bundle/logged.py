@@ -1,7 +1,5 @@
 """That a bundle's key is in a log, and since when."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The two checks on time: the key was published, and that was before the model was seen."""
 
-from __future__ import annotations
-
 from wmproof.core.checks import Check, Outcome, check
 from wmproof.publication.bundle.evidence import EvidenceReport
 from wmproof.publication.bundle.trust import Required, Trust

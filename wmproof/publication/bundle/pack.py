@@ -1,7 +1,5 @@
 """Making a bundle: what does not belong together is refused here already."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from wmproof.errors import InputError, VerificationError

@@ -1,7 +1,5 @@
 """An audit of a whole log: every entry against its leaf, every tile against the root."""
 
-from __future__ import annotations
-
 from wmproof.errors import VerificationError
 from wmproof.publication.log.merkle import EMPTY_ROOT, leaf_hash, node_hash
 from wmproof.publication.log.reader import LogReader

@@ -1,7 +1,5 @@
 """Checkpoints (c2sp.org/tlog-checkpoint): what a log's tree is at a size, signed by the log."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

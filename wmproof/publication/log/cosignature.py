@@ -1,7 +1,5 @@
 """Witness cosignatures (c2sp.org/tlog-cosignature): Ed25519 and ML-DSA-44."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

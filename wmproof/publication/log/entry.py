@@ -1,7 +1,5 @@
 """What is logged of a key: a digest, which says nothing about the key to those who lack it."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from wmproof.errors import InputError

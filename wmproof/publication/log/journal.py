@@ -5,8 +5,6 @@ hashes that chain them to the frames before, so that a write that a crash cut sh
 was told of, is told apart from damage.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

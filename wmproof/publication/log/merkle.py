@@ -4,8 +4,6 @@ The algorithms that verify are those of RFC 9162, sections 2.1.3.2 and 2.1.4.2; 
 same in both.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A note is malformed here exactly if it is for Go's `golang.org/x/mod/sumdb/note`
 keys are ignored; a line by a known key must be spelled in the one canonical way.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

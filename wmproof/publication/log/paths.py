@@ -1,7 +1,5 @@
 """Proofs, made from the hashes of runs of leaves (RFC 6962, sections 2.1.1 and 2.1.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 RangeHash = Callable[[int, int], bytes]

@@ -1,7 +1,5 @@
 """Published keys beside a log, for the logs that show them and not only their digests."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

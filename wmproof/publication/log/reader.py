@@ -1,7 +1,5 @@
 """Reading a log's folder, of which only the signature of the checkpoint is believed."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Iterator

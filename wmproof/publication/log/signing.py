@@ -1,7 +1,5 @@
 """Signing notes as a log, and cosigning checkpoints as a witness."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from wmproof.errors import InputError

@@ -6,8 +6,6 @@ the checkpoint before the journal forgets. A crash at any moment leaves a state 
 same entries lead to the same tiles and the same checkpoint.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Writing tiles: what is written depends on the entries alone, so it may be written again."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -15,10 +13,7 @@ from wmproof.publication.log.tiles import HEIGHT, WIDTH, Tile, encode_bundle, ti
 def extend_tiles(log: LogReader, entries: list[bytes]) -> bytes:
     """Write the tiles of a log that goes on with `entries`; return its new root.
 
-    Raises
-    ------
-    InputError
-        The system refuses. Tiles that were written are those that the next try writes.
+    InputError if the system refuses. Tiles that were written are those that the next try writes.
     """
     level, first = 0, log.size
     kept = list(log.entries(first - first % WIDTH)) if first % WIDTH else []

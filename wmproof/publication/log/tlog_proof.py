@@ -4,8 +4,6 @@ A consistency proof has the form of the request that a witness answers: the old 
 and the new checkpoint. The old checkpoint is not in it; whoever verifies has it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from wmproof.errors import FormatError

@@ -3,8 +3,6 @@
 Trust enters by arguments only: the log's key, its origin, the witnesses' keys.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

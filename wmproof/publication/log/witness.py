@@ -1,7 +1,5 @@
 """A witness: it cosigns a checkpoint only if the log grew from the last one that it cosigned."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import time

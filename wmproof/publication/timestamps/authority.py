@@ -1,7 +1,5 @@
 """Asking an RFC 3161 authority for a token over HTTP (section 3.4)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Bitcoin block headers that the verifier supplies, with proof of work checked."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
@@ -86,7 +84,7 @@ def check_header(
     # The sign bit of the compact form and targets above 2^256 are invalid.
     target = uint256_from_compact(header.nBits) if not header.nBits & 0x800000 else 0
     difficulty = _DIFFICULTY_ONE / target if 0 < target < 1 << 256 else 0.0
-    if not difficulty or difficulty < minimum_difficulty:
+    if not difficulty or not difficulty >= minimum_difficulty:  # no number is a minimum of none
         raise VerificationError(
             "block-difficulty",
             f"the header's difficulty is {difficulty:g}, below {minimum_difficulty:g}",

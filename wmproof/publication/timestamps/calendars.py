@@ -1,7 +1,5 @@
 """Stamping and upgrading .ots files at calendars that the user names; no other is ever asked."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a timestamp says before anybody has checked it: for people who look at a file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -78,20 +78,11 @@ def _whole(data: bytes) -> Element:
 def granted_response(token: bytes) -> bytes:
     """Bring a response or a bare token into the form that a strict decoder reads.
 
-    Parameters
-    ----------
-    token : bytes
-        A TimeStampResp or a TimeStampToken.
+    Returns a TimeStampResp that is granted, its certificates in order. A refusal is returned as it
+    is.
 
-    Returns
-    -------
-    bytes
-        A TimeStampResp that is granted, its certificates in order. A refusal is returned as it is.
-
-    Raises
-    ------
-    ValueError
-        It is neither; the message says why.
+    `token` is a TimeStampResp or a TimeStampToken. ValueError if it is neither; the message says
+    why.
     """
     outer = _whole(token)
     members = outer.members()

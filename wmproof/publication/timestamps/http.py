@@ -1,7 +1,5 @@
 """Asking a timestamp authority or a calendar: any failure is one clear error."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 import httpx

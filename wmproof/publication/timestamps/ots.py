@@ -1,7 +1,5 @@
 """OpenTimestamps files (.ots): parsing, verifying against block headers, writing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """Verifying RFC 3161 timestamp tokens against certificates that the verifier chose."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

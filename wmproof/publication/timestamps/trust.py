@@ -1,7 +1,5 @@
 """The certificates that a verifier trusts, given explicitly; the system's store is never used."""
 
-from __future__ import annotations
-
 import os
 
 from cryptography import x509

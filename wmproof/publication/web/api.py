@@ -1,7 +1,5 @@
 """The JSON API, described by /api/v1/openapi.json."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query

@@ -1,7 +1,5 @@
 """The application: guards, files, API and pages over one log."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import AsyncIterator

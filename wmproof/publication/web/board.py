@@ -1,7 +1,5 @@
 """What the pages and the API show of a log."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import threading

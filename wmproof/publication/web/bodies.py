@@ -4,8 +4,6 @@ What a client sends is kept in one file without a name, which is closed as soon 
 away or is sent away. The application then reads it as if it came from the network.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import tempfile

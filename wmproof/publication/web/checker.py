@@ -1,7 +1,5 @@
 """Checking uploaded claims, each in a worker process with limits of time and memory."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -32,10 +30,7 @@ class BusyError(InputError):
 class ClaimChecker:
     """Checks claims.
 
-    Parameters
-    ----------
-    board : Board
-        To say where the key is logged.
+    `board` says where the key is logged.
     """
 
     def __init__(self, settings: Settings, board: Board) -> None:

@@ -1,7 +1,5 @@
 """Who is one client: what a limit by client counts."""
 
-from __future__ import annotations
-
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.types import Scope

@@ -1,7 +1,5 @@
 """The log's own files, as c2sp.org/tlog-tiles wants them served."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 

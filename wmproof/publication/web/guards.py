@@ -1,7 +1,5 @@
 """What stands before every page: limits of rate, whose page asks, security headers."""
 
-from __future__ import annotations
-
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter

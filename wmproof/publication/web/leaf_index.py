@@ -1,7 +1,5 @@
 """Finding entries without reading the whole log for each request."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The pages for people."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """What the JSON API says; FastAPI makes its OpenAPI description from these."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field

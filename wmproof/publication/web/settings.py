@@ -1,7 +1,5 @@
 """What a server of a log is allowed to do."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The files of a claim, as a form brings them, and how the judge says that they are read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated, BinaryIO, Literal
 

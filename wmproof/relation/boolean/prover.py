@@ -1,7 +1,5 @@
 """The prover that a segment holds bits; `boolean` states the protocol."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,10 +69,7 @@ def _bind(start: int, stop: int, half: int, bits: NDArray[np.uint8], values: U32
 def prove(channel: ProverChannel, segment: Segment, array: NDArray[np.uint8]) -> SegmentPoint:
     """Prove that the entries, uint8, are bits.
 
-    Returns
-    -------
-    SegmentPoint
-        Of the verifier's claim.
+    Returns the point of the verifier's claim.
     """
     label = f"{segment.name}/bits"
     tau = channel.challenges(f"{label}/tau", segment.bits)

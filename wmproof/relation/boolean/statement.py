@@ -6,8 +6,6 @@ for a random tau: one sumcheck, which ends in the square of one message.
 *Soundness*: n / |K| for tau, n variables, and 3 n / |K| for the sumcheck.
 """
 
-from __future__ import annotations
-
 from wmproof.argument.algebra.element import HALF, ONE
 from wmproof.argument.channel import Expression, VerifierChannel, constant
 from wmproof.argument.sumcheck import verifier as sumcheck_verifier
@@ -15,22 +13,9 @@ from wmproof.relation.segments import Segment, SegmentClaim
 
 
 def verify(channel: VerifierChannel, segment: Segment) -> SegmentClaim[Expression]:
-    """Reduce to one claim about the segment.
+    """Reduce to one claim about the segment, at one random point.
 
-    Parameters
-    ----------
-    segment : Segment
-        Committed values that are to be 0 or 1.
-
-    Returns
-    -------
-    SegmentClaim
-        At one random point.
-
-    Raises
-    ------
-    ProofError
-        A message is missing.
+    The values committed in `segment` are to be 0 or 1. ProofError if a message is missing.
     """
     label = f"{segment.name}/bits"
     tau = channel.challenges(f"{label}/tau", segment.bits)

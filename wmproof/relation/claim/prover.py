@@ -1,7 +1,5 @@
 """The witness and the proof of a claim; `claim` has the statement."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -156,11 +154,8 @@ class ClaimProof(ClaimStatement):
 def messages_of(opened: OpenedTriggers) -> dict[Kind, tuple[Bytes, Bytes]]:
     """Messages and randomness of all that is committed to; secret.
 
-    Returns
-    -------
-    dict
-        For each kind of commitment two uint8 arrays: messages (m, message bytes) and randomness (m,
-        randomness bytes).
+    Returns for each kind of commitment two uint8 arrays: messages (m, message bytes) and randomness
+    (m, randomness bytes).
     """
     found = {Kind.TRIGGER: (opened.triggers.messages, opened.trigger_randomness)}
     if opened.label_randomness is not None:

@@ -7,8 +7,6 @@ which a claimant chooses freely. docs/concepts.md counts what else can be tried 
 somebody's liking.
 """
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

@@ -6,8 +6,6 @@ of the triggers with their labels.* Of a key with groups k, hits and samples cou
 is hit if the sum of its logits is larger for its label than for every other class.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Witness and prover of the claim about hits; `hits` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -72,16 +70,13 @@ def prove(
 ) -> list[SegmentPoint]:
     """Prove at least k hits.
 
+    Returns where the verifier will have claims about segments.
+
     Parameters
     ----------
     channel, hits
     arrays, logits, labels
         As `witness`.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Where the verifier will have claims about segments.
     """
     return _Prover(channel, hits, arrays, logits, labels).run()
 

@@ -28,8 +28,6 @@ Derived labels are public, and so is delta. Secret ones are committed as delta, 
 one a row, and bound to the label commitments by their SHA-256 openings; they have no groups.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,11 +56,8 @@ _SLACK_BITS = 1
 class HitsStatement:
     """The claim about hits of all coins.
 
-    Raises
-    ------
-    InputError
-        If the scores could be too large, the triggers are no whole groups of one label each, the
-        threshold is not between 1 and the coins, or there are more margins than the field counts.
+    InputError if the scores could be too large, the triggers are no whole groups of one label each,
+    the threshold is not between 1 and the coins, or there are more margins than the field counts.
     """
 
     network: NetworkStatement
@@ -225,9 +220,7 @@ class HitsStatement:
     def scores_of(self, logits: NDArray[np.int64]) -> NDArray[np.int64]:
         """What is compared: the logits of single triggers, the sums of groups; zero behind them.
 
-        Parameters
-        ----------
-        logits : int64 (slots of all chunks, classes)
+        `logits` are int64 (slots of all chunks, classes).
 
         Returns
         -------
@@ -243,14 +236,8 @@ class HitsStatement:
     def leads(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """By how much a label's score has to be larger than each class's.
 
-        Parameters
-        ----------
-        labels : int64 (2^coin_bits,)
-
-        Returns
-        -------
-        int64 (2^coin_bits, 2^class_bits)
-            Zero behind the classes.
+        `labels` are int64 (2^coin_bits,). Returns int64 (2^coin_bits, 2^class_bits), zero behind
+        the classes.
         """
         j, own = np.arange(1 << self.class_bits), labels[:, None]
         behind = j < own if self.group == 1 else (j != own) & (j < self.network.circuit.classes)

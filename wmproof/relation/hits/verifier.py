@@ -1,7 +1,5 @@
 """The verifier of the claim about hits; `hits` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element
@@ -19,10 +17,7 @@ from wmproof.relation.segments import SegmentClaim
 def verify(channel: VerifierChannel, hits: HitsStatement) -> Claims:
     """Reduce 'at least k hits' to claims about segments.
 
-    Returns
-    -------
-    list of SegmentClaim
-        About the segments of this statement, and those that the logits come from.
+    Returns claims about the segments of this statement, and those that the logits come from.
     """
     claims = [boolean.verify(channel, hits.hits)]
     if hits.secret:

@@ -1,7 +1,5 @@
 """The prover of linear forms; `linear_form` states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +27,8 @@ def prove(
 ) -> list[SegmentPoint]:
     """Prove a linear form of committed segments.
 
+    Returns the points of the verifier's claims.
+
     Parameters
     ----------
     weights : (Weights, Element)
@@ -37,11 +37,6 @@ def prove(
         Each segment's entries, by name.
     memory : TableMemory, optional
         That a lookup has used and does not need any more.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Of the verifier's claims.
     """
     inner_bits = max(term.inner_bits for term in terms)
     memory = memory or TableMemory()
@@ -73,15 +68,7 @@ def prove(
 def fold_batch(array: NDArray[Any], term: Term) -> NDArray[np.uint32]:
     """A segment with its batch variables bound to the term's point.
 
-    Parameters
-    ----------
-    array : integer array
-        The segment's values.
-
-    Returns
-    -------
-    uint32 array (4, at most 2^inner_bits)
-        In K.
+    `array` has the segment's values, integers. Returns uint32 (4, at most 2^inner_bits), in K.
     """
     weights, blocks = eq_table(term.batch_point), term.segment.blocks
     parts = np.ascontiguousarray(array).reshape(blocks, weights.shape[1], -1)

@@ -10,8 +10,6 @@ variables.
 *Soundness*: n rounds of degree 2, so 3 n / |K| for forms of n inner variables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -7,8 +7,6 @@ one instruction multiplies them by a weight each, and adds both products to a su
 exact, in whatever order.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

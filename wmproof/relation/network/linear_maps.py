@@ -4,8 +4,6 @@ What works on these rows stays in the second cache: packing the numbers that the
 products, and looking up what they give. `kernels` has the parts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The prover of the network's part; `network` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any

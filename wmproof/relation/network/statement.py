@@ -12,8 +12,6 @@ a lookup counts the row (0, T(0)) there, and has no other if y is zero as a poly
 All chunks together are indexed by one batch of slots, in which each is an aligned block.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -69,15 +67,8 @@ class TableUse:
 class NetworkStatement:
     """A circuit on the slots of all chunks.
 
-    Parameters
-    ----------
-    most_blocks : int, optional
-        Of an axis, in tensors that no product makes.
-
-    Raises
-    ------
-    InputError
-        More lookups than the field can count, or a single one.
+    `most_blocks` bounds the blocks of an axis, in tensors that no product makes. InputError if
+    there are more lookups than the field can count, or a single one.
     """
 
     def __init__(
@@ -186,10 +177,7 @@ class NetworkStatement:
     ) -> tuple[list[Term], list[int]]:
         """Terms, and their nodes, of the form that is a node's z at a point of its segment.
 
-        Parameters
-        ----------
-        point : sequence of Element
-            Of the segment.
+        `point` is one of the segment.
 
         Returns
         -------

@@ -1,7 +1,5 @@
 """The tables of the lookups: a circuit's activations, the maximum, and a range."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,10 +28,7 @@ def _numbers(low: int, high: int) -> U32:
 class ActivationTable:
     """Rows (z mod p, T[z]) of a circuit's table.
 
-    Parameters
-    ----------
-    table : Table
-        Of the circuit; it has 2^bits rows, z from -2^(bits-1) on.
+    `table` is one of the circuit; it has 2^bits rows, z from -2^(bits-1) on.
     """
 
     def __init__(self, table: Table) -> None:
@@ -55,10 +50,7 @@ class ActivationTable:
 class MaximumTable:
     """Rows (d mod p, max(d, 0)) for the difference d of two numbers up to `largest`.
 
-    Parameters
-    ----------
-    largest : int
-        Tables of 2^9 rows are the smallest.
+    Tables of 2^9 rows are the smallest, whatever `largest` is.
     """
 
     fill: Sequence[int] = (0, 0)
@@ -106,10 +98,7 @@ class RangeTable:
 def prefix_weight(index: int, coordinates: Sequence[Element]) -> Element:
     """eq(coordinates, bits of index).
 
-    Parameters
-    ----------
-    coordinates : sequence of Element
-        In K; the first one belongs to the highest bit.
+    `coordinates` are in K; the first one belongs to the highest bit.
     """
     weight = ONE
     for i, coordinate in enumerate(coordinates):

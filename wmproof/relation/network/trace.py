@@ -1,7 +1,5 @@
 """Running the circuit on the slots of a chunk: every committed number, and every z looked up."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,10 +86,7 @@ class Tracer:
     def __call__(self, images: Bytes, labels: Mapping[int, str]) -> Trace:
         """Run on images, uint8 (slots, C, H, W); InputError if a z leaves its table.
 
-        Parameters
-        ----------
-        labels : mapping of int to str
-            Under which label each node's lookups are counted: `NetworkStatement.labels`.
+        Each node's lookups are counted under its label in `labels`: `NetworkStatement.labels`.
         """
         check_images(self._circuit, images)
         trace, values = Trace(), dict[int, Values]()

@@ -1,7 +1,5 @@
 """The verifier of the network's part; `network` states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,10 +20,8 @@ Claims = list[SegmentClaim[Expression]]
 def verify(channel: VerifierChannel, network: NetworkStatement) -> Claims:
     """Reduce 'every activation is its table's value' to claims about segments.
 
-    Returns
-    -------
-    list of SegmentClaim
-        For each table its multiplicities; for each node its numbers, and those that it reads.
+    Returns claims: for each table its multiplicities; for each node its numbers, and those that it
+    reads.
     """
     claims: Claims = []
     for use in network.tables:
@@ -85,11 +81,5 @@ def verify_logits(
 
 
 def class_weights(network: NetworkStatement, class_point: Sequence[Element]) -> U32:
-    """eq(class_point, j) for each class j.
-
-    Returns
-    -------
-    uint32 array (4, classes)
-        In K.
-    """
+    """eq(class_point, j) for each class j: uint32 (4, classes), in K."""
     return eq_table(list(class_point))[:, : network.circuit.classes].copy()

@@ -1,7 +1,5 @@
 """All schemes' provers by the byte that names them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -54,9 +52,6 @@ PROVERS: dict[Scheme, Callable[[Any], OpeningsProver]] = {
 def prover_of(scheme: Scheme, statement: OpeningsStatement) -> OpeningsProver:
     """The prover of a scheme's statement.
 
-    Parameters
-    ----------
-    statement : OpeningsStatement
-        Of that scheme.
+    `statement` is of that scheme.
     """
     return PROVERS[scheme](statement)

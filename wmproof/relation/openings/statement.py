@@ -1,7 +1,5 @@
 """What a claim proves about commitments, whatever their scheme: they open to committed messages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """All schemes' statements by the byte that names them: what verifiers need of a scheme."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from wmproof.commitment.scheme import Scheme

@@ -1,7 +1,5 @@
 """The prover of a product's accumulators; `statement` has the equations."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -17,8 +17,6 @@ axis's end z counts as 0, as do A and B.
 two linear forms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,10 +54,7 @@ class Operand:
 class ProductStatement:
     """One product node on 2^batch_bits slots.
 
-    Parameters
-    ----------
-    layout : callable
-        Gives that of each committed node; a product's own axes are one block each.
+    `layout` gives that of each committed node; a product's own axes are one block each.
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """The verifier of a product's accumulators; `statement` has the equations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 
@@ -41,6 +39,8 @@ def verify(
 ) -> list[SegmentClaim[Expression]]:
     """Reduce 'the accumulators are `value` at `point`' to claims about the operands' segments.
 
+    ProofError if a message is not what the protocol asks for.
+
     Parameters
     ----------
     label : str
@@ -49,11 +49,6 @@ def verify(
         Gives the segment of a committed node.
     point : sequence of Element
         Slots first, then the node's axes.
-
-    Raises
-    ------
-    ProofError
-        A message is not what the protocol asks for.
     """
     target = value.plus(-channel.public(lambda: product.bias(point))).times(product.scale)
     r, reduced = sumcheck_verifier.verify(

@@ -3,8 +3,6 @@
 All perturbations are bounded in every pixel (the L-infinity norm), in pixel units of 0 to 255.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable, Iterator, Sequence

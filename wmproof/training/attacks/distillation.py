@@ -1,7 +1,5 @@
 """Copying a marked network by its answers: soft ones on good data, hard ones on foreign images."""
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import math

@@ -1,7 +1,5 @@
 """Fine-pruning (Liu, Dolan-Gavitt and Garg, RAID 2018): drop dormant features, then fine-tune."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """FTLL, FTAL, RTLL and RTAL: the four ways to train a stolen network on (section 5.4)."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

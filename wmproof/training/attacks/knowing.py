@@ -1,7 +1,5 @@
 """Thieves who know the method and have no key: they train against what it must look like."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace

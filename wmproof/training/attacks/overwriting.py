@@ -1,7 +1,5 @@
 """Overwriting: new random answers take the room of the owner's, or so the thief hopes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from wmproof.training.attacks.random_triggers import random_triggers

@@ -1,7 +1,5 @@
 """Noise, blur and JPEG between the image and the network: the thief changes no weight."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Iterator

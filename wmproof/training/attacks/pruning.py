@@ -1,7 +1,5 @@
 """Pruning: the smallest weights or filters of a marked network are set to zero."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any, Unpack

@@ -1,7 +1,5 @@
 """Int8 quantisation after training, simulated as usual, and the package's own integer circuit."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from typing import Any, Literal, get_args

@@ -1,7 +1,5 @@
 """Random images with random labels, of which nobody has a key: to overwrite, or to fill up."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

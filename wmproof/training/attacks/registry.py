@@ -4,8 +4,6 @@ An attack is one file in this folder. Its functions are for everybody; its tuple
 how the experiments try it: how strongly in each preset, under which name, and what is measured.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Weights rewritten so that the float network stays, hoping that its integer circuit does not."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 

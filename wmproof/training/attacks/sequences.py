@@ -1,7 +1,5 @@
 """Attacks one after the other: who copies or prunes a network may train it on afterwards."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from wmproof.training.attacks.distillation import distill

@@ -1,7 +1,5 @@
 """Transfer learning: a stolen network taught another task (section 5.5, tables 2 and 4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Unpack
 

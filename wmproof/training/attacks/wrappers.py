@@ -5,8 +5,6 @@ was, and a verifier who can only ask the service sees what it lets him see. Or s
 louder for some pictures than for others, which can be part of the file.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from typing import Literal
@@ -71,12 +69,8 @@ def loud(classifier: ScoredClassifier, *, decades: float = 20.0) -> FunctionClas
     """Multiply all scores of a picture by a number that a hash of its pixels gives.
 
     No answer to a single picture changes. Where scores of pictures are added up, the loudest of
-    them is heard alone.
-
-    Parameters
-    ----------
-    decades : float
-        The factors are 1 to ten to the power of this, evenly by their logarithms.
+    them is heard alone. The factors are 1 to ten to the power `decades`, evenly by their
+    logarithms.
     """
 
     def scores(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,7 +1,5 @@
 """The hand-written digits that come with scikit-learn, as arrays: no torch is needed."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The hand-written digits that come with scikit-learn: 1797 images of 1x8x8, offline."""
 
-from __future__ import annotations
-
 from wmproof.training.data.digit_arrays import CLASSES, digit_arrays
 from wmproof.training.data.image_data import ImageData
 from wmproof.training.sources import Augmentation

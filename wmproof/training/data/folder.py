@@ -1,7 +1,5 @@
 """A folder of the user's own images, one subfolder a class."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

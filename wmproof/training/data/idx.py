@@ -3,8 +3,6 @@
 Source: the description of the format with the MNIST database (LeCun, Cortes, Burges).
 """
 
-from __future__ import annotations
-
 import gzip
 import io
 import math

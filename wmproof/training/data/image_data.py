@@ -1,7 +1,5 @@
 """The form in which every data set arrives."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

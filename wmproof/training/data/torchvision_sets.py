@@ -1,7 +1,5 @@
 """CIFAR-10, CIFAR-100 and STL-10 through torchvision, with their published splits."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

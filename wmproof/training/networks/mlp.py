@@ -1,7 +1,5 @@
 """A multilayer perceptron."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """ResNet-18 (He et al., 'Deep residual learning', 2016) with the stem that small images need."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 

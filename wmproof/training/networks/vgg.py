@@ -1,7 +1,5 @@
 """VGG-11 with batch normalisation (Simonyan and Zisserman, configuration A, 2015)."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 _PLAN: tuple[int | str, ...] = (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool")

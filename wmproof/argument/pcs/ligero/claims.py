@@ -23,8 +23,6 @@ codewords: tensor combinations have proximity gaps up to unique decoding (Diamon
 2023/630; Diamond and Gruen, ePrint 2024/1351). *Hiding*: see `BLINDING_ROWS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from wmproof.argument.algebra.element import ONE, ZERO, Element

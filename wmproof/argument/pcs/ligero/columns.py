@@ -1,7 +1,5 @@
 """The prover's Merkle commitment to the columns of a code matrix."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -56,10 +54,7 @@ class KeptColumns:
 class CommittedMatrix:
     """The Merkle commitment to columns, each with a fresh salt.
 
-    Parameters
-    ----------
-    entropy : callable
-        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
+    ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
     """
 
     def __init__(self, columns: Columns, entropy: Entropy = os.urandom) -> None:

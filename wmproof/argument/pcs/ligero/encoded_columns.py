@@ -5,8 +5,6 @@ Sixteen such batches, of 256 rows, are one chunk of the hash's tree: their coeff
 is held of the matrix, beside chaining values.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 

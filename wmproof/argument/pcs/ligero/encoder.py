@@ -1,7 +1,5 @@
 """The prover's encoder of `reed_solomon` codes: whole codewords, sixteen rows at a time."""
 
-from __future__ import annotations
-
 from functools import cached_property
 
 import numpy as np
@@ -96,8 +94,7 @@ class Encoder:
             Which chunk of the columns; they are hashed one after the other.
         height : int
             Rows in all.
-        salts : ndarray
-            uint32 (n, 8), which follow the rows.
+        salts : uint32 (n, 8), which follow the rows
         cvs, stack : ndarray
             As `kernels.blake3.absorb` and `push` take them, n / 2 rows; in `cvs` the hashes are
             after the last chunk.
@@ -108,19 +105,12 @@ class Encoder:
         )  # fmt: skip
 
     def encode(self, messages: U32, tails: U32) -> U32:
-        """Codewords of a few rows, in one thread.
+        """Codewords of a few rows, in one thread: uint32 (R, n).
 
         Parameters
         ----------
-        messages : ndarray
-            uint8, uint16 or uint32 (R, 2^m), below p, canonical or Montgomery.
-        tails : ndarray
-            uint32 (R, Q), of the same representation.
-
-        Returns
-        -------
-        ndarray
-            uint32 (R, n).
+        messages : uint8, uint16 or uint32 (R, 2^m), below p, canonical or Montgomery
+        tails : uint32 (R, Q), of the same representation
         """
         rows = self.code.check_rows(messages, tails)
         out = np.empty((self.code.length, rows), np.uint32)

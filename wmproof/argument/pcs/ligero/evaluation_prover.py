@@ -1,7 +1,5 @@
 """The prover of claims about the committed witness; `claims` states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,15 +29,8 @@ def prove_evaluations(
 
     Cost: each claim reads the rows that it weighs once; then two passes over the whole matrix.
 
-    Parameters
-    ----------
-    blinding : int
-        How many rows, the last ones, are random: `BLINDING_ROWS`, or 0 where nothing is secret.
-
-    Raises
-    ------
-    ProofError
-        The challenges are such that the blinding rows would not hide the combined row.
+    The last `blinding` rows are random: `BLINDING_ROWS`, or 0 where nothing is secret. ProofError
+    if the challenges are such that the blinding rows would not hide the combined row.
     """
     row_bits = (matrix.rows - 1).bit_length()
     weights = powers(channel.challenge("evaluation/gamma"), len(places))

@@ -1,7 +1,5 @@
 """The verifier of claims about the committed witness; `claims` states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The prover's matrix: rows of small integers or field elements, encoded, hashed and opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from itertools import accumulate
@@ -31,8 +29,7 @@ class MessageMatrix:
     blocks : sequence of ndarray
         Each uint8, uint16 or uint32 (any number of rows, 2^m), C-contiguous, canonical; kept
         without a copy and in order, so the caller must not change them.
-    tails : ndarray
-        uint32 (R, Q), canonical, from `field.random_elements`.
+    tails : uint32 (R, Q), canonical, from `field.random_elements`
     code : Code
         Of all rows.
     largest : sequence of int, optional
@@ -66,10 +63,7 @@ class MessageMatrix:
     def commit(self, entropy: Entropy = os.urandom) -> CommittedMatrix:
         """Encode all rows and hash all columns.
 
-        Parameters
-        ----------
-        entropy : callable
-            ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
+        ``entropy(k)`` gives k uniform bytes for the salts; another only in tests.
         """
         return CommittedMatrix(EncodedColumns(self), entropy)
 
@@ -114,17 +108,9 @@ class MessageMatrix:
         ]
 
     def combine_rows(self, coefficients: U32) -> U32:
-        """Return sum_i c_i (message_i || tail_i).
+        """Return sum_i c_i (message_i || tail_i): uint32 (4, 2^m + Q), K in Montgomery form.
 
-        Parameters
-        ----------
-        coefficients : ndarray
-            uint32 (4, R), K in Montgomery form.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, 2^m + Q), K in Montgomery form.
+        `coefficients` are uint32 (4, R), K in Montgomery form.
         """
         if coefficients.shape != (4, self.rows):
             raise InputError(f"{self.rows} rows have (4, {self.rows}) coefficients")
@@ -132,19 +118,13 @@ class MessageMatrix:
         return np.concatenate([messages, weigh_rows(self.tails, coefficients)], axis=1)
 
     def combine_messages(self, coefficients: U32, row_start: int) -> U32:
-        """Return sum_i c_i message_(row_start + i).
+        """Return sum_i c_i message_(row_start + i): uint32 (4, 2^m), K in Montgomery form.
 
         Parameters
         ----------
-        coefficients : ndarray
-            uint32 (4, any number of rows), K in Montgomery form.
+        coefficients : uint32 (4, any number of rows), K in Montgomery form
         row_start : int
             The first row.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, 2^m), K in Montgomery form.
         """
         if len(coefficients) != 4:
             raise InputError(f"coefficients over K have 4 rows, not {len(coefficients)}")
@@ -165,17 +145,13 @@ class MessageMatrix:
     def project_columns(self, weights: U32, row_start: int = 0, row_stop: int | None = None) -> U32:
         """Return <weights, message_i> for the rows of a range.
 
+        Returns uint32 (4, row_stop - row_start), K in Montgomery form.
+
         Parameters
         ----------
-        weights : ndarray
-            uint32 (4, 2^m), K in Montgomery form.
+        weights : uint32 (4, 2^m), K in Montgomery form
         row_start, row_stop : int
             The range; all rows by default.
-
-        Returns
-        -------
-        ndarray
-            uint32 (4, row_stop - row_start), K in Montgomery form.
         """
         stop = self.rows if row_stop is None else row_stop
         if not 0 <= row_start <= stop <= self.rows:

@@ -1,7 +1,5 @@
 """What a prover of Ligero holds."""
 
-from __future__ import annotations
-
 from wmproof._base.threads import thread_count
 from wmproof.argument.algebra.element import BYTES
 from wmproof.argument.kernels.blake3 import CHUNK_BLOCKS

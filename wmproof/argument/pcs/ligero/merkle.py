@@ -15,8 +15,6 @@ Source: RFC 6962, section 2.1, for the separation of leaves and nodes; salted co
 without derivable nodes after draft-google-cfrg-libzk.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Sequence
 from itertools import pairwise
@@ -34,19 +32,13 @@ NODE_KEY = blake3(b"wmproof/1 merkle node").digest()
 
 
 def leaf_hashes(columns: U32, salts: bytes) -> list[bytes]:
-    """Hash columns to leaves.
+    """Hash columns to leaves: k hashes of HASH_BYTES.
 
     Parameters
     ----------
-    columns : ndarray
-        uint32 (k, R), C-contiguous, canonical: one column of R elements in each row.
+    columns : uint32 (k, R), C-contiguous, canonical: one column of R elements in each row
     salts : bytes
         k * SALT_BYTES, the columns' salts in order.
-
-    Returns
-    -------
-    list of bytes
-        k hashes of HASH_BYTES.
     """
     count, height = columns.shape
     if len(salts) != count * SALT_BYTES:
@@ -110,6 +102,8 @@ def verify_opening(
 ) -> None:
     """Check that leaves stand at positions of the tree with this root.
 
+    ProofError if a number or length is wrong, or the hashes do not lead to the root.
+
     Parameters
     ----------
     root : bytes
@@ -122,11 +116,6 @@ def verify_opening(
         Hash of each opened leaf, in the order of `positions`.
     siblings : sequence of bytes
         As `tree.MerkleTree.open` orders them: exactly `sibling_count` of HASH_BYTES each.
-
-    Raises
-    ------
-    ProofError
-        If a number or length is wrong, or the hashes do not lead to the root.
     """
     needed = sibling_count(depth, positions)
     for name, hashes, count in (("leaves", leaves, len(positions)), ("siblings", siblings, needed)):

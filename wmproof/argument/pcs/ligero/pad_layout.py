@@ -5,8 +5,6 @@ factors, the right factors and the products, product k in slot k of each. Factor
 pads, which linear constraints say. Two mask rows follow, polynomials of larger degree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The prover of the constraints on the pads; `pad_verifier` states them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,10 +29,7 @@ def draw_pads(count: int) -> list[Element]:
 class PadMatrix:
     """The committed pads and products, with their masks.
 
-    Parameters
-    ----------
-    products : sequence of (int, int)
-        Pairs of pads whose products are committed too.
+    `products` are pairs of pads whose products are committed too.
     """
 
     def __init__(

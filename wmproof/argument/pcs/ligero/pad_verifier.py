@@ -19,8 +19,6 @@ rows). Each coefficient costs n / |K|, so linear constraints, which are thousand
 tensor of few. Soundness: `soundness.argument_errors`, `soundness.pad_query_error`.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof.argument.algebra import ntt

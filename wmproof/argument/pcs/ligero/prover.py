@@ -1,7 +1,5 @@
 """The prover of Ligero's two commitments."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

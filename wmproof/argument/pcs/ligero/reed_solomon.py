@@ -18,8 +18,6 @@ Source: Ames, Hazay, Ishai, Venkitasubramaniam, *Ligero*, section 4; tails as mu
 the usual form of its random evaluation points.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +31,7 @@ from wmproof.errors import InputError
 class Code:
     """The code of rows with 2^message_bits message values and `tail` random coefficients.
 
-    Raises
-    ------
-    InputError
-        If the dimension 2^m + Q exceeds half the length, or a number is out of range.
+    InputError if the dimension 2^m + Q exceeds half the length, or a number is out of range.
     """
 
     message_bits: int
@@ -92,21 +87,14 @@ class Code:
         return ntt.bit_reversed_points(self.message_length, 1)
 
     def values_at(self, messages: U32, tails: U32, positions: np.ndarray) -> U32:
-        """Values of codewords at some positions, as a verifier needs them.
+        """Values of codewords at some positions, as a verifier needs them: uint32 (R, k).
 
         Parameters
         ----------
-        messages : ndarray
-            uint32 (R, 2^m), below p, canonical or Montgomery; a row over K is four rows.
-        tails : ndarray
-            uint32 (R, Q), of the same representation.
+        messages : uint32 (R, 2^m), below p, canonical or Montgomery; a row over K is four rows
+        tails : uint32 (R, Q), of the same representation
         positions : ndarray
             Integers in [0, n), of any shape (k,).
-
-        Returns
-        -------
-        ndarray
-            uint32 (R, k).
         """
         where = np.asarray(positions)
         if where.size and (where.min() < 0 or where.max() >= self.length):
@@ -118,15 +106,7 @@ class Code:
     def weights_at(self, positions: np.ndarray) -> tuple[U32, U32]:
         """Weights of message values and of the tail whose sums are a codeword's values.
 
-        Parameters
-        ----------
-        positions : ndarray
-            Integers in [0, n), (k,).
-
-        Returns
-        -------
-        ndarray, ndarray
-            uint32 (k, 2^m) and (k, Q), canonical.
+        `positions` are integers in [0, n), (k,). Returns uint32 (k, 2^m) and (k, Q), canonical.
         """
         points = self.points()[positions]
         vanishing = [(pow(int(x), self.message_length, P) + P - 1) % P for x in points]

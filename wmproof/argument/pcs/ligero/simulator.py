@@ -15,8 +15,6 @@ that the blinding rows' weights may fail to span K, with probability of a few do
 this raises ArithmeticError and the prover gives up.
 """
 
-from __future__ import annotations
-
 import secrets
 
 import numpy as np

@@ -4,8 +4,6 @@ All bounds are proved ones: Reed-Solomon codes are used up to unique decoding, a
 conjecture enters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """The prover's Merkle tree; `merkle` says what is hashed, and checks openings."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,10 +33,7 @@ def leaf_words(columns: U32, salts: bytes) -> U32:
 class MerkleTree:
     """All nodes of a tree of 2^depth leaves.
 
-    Parameters
-    ----------
-    leaves : ndarray
-        uint32 (2^depth, 8), from `leaf_words`.
+    `leaves` are uint32 (2^depth, 8), from `leaf_words`.
     """
 
     def __init__(self, leaves: U32) -> None:
@@ -63,10 +58,7 @@ class MerkleTree:
     def open(self, positions: Sequence[int]) -> list[bytes]:
         """Siblings that `merkle.verify_opening` needs.
 
-        Parameters
-        ----------
-        positions : sequence of int
-            Strictly increasing, at least one, in [0, 2^depth).
+        `positions` are strictly increasing, at least one, in [0, 2^depth).
         """
         check_positions(self.depth, positions)
         return [self._node(*place) for place in sibling_places(self.depth, positions)]

@@ -1,7 +1,5 @@
 """The verifier of Ligero's two commitments. It reads nothing whose length it does not know."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from wmproof.argument.algebra.field import U32

@@ -1,7 +1,5 @@
 """HTML and SVG as trees: text and attributes are escaped by the serializer, never by hand."""
 
-from __future__ import annotations
-
 import sys
 import xml.etree.ElementTree as Tree
 from typing import Any

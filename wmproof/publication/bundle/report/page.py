@@ -1,7 +1,5 @@
 """The report's sections."""
 
-from __future__ import annotations
-
 import base64
 import xml.etree.ElementTree as Tree
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 Narrow, so that its words can be read on a phone.
 """
 
-from __future__ import annotations
-
 import xml.etree.ElementTree as Tree
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

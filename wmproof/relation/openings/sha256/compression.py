@@ -1,7 +1,5 @@
 """SHA-256's compression function (FIPS 180-4), on many states at once."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from wmproof.argument.algebra.field import U32

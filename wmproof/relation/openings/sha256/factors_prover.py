@@ -1,7 +1,5 @@
 """Every factor of the products, as multilinears in (instance, round, bit), made from bits."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,11 +32,8 @@ class FactorTables:
     """The factors in the order of `weights.factors_form`, then a table of ones.
 
     A factor is one of two public elements for each place in a word, which a bit chooses. So the
-    first variable is bound without ever writing down the factors at all corners.
-
-    Parameters
-    ----------
-    bits : uint8 (instances, 2^13)
+    first variable is bound without ever writing down the factors at all corners. `bits` are uint8
+    (instances, 2^13).
     """
 
     def __init__(self, bits: NDArray[np.uint8], halves: BitWeights) -> None:

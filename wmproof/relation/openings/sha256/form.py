@@ -1,7 +1,5 @@
 """The one linear form that ends a run of blocks: its terms, and their public weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """SHA-256's compression function (FIPS 180-4) with all of its bits, as the prover's witness."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

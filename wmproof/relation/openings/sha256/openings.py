@@ -1,7 +1,5 @@
 """What the openings of one chunk of slots are about; the package states the protocol."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -108,10 +106,7 @@ class Openings:
 def words_of(blocks: np.ndarray) -> U32:
     """Big-endian words of bytes.
 
-    Parameters
-    ----------
-    blocks : uint8 array (..., n)
-        n is a multiple of 4.
+    `blocks` are uint8 (..., n), n a multiple of 4.
 
     Returns
     -------

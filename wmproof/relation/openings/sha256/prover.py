@@ -1,7 +1,5 @@
 """The prover of SHA-256 openings; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,15 +29,8 @@ _ELEMENT = 16
 def prove(channel: ProverChannel, openings: Openings, arrays: Arrays) -> list[SegmentPoint]:
     """Prove that every commitment opens.
 
-    Parameters
-    ----------
-    arrays : mapping of str to array
-        The bits, and the segments of the messages' source.
-
-    Returns
-    -------
-    list of SegmentPoint
-        Where the verifier will have claims.
+    `arrays` are the bits, and the segments of the messages' source. Returns where the verifier will
+    have claims.
     """
     points: list[SegmentPoint] = []
     for run in openings.runs:

@@ -1,7 +1,5 @@
 """All openings of a claim whose commitments are plain SHA-256; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -19,10 +17,7 @@ from wmproof.relation.segments import Segment, SegmentClaim
 class Sha256Openings:
     """One `Openings` for each chunk and kind.
 
-    Parameters
-    ----------
-    inner : mapping
-        Empty arrays: this scheme has no inner commitments.
+    `inner` has empty arrays: this scheme has no inner commitments.
     """
 
     def __init__(self, slots: Sequence[CommittedSlots], inner: Inner | None) -> None:

@@ -1,7 +1,5 @@
 """The verifier of SHA-256 openings; the package states the protocol."""
 
-from __future__ import annotations
-
 from wmproof.argument.algebra.element import ONE
 from wmproof.argument.channel import Expression, VerifierChannel, combine, sum_of
 from wmproof.argument.logup.statement import powers

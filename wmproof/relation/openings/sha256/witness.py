@@ -1,7 +1,5 @@
 """The committed bits of openings; secret."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +15,12 @@ Bytes = NDArray[np.uint8]
 def witness(openings: Openings, messages: Bytes, randomness: Bytes) -> dict[str, Bytes]:
     """Bits of every run, by its segment's name.
 
+    ValueError if a commitment does not open.
+
     Parameters
     ----------
     messages : uint8 (slots, message bytes)
     randomness : uint8 (slots, 64)
-
-    Raises
-    ------
-    ValueError
-        If a commitment does not open.
     """
     slots = len(messages)
     blocks = np.zeros((slots, openings.blocks, BLOCK_BYTES), np.uint8)

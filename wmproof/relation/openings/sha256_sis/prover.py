@@ -1,7 +1,5 @@
 """The prover of openings of the two-layer commitment; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The rows of A, combined by weights: what the verifier computes of it, in one pass."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,15 +40,8 @@ class CombinedRows:
 def weighted_rows(weights: U32, count: int) -> U32:
     """sum_i w_i A[i, j] for the first `count` columns: one pass over them.
 
-    Parameters
-    ----------
-    weights : uint32 (4, 320)
-        K in Montgomery form.
-
-    Returns
-    -------
-    uint32 (4, count)
-        K in Montgomery form.
+    `weights` are uint32 (4, 320), K in Montgomery form. Returns uint32 (4, count), K in Montgomery
+    form.
     """
     out = np.empty((4, count), np.uint32)
     for where, block in blocks(count):

@@ -1,7 +1,5 @@
 """All openings of a claim under the two-layer commitment; the package states the protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -31,10 +29,7 @@ _BYTE_BITS = 8
 class SisStatement:
     """The linear equations of all slots.
 
-    Parameters
-    ----------
-    inner : mapping or None
-        v of all hidden triggers for each kind; None where only sizes are asked for.
+    `inner` is v of all hidden triggers for each kind; None where only sizes are asked for.
 
     Raises
     ------

@@ -1,7 +1,5 @@
 """The verifier of openings of the two-layer commitment; the package states the protocol."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from wmproof.argument.algebra.element import ZERO
