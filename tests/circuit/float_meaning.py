@@ -35,6 +35,7 @@ from wmproof.circuit.network import (
     Network,
     Pole,
     Ranged,
+    Reciprocal,
     Rounded,
     Smooth,
 )
@@ -101,6 +102,8 @@ def _apply(function: Function, x: Floats) -> Floats:
             with np.errstate(divide="ignore", invalid="ignore"):
                 fallen = np.maximum(x, 0) ** -float(POLES[function.kind])
             return np.asarray(fallen)
+        case Reciprocal():
+            return np.asarray(1 / np.maximum(x, function.step))
         case Smooth(kind="root"):  # steep at 0, where no line lies near it
             return np.asarray(np.sqrt(np.maximum(x, 0)))
         case _:

@@ -179,3 +179,42 @@ def test_integers_whose_batch_is_not_in_front_are_no_answer() -> None:
     graph.op("QuantizeLinear", graph.last, *_numbers(graph, 1.5, 3))
     with pytest.raises(InputError):
         compile_model(graph.model(), graph.images())
+
+
+def _divided(zero: int = 0) -> Graph:
+    """Pixels over their mean, which is quantised, as GRN's divisor is in ConvNeXtV2."""
+    graph = Graph((2, 4, 8))
+    pixels = _pair(graph, 1.0, 0)
+    mean = graph.op("ReduceMean", pixels, graph.constant(np.array([1, 2, 3])), keepdims=1)
+    whole = graph.op("Add", mean, graph.constant(np.float32(1e-6 - zero)))
+    divisor = _pair(graph, 1.0, zero, whole)
+    _pair(graph, 0.02, 0, graph.op("Div", pixels, divisor))
+    graph.op("Flatten", axis=1)
+    return graph
+
+
+_NO_PROBES = Settings(probes=0, bits=10)  # which are as dark as pictures can be
+
+
+@pytest.mark.parametrize("zero", [0, 3])
+def test_what_was_quantised_divides(zero: int) -> None:
+    """A picture whose divisor is 0 or less, for which a runtime says anything, has no answer."""
+    graph = _divided(zero)
+    model, images = graph.model(), graph.images(64, seed=2)
+    images = images[images.mean(axis=(1, 2, 3)) > 60]
+    compilation = compile_model(model, images[:16], settings=_NO_PROBES)
+    expected, found = _scores(model, images), integer_logits(compilation, images)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02 * np.ptp(expected))
+    greys = np.arange(zero + 2, dtype=np.uint8)[:, None, None, None]
+    greys = np.broadcast_to(greys, (zero + 2, 2, 4, 8)).copy()
+    assert_same_bits(compilation, np.concatenate([images[:5], greys[-1:]]))
+    for grey in greys[:-1]:
+        with pytest.raises(InputError, match="outside table counted"):
+            integer_logits(compilation, grey[None])
+
+
+def test_calibration_must_not_see_what_divides_by_0() -> None:
+    graph = _divided()
+    dark = np.zeros((1, 2, 4, 8), np.uint8)
+    with pytest.raises(InputError, match="calibration sees at 0"):
+        compile_model(graph.model(), np.concatenate([graph.images(), dark]), settings=_NO_PROBES)

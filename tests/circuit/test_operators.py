@@ -625,6 +625,13 @@ def _arithmetic(graph: Graph) -> None:
     graph.op("Relu")
 
 
+def _gate_of_one_number(graph: Graph) -> None:
+    graph.conv(6)
+    value = graph.op("Relu")
+    mean = graph.op("ReduceMean", value, graph.constant(np.array([1, 2, 3])), keepdims=1)
+    graph.op("Mul", value, graph.op("Sigmoid", mean))
+
+
 def _mlp(graph: Graph) -> None:
     graph.op("Flatten", axis=1)
     graph.gemm(16)
@@ -734,6 +741,7 @@ BLOCKS: dict[str, Block] = {
     "channel shuffle": _channel_shuffle,
     "slices": _slices,
     "arithmetic": _arithmetic,
+    "gate of one number": _gate_of_one_number,
     "mlp": _mlp,
 }
 

@@ -127,6 +127,20 @@ class Pole:
 
 
 @dataclass(frozen=True)
+class Reciprocal:
+    """1 / x of what was rounded to whole multiples of a step; where it is not above 0, no answer.
+
+    Parameters
+    ----------
+    most : int
+        The last multiple, at least 1.
+    """
+
+    step: float
+    most: int
+
+
+@dataclass(frozen=True)
 class Rounded:
     """x rounded to whole multiples of a step, ties to even.
 
@@ -149,7 +163,7 @@ class Ranged:
     high: float = np.inf
 
 
-Function: TypeAlias = Clamp | Leaky | Smooth | Pole | Rounded | Ranged
+Function: TypeAlias = Clamp | Leaky | Smooth | Pole | Reciprocal | Rounded | Ranged
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from wmproof.circuit.functions import POLES
 from wmproof.circuit.ir import ACCUMULATOR_LIMIT
-from wmproof.circuit.network import Floats
+from wmproof.circuit.network import Floats, Reciprocal
 from wmproof.circuit.reach import Seen, finer_bits
-from wmproof.circuit.tables import Table, pole_table
+from wmproof.circuit.tables import Table, counted_table, pole_table
 from wmproof.errors import InputError
 
+_COUNTED = 16  # accumulators of a whole number that divides
 _POLE_LARGEST = 1023  # of a divisor: one number scales a whole row
 _POLE_BITS = 17  # of its table: as many divisors as tell such numbers apart
 _BOUND = ACCUMULATOR_LIMIT // 2  # of factors times sums; the rest is for the bias
@@ -165,6 +166,36 @@ def fit_pole(kind: str, seen: Seen, settings: Room, density: float) -> tuple[Tab
     bits = min(max(bits, _POLE_BITS), settings.max_table_bits)
     table = pole_table(kind, bits, numerator, _POLE_LARGEST)
     return table, np.full(len(seen.ends), step / numerator)
+
+
+def fit_reciprocal(
+    function: Reciprocal, seen: Seen, settings: Room, name: str
+) -> tuple[Table, Floats, float, float]:
+    """Table, scales, accumulator units of 1, and accumulator of 0, which lies outside the table.
+
+    Parameters
+    ----------
+    seen : Seen
+        The divisors that calibration sees.
+    name : str
+        Of the layer, for errors.
+
+    Raises
+    ------
+    InputError
+        One of them is not above 0.
+    """
+    step = function.step
+    if seen.ends.min() < step / 2:
+        raise InputError(
+            f"divides by what was quantised in steps of {step:.3g}, which calibration sees at 0",
+            where=f"layer {name}",
+            remedy="Quantise the model without this division (nodes_to_exclude)",
+        )
+    counted = seen.over(np.full(len(seen.ends), step))
+    whole, scales = fit_pole("reciprocal", counted, settings, 1.0)
+    table = counted_table(whole, _COUNTED, function.most)
+    return table, scales / step, _COUNTED / step, float(table.low - _COUNTED // 2)
 
 
 def whole_numbers(values: Floats) -> NDArray[np.int32]:

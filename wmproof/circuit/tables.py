@@ -263,6 +263,17 @@ def pole_table(kind: str, bits: int, numerator: int, largest: int) -> Table:
     return _from_function(f"{numerator} {kind}", bits, value, (), largest)
 
 
+def counted_table(table: Table, width: int, most: int) -> Table:
+    """What a table has for 1 to `most`, each for `width` accumulators.
+
+    They begin at the low end: what stands for 0, or for less, lies outside.
+    """
+    bits = max(MIN_TABLE_BITS, (width * most - 1).bit_length())
+    low, values = -(2 ** (bits - 1)), table.values[1 - table.low :]
+    steps = [(low + width * (k - 1), int(values[k - 1])) for k in range(1, most + 1)]
+    return _canonical(f"counted {table.name}", bits, steps)
+
+
 def _from_function(
     name: str,
     bits: int,

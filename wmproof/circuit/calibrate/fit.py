@@ -35,10 +35,17 @@ from wmproof.circuit.network import (
     Network,
     Pole,
     Ranged,
+    Reciprocal,
     Rounded,
     Smooth,
 )
-from wmproof.circuit.product_scales import fit_pole, fitting_factor, largest_factor, pole_density
+from wmproof.circuit.product_scales import (
+    fit_pole,
+    fit_reciprocal,
+    fitting_factor,
+    largest_factor,
+    pole_density,
+)
 from wmproof.circuit.quantise import Encoding, channel_encoding, source_channels
 from wmproof.circuit.reach import Reaches, Seen
 from wmproof.circuit.steps import common_step, fit_steps, fit_whole_sums
@@ -187,6 +194,9 @@ class Fitter:
                 density = pole_density(real.max(), self._even_step(node.linear), settings)
                 table, scale = fit_pole(kind, divisors, settings, density)
                 return Fit(table, scale, 0 * ones, density * ones, 0 * ones)
+            case Reciprocal() as function:
+                table, scale, density, start = fit_reciprocal(function, seen, settings, node.name)
+                return Fit(table, scale, 0 * ones, density * ones, start * ones)
             case (Rounded() | Ranged()) as function:
                 return self._fit_steps(node.linear, function, real, sizes)
 

@@ -58,7 +58,7 @@ class SharedTables:
     def fitted(self) -> tuple[Table, ...]:
         """The tables, as small as the headroom allows."""
         return tuple(
-            table.shrunk(min(table.bits, self._table_bits(self._worst[number])))
+            table.shrunk(min(table.bits, self._table_bits(self._worst.get(number, table.high))))
             for number, table in enumerate(self.all)
         )
 

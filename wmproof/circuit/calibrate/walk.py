@@ -37,6 +37,7 @@ from wmproof.circuit.network import (
     Network,
     Pole,
     Ranged,
+    Reciprocal,
     Rounded,
     Smooth,
     float_sources,
@@ -55,7 +56,7 @@ from wmproof.circuit.rounding import (
 from wmproof.circuit.ties import Tie
 
 _NOT_ROUNDED = ir.Linear(np.zeros((1, 1, 1), np.int32), ())
-_GIVEN = Rounded | Ranged | Pole  # whose steps are given, or whose weights are whole
+_GIVEN = Rounded | Ranged | Pole | Reciprocal  # whose steps are given, or whose weights are whole
 _BALANCED = 16  # pictures whose rounding errors a trial looks at
 
 
@@ -198,7 +199,8 @@ class Walk:
             check_damping(real, node.name)
         self._ranges.append(LayerRange(node.name, fit.table.name, fit.scale, real))
         number = self._tables.number(fit.table)
-        self._tables.hold(number, real * factor[:, None] + origin[:, None], node.name)
+        if not isinstance(node.function, Reciprocal):  # whose table has all that there can be
+            self._tables.hold(number, real * factor[:, None] + origin[:, None], node.name)
         self._values[index] = measured.look_up(self._tables.all[number], factor, origin)
         self._nodes.append(ir.Activation(node.name, number, _NOT_ROUNDED))
         self._round_later(index, node.linear, measured, factor, origin, node.name)

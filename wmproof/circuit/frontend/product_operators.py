@@ -35,7 +35,17 @@ from wmproof.circuit.frontend.linear_operators import (
 )
 from wmproof.circuit.frontend.shape_operators import reshaped, sliced
 from wmproof.circuit.frontend.values import Affine, Bytes, Rearrange, Tensor
-from wmproof.circuit.network import SHARE, Clamp, FloatConv, Floats, Pole, Smooth
+from wmproof.circuit.network import (
+    SHARE,
+    Clamp,
+    FloatActivation,
+    FloatConv,
+    Floats,
+    Pole,
+    Reciprocal,
+    Rounded,
+    Smooth,
+)
 from wmproof.errors import InputError
 
 _ANY = Clamp()
@@ -58,9 +68,20 @@ def _divide(builder: Builder, arguments: Arguments) -> Tensor:
     return multiply_by_constant(builder, replace(arguments, inputs=(arguments.inputs[0], inverse)))
 
 
+def _rounding(builder: Builder, value: Tensor) -> Rounded | None:
+    """How a value was quantised that can be above 0, if it was."""
+    node = builder.nodes[value.node] if isinstance(value, Bytes) else None
+    while isinstance(node, ir.Reshape | ir.Transpose | ir.Slice):
+        node = builder.nodes[node.source]
+    function = node.function if isinstance(node, FloatActivation) else None
+    return function if isinstance(function, Rounded) and function.most > 0 else None
+
+
 def _inverse(builder: Builder, value: Tensor) -> Bytes:
-    """1 / x of a positive constant and more of what is never negative."""
-    below = builder.affine(value)
+    """1 / x of what was quantised, or of a positive constant and more of what is never negative."""
+    below, rounding = builder.affine(value), _rounding(builder, value)
+    if rounding is not None:
+        return builder.activation(below, Reciprocal(rounding.step, rounding.most))
     if not (builder.never_negative(below) and (below.linear.bias > 0).all()):
         raise InputError("divides by something that depends on the image and might be 0")
     return builder.activation(below, Pole("reciprocal"))
@@ -155,9 +176,13 @@ def _aligned(builder: Builder, value: Tensor, shape: ir.Shape) -> tuple[Bytes, t
     """Drop the axes along which an operand is repeated; return it and the labels of the others."""
     if len(value.shape) != len(shape):
         raise InputError(f"multiplies tensors {value.shape} of a batch and {shape}")
+    given = builder.operand(value)
     kept = [i for i, size in enumerate(value.shape[1:]) if size == shape[1 + i]]
-    sizes = tuple(value.shape[1 + i] for i in kept)
-    return builder.reshape(builder.operand(value), sizes or (1,)), tuple(kept)
+    if not kept:  # one number is repeated along the shortest axis: an operand has one at least
+        shortest = min(range(len(shape) - 1), key=lambda axis: shape[1 + axis])
+        copies = (given.node,) * shape[1 + shortest]
+        given, kept = builder.move(ir.Concat(builder.name, copies, shortest)), [shortest]
+    return builder.reshape(given, tuple(given.shape[1 + i] for i in kept)), tuple(kept)
 
 
 def _matmul_tensors(builder: Builder, left: Tensor, right: Tensor) -> Bytes:
