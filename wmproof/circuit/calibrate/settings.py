@@ -13,9 +13,8 @@ USUAL_TABLE_BITS = 20
 """Of the tables of circuits of few lookups; calibration makes some of them up to 4 times longer."""
 _MOST_LONGER = 2
 _FULL_BITS = USUAL_TABLE_BITS + _MOST_LONGER  # the least that the tables of others have
-_MANY_LOOKUPS = 2**17  # of an image; a claim has 24 or more
-_ENTRIES = 2**25  # of all tables, which take a few seconds to prove
-_ENTRIES_A_LOOKUP = 16  # of an image: less than the lookups of a claim
+_MANY_LOOKUPS = 2**20  # of an image; with fewer, longer tables would cost as much as all else
+_ENTRIES_A_LOOKUP = 16  # of an image: less than the lookups of a claim, which has 24 or more
 ROUNDING_MARGIN = 1 + 2.0**-6
 """How much farther rounded weights may move accumulators than those that calibration has seen."""
 
@@ -119,5 +118,5 @@ def bits_for(lookups: int, tables: int) -> int:
     tables : int
         How many of them are as long in a trial; other pictures may need another.
     """
-    entries = max(_ENTRIES, _ENTRIES_A_LOOKUP * lookups)
-    return min(MAX_TABLE_BITS, max(_FULL_BITS, (entries // (tables + 1)).bit_length() - 1))
+    entries = _ENTRIES_A_LOOKUP * lookups // (tables + 1)
+    return min(MAX_TABLE_BITS, max(_FULL_BITS, entries.bit_length() - 1))
