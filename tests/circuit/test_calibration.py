@@ -19,7 +19,7 @@ from own_process import python
 
 from wmproof.circuit import ir, measure
 from wmproof.circuit.balance import Balance
-from wmproof.circuit.calibrate import Settings, fit
+from wmproof.circuit.calibrate import Settings, calibration, fit
 from wmproof.circuit.compile import compile_model
 from wmproof.circuit.evaluate import Evaluator
 from wmproof.circuit.frontend.compose import as_linear_source
@@ -222,6 +222,10 @@ def test_products_that_do_not_fit_with_many_bits_get_fewer(monkeypatch):
     assert max(compiled.circuit.largest) < 2**10
     with pytest.raises(TooFineError):
         compile_model(graph.model(), graph.images(8), settings=Settings(bits=11))
+    # A trial that counts tables has the bits that were asked for, not more that would not fit.
+    monkeypatch.setattr(calibration, "_lookups", lambda network: 2**22)
+    monkeypatch.setattr(calibration, "_TRIAL_BITS", 12)
+    compile_model(graph.model(), graph.images(8), settings=Settings(bits=9))
 
 
 def test_a_channel_that_calibration_does_not_excite_has_room():

@@ -43,12 +43,13 @@ class Balance:
         parts = []
         for term in linear.terms:
             # Sums of whole numbers: the last bit of a float sum must not depend on the machine.
-            squares = np.square(term.weight, dtype=np.float64).sum(axis=(1, 2, 3))
-            square = float(np.median(squares * gain * gain)) / term.weight[0].size
+            weight = term.weight
+            squares = np.einsum("oihw,oihw->o", weight, weight, dtype=np.float64)  # no copy
+            square = float(np.median(squares * gain * gain)) / weight[0].size
             variance = self._variances[term.source]
             if variance > 0 and square > 0:
                 weights, values = self._errors[term.source]
-                taps = term.weight.shape[1] * math.prod(term.kernel)
+                taps = weight.shape[1] * math.prod(term.kernel)
                 parts.append((taps * square * variance, weights + 1 / square, values))
         whole = math.fsum(part for part, _, _ in parts) or 1.0
         self._errors[index] = (

@@ -39,7 +39,7 @@ class Calibration:
         bits, settings = self._settings.bits, self._settings.for_lookups(self._lookups)
         if bits is None or settings is not self._settings:
             few = draw_probes(_TRIAL_PICTURES, self._network.shapes[0])
-            trial, tried = self._fitting(few, _TRIAL_BITS, settings), settings
+            trial, tried = self._fitting(few, bits or _TRIAL_BITS, settings), settings
             if settings is not self._settings:
                 settings = self._settings.filled(bits_for(self._lookups, trial.long_tables()))
             bits = bits or trial.best_bits(settings.shift - tried.shift)
