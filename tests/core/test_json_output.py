@@ -317,7 +317,9 @@ def test_every_report_is_json(reports):
 
 def test_what_public_functions_find_is_a_report():
     functions = [getattr(wmproof, name) for name in wmproof.__all__]
-    said = {one.__annotations__["return"] for one in functions if inspect.isfunction(one)}
+    returned = [one.__annotations__["return"] for one in functions if inspect.isfunction(one)]
+    # Types, or their names where a module's annotations are not evaluated.
+    said = {one if isinstance(one, str) else getattr(one, "__name__", "") for one in returned}
     found = {name for name in said if name.endswith(("Report", "Check", "Result", "Compilation"))}
     assert {"KeyReport", "VerificationReport", "ClaimReport", "ExportCheck"} < found
     assert found <= {one.__name__ for one in report_classes()}
